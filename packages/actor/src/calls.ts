@@ -1,0 +1,323 @@
+/**
+ * The caller's side: finds whom a ref means, hands the work to the mailbox next door or to the link, and knows what is
+ * open at which node, so that an answer, a lost link or the end of this node finds all that it concerns.
+ */
+import { SkepError } from '@skep/cluster'
+import type { Pid } from '@skep/tracker'
+import type { Deadlines } from './deadlines.js'
+import { unpack } from './decode.js'
+import type { ActorCode } from './definition.js'
+import { pack } from './encode.js'
+import { type ActorFrame, cancelFrame, creditFrame } from './frames.js'
+import { type Isolation, isolate, isolateAll } from './isolation.js'
+import { control, workFor } from './message.js'
+import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
+import type { Process } from './process.js'
+import { Reader } from './reader.js'
+import type { Address, CallContext, RefHost } from './ref.js'
+import type { Time } from './time.js'
+import { type RefSource, Refused } from './values.js'
+import type { ViaOptions } from './via.js'
+
+/** Times that a call is sent again, to the new holder of its name, after it certainly was not done. */
+const maxRedirects = 2
+
+/** What this side needs of the node. */
+export interface Outside {
+  readonly time: Time
+  readonly boot: string
+  readonly isolation: Isolation
+  readonly maxPayloadBytes: number
+  /** Calls and streams to other nodes that may be open at once. */
+  readonly maxPending: number
+  readonly callTimeoutMs: number
+  readonly stopTimeoutMs: number
+  post(to: string, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
+  /** For frames of which none may be lost while the link stands: kept until an overloaded link has room again. */
+  postSurely(to: string, frame: readonly unknown[]): void
+  /** How far a boot is known. */
+  known(boot: string): 'alive' | 'gone' | 'unknown'
+  whereis(name: string): Pid | undefined
+  process(id: number): Process | undefined
+  spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid>
+  refsFor(context: CallContext | undefined): RefSource
+  dropped(reason: string): void
+}
+
+export class Calls implements RefHost, Router {
+  readonly deadlines: Deadlines
+  readonly #outside: Outside
+  /** Calls and streams at other nodes, by the number in their frames. */
+  readonly #pending = new Map<number, Outgoing>()
+  /** Names that are being spawned for `ensure`, with what waits for that, in order. */
+  readonly #ensuring = new Map<string, Outgoing[]>()
+  #lastId = 0
+  #closed = false
+
+  constructor(outside: Outside, deadlines: Deadlines) {
+    this.#outside = outside
+    this.deadlines = deadlines
+  }
+
+  /** Calls and streams that wait for another node. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  // --- what refs ask for ---
+
+  call(address: Address, method: string, args: unknown[]): Promise<unknown> {
+    return this.#promised(address, method, args, this.deadlineFor(address, this.#outside.callTimeoutMs))
+  }
+
+  stop(address: Address, reason: string): Promise<void> {
+    const deadline = this.deadlineFor(address, this.#outside.stopTimeoutMs)
+    return this.#promised(address, control, ['stop', reason], deadline) as Promise<void>
+  }
+
+  #promised(address: Address, method: string, args: unknown[], deadline: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const call = new Call(this, address, method, args, resolve, reject)
+      call.deadline = deadline
+      this.launch(call)
+    })
+  }
+
+  stream(address: Address, method: string, args: unknown[]): AsyncIterableIterator<unknown> {
+    return new Reader(this, address, method, args)
+  }
+
+  cast(address: Address, method: string, args: unknown[]): void {
+    const cast = new Cast(this, address, method, args)
+    this.launch(cast)
+    // Nobody waits for an outcome, but a value that cannot be sent is the caller's own mistake.
+    if (cast.mistake !== undefined) throw cast.mistake
+  }
+
+  resolve({ target }: Address): Pid | undefined {
+    return target.by === 'pid' ? target.pid : this.#outside.whereis(target.name)
+  }
+
+  // --- on the way out ---
+
+  /** Send it for the first time. */
+  launch(out: Outgoing): void {
+    const { signal } = out.address.options
+    if (signal !== undefined && !out.watch(signal)) {
+      out.reject(
+        new SkepError('ERR_ABORTED', `${out.what}: its signal was aborted before`, {
+          cause: signal.reason,
+          sent: 'no',
+        }),
+      )
+      return
+    }
+    if (this.#closed)
+      return out.reject(new SkepError('ERR_STOPPED', `${out.what}: this node has been stopped`, { sent: 'no' }))
+    if (out.address.context !== undefined && out.deadline <= this.#outside.time.now()) {
+      return out.reject(
+        new SkepError('ERR_TIMEOUT', `${out.what}: the deadline of its caller has passed`, { sent: 'no' }),
+      )
+    }
+    if (out instanceof Call) out.list()
+    this.#find(out)
+  }
+
+  #find(out: Outgoing): void {
+    try {
+      this.#toTarget(out)
+    } catch (error) {
+      out.reject(error instanceof Refused ? refusedError(error, out.what, 'no') : error)
+    }
+  }
+
+  #toTarget(out: Outgoing): void {
+    const { target } = out.address
+    if (target.by === 'pid') return this.#sendTo(out, target.pid)
+    // Behind those that wait for the spawn, or it would overtake its own caller's earlier calls.
+    if (target.by === 'ensure' && this.#ensuring.has(target.name)) return this.#ensure(out)
+    const pid = this.#outside.whereis(target.name)
+    if (pid !== undefined) return this.#sendTo(out, pid)
+    if (target.by === 'ensure' && out.method !== control) return this.#ensure(out)
+    out.reject(new SkepError('ERR_NOT_REGISTERED', `${out.what}: nobody holds this name`, { sent: 'no' }))
+  }
+
+  /** After it certainly was not done: the name may have moved meanwhile. False when there is nowhere else to go. */
+  redirect(out: Outgoing): boolean {
+    const { target } = out.address
+    if (target.by === 'pid' || out.method === control || out.redirects >= maxRedirects) return false
+    if (out.deadline <= this.#outside.time.now()) return false
+    const pid = this.#outside.whereis(target.name)
+    if (pid?.equals(out.pid) === true || (pid === undefined && target.by === 'name')) return false
+    out.redirects += 1
+    out.away = false
+    if (out.id !== 0) this.forget(out)
+    this.#find(out)
+    return true
+  }
+
+  #sendTo(out: Outgoing, pid: Pid): void {
+    out.pid = pid
+    try {
+      if (pid.boot === this.#outside.boot) this.#sendHere(out, pid)
+      else this.#sendAway(out, pid)
+    } catch (error) {
+      out.reject(error instanceof Refused ? refusedError(error, out.what, 'no') : error)
+    }
+  }
+
+  #sendHere(out: Outgoing, pid: Pid): void {
+    const process = this.#outside.process(pid.id)
+    if (process === undefined) return out.refuse('ERR_NO_PROCESS', `no such process runs on this node`, 'no')
+    const work = workFor(process.actor, out.method, out.args, out.streamed)
+    if (work === undefined) return out.refuse('ERR_NO_METHOD', `${process.title} has no such method`, 'no')
+    this.#isolateArgs(out, process)
+    out.deliverTo(process, work)
+  }
+
+  #isolateArgs(out: Outgoing, process: Process): void {
+    const { isolation } = this.#outside
+    // The bytes, where there are some, are what the caller gave at the time of the call; the objects may have changed.
+    if (out.payload !== undefined && isolation !== 'off') out.args = unpack(out.payload, process.refs) as unknown[]
+    else if (out.args.length > 0) isolateAll(isolation, out.args, 'args', process.refs)
+  }
+
+  #sendAway(out: Outgoing, pid: Pid): void {
+    const outside = this.#outside
+    if (this.#pending.size >= outside.maxPending) {
+      return out.refuse('ERR_OVERLOADED', `${this.#pending.size} calls to other nodes are open already`, 'no')
+    }
+    out.payload ??= pack(out.args, 'args', outside.maxPayloadBytes)
+    this.#lastId += 1
+    out.id = this.#lastId
+    if (!(out instanceof Cast)) this.#pending.set(out.id, out)
+    const posted = outside.post(pid.boot, out.frameFor(pid, out.payload))
+    if (posted === 'sent') {
+      out.away = true
+      return
+    }
+    this.forget(out)
+    if (posted === 'overloaded') return out.refuse('ERR_OVERLOADED', `the link to ${pid.node} is full`, 'no')
+    switch (outside.known(pid.boot)) {
+      case 'alive':
+        return out.refuse('ERR_UNREACHABLE', `there is no link to ${pid.node} at present`, 'no')
+      case 'gone':
+        return out.refuse('ERR_NODE_DOWN', `${pid.node} is down`, 'no')
+      case 'unknown':
+        return out.refuse('ERR_NO_PROCESS', `no node of this life of ${pid.node} is known`, 'no')
+    }
+  }
+
+  #ensure(out: Outgoing): void {
+    const { target, actor } = out.address
+    if (target.by !== 'ensure') return
+    if (this.#outside.isolation !== 'off') out.payload ??= pack(out.args, 'args', this.#outside.maxPayloadBytes)
+    const waiting = this.#ensuring.get(target.name)
+    if (waiting !== undefined) {
+      waiting.push(out)
+      return
+    }
+    this.#ensuring.set(target.name, [out])
+    this.#outside.spawn(actor, target.name, target.args, target.options).then(
+      (pid) => this.#ensured(target.name, (each) => this.#sendTo(each, pid)),
+      (error: unknown) => {
+        const holder = error instanceof SkepError && error.code === 'ERR_ALREADY_STARTED' ? error.pid : undefined
+        this.#ensured(target.name, (each) =>
+          holder === undefined ? each.reject(error) : this.#sendTo(each, holder as Pid),
+        )
+      },
+    )
+  }
+
+  #ensured(name: string, settle: (out: Outgoing) => void): void {
+    const waiting = this.#ensuring.get(name) ?? []
+    this.#ensuring.delete(name)
+    for (const out of waiting) if (!out.settled) settle(out)
+  }
+
+  // --- on the way back ---
+
+  /** An answer from another node. */
+  arrived(from: string, frame: Extract<ActorFrame, { type: 'reply' | 'thrown' | 'item' | 'refused' }>): void {
+    const out = this.#pending.get(frame.id)
+    // Late answers to calls that timed out are usual; answers by somebody else are not believed.
+    if (out === undefined || out.pid?.boot !== from) return this.#outside.dropped('an answer that nobody waits for')
+    out.frame(frame)
+  }
+
+  /** The link to this boot is gone: what is open there will not be answered. */
+  lost(boot: string, text: string): void {
+    for (const out of [...this.#pending.values()]) {
+      if (out.pid?.boot !== boot) continue
+      // Out of the table first: there is nobody to be told that the caller gives up.
+      this.forget(out)
+      out.reject(new SkepError('ERR_NODE_DOWN', `${out.what}: ${text}`, { sent: 'maybe', pid: out.pid }))
+    }
+  }
+
+  /** The value of an answer; where its bytes are bad, the call fails and the value is undefined. */
+  read(payload: Uint8Array, out: Outgoing): unknown {
+    try {
+      return unpack(payload, this.refs(out.address))
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error)
+      out.recall(text)
+      out.reject(new SkepError('ERR_BAD_REPLY', `${out.what}: the answer could not be read: ${text}`, { sent: 'yes' }))
+      return undefined
+    }
+  }
+
+  // --- for what is under way ---
+
+  deadlineFor({ options, context }: Address, otherwiseMs: number): number {
+    const own = this.#outside.time.now() + (options.timeout ?? otherwiseMs)
+    return context === undefined ? own : Math.min(own, context.deadline)
+  }
+
+  /** Milliseconds left, as frames carry it: 0 for no end. */
+  left(deadline: number): number {
+    return deadline === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(deadline - this.#outside.time.now()))
+  }
+
+  refs(address: Address): RefSource {
+    return this.#outside.refsFor(address.context)
+  }
+
+  isolate(value: unknown, root: string, address: Address): unknown {
+    const type = typeof value
+    if (type === 'number' || type === 'undefined' || type === 'string' || type === 'boolean') return value
+    return isolate(this.#outside.isolation, value, root, this.refs(address))
+  }
+
+  forget(out: Outgoing): void {
+    this.#pending.delete(out.id)
+    out.id = 0
+  }
+
+  cancel(out: Outgoing): void {
+    if (out.pid !== undefined && this.#pending.has(out.id)) this.#outside.postSurely(out.pid.boot, cancelFrame(out.id))
+  }
+
+  grant(out: Outgoing, items: number): void {
+    if (out.pid !== undefined && this.#pending.has(out.id))
+      this.#outside.postSurely(out.pid.boot, creditFrame(out.id, items))
+  }
+
+  dropped(reason: string): void {
+    this.#outside.dropped(reason)
+  }
+
+  /** The node has been stopped: nothing is waited for any more. */
+  close(): void {
+    this.#closed = true
+    const open = new Set<Outgoing>(this.#pending.values())
+    for (const timed of this.deadlines) if (timed instanceof Outgoing) open.add(timed)
+    for (const waiting of this.#ensuring.values()) for (const out of waiting) open.add(out)
+    for (const out of open) {
+      if (out.settled) continue
+      out.reject(
+        new SkepError('ERR_STOPPED', `${out.what}: this node was stopped before the answer`, { sent: out.sentNow }),
+      )
+    }
+  }
+}

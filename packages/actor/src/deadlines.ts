@@ -1,0 +1,86 @@
+/**
+ * Who waits until when: a list of all of them and one timer for the earliest, instead of a timer each. Adding and
+ * removing is two pointers; the list is walked only when something is due, and not more often than `sweepMs`.
+ */
+import type { Time } from './time.js'
+
+/** Sweeps are at least this far apart, so that many deadlines close to each other cost one walk. */
+const sweepMs = 10
+
+export interface Timed {
+  /** On the clock of `Time`; Infinity never comes. */
+  readonly deadline: number
+  later: Timed | undefined
+  earlier: Timed | undefined
+  /** The deadline has passed; it has been taken off the list. */
+  expire(): void
+}
+
+export class Deadlines {
+  readonly #time: Time
+  #first: Timed | undefined
+  #armedFor = Number.POSITIVE_INFINITY
+  #cancel: (() => void) | undefined
+  /** How many wait. */
+  size = 0
+
+  constructor(time: Time) {
+    this.#time = time
+  }
+
+  /** Watch it. What has no deadline may be on the list too: whoever walks it then finds all. */
+  add(timed: Timed): void {
+    timed.later = undefined
+    timed.earlier = this.#first
+    if (this.#first !== undefined) this.#first.later = timed
+    this.#first = timed
+    this.size += 1
+    if (timed.deadline < this.#armedFor) this.#arm(timed.deadline)
+  }
+
+  /** Watch it no more; it must be on the list. */
+  remove(timed: Timed): void {
+    if (timed.later === undefined) this.#first = timed.earlier
+    else timed.later.earlier = timed.earlier
+    if (timed.earlier !== undefined) timed.earlier.later = timed.later
+    timed.later = undefined
+    timed.earlier = undefined
+    this.size -= 1
+  }
+
+  /** All that wait, latest first. */
+  *[Symbol.iterator](): Generator<Timed> {
+    for (let timed = this.#first; timed !== undefined; ) {
+      const { earlier } = timed
+      yield timed
+      timed = earlier
+    }
+  }
+
+  close(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#armedFor = Number.NEGATIVE_INFINITY
+  }
+
+  #arm(dueMs: number): void {
+    this.#cancel?.()
+    this.#armedFor = dueMs
+    this.#cancel = this.#time.setTimer(() => this.#sweep(), Math.max(0, dueMs - this.#time.now()))
+  }
+
+  #sweep(): void {
+    const now = this.#time.now()
+    this.#cancel = undefined
+    // While the walk runs nothing arms the timer: what is added meanwhile is seen by the end of it or armed then.
+    this.#armedFor = Number.NEGATIVE_INFINITY
+    const due: Timed[] = []
+    for (const timed of this) if (timed.deadline <= now) due.push(timed)
+    for (const timed of due) this.remove(timed)
+    for (const timed of due) timed.expire()
+    let earliest = Number.POSITIVE_INFINITY
+    for (const timed of this) if (timed.deadline < earliest) earliest = timed.deadline
+    this.#armedFor = Number.POSITIVE_INFINITY
+    if (earliest < Number.POSITIVE_INFINITY) this.#arm(Math.max(earliest, now + sweepMs))
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * `defineActor`: an object of plain functions becomes a kind of actor, all types inferred from the functions. Mistakes
+ * are a TypeError at once: an unknown key, a reserved method name, a generator that is not async.
+ */
+import type { Logger } from '@skep/cluster'
+import type { Pid } from '@skep/tracker'
+import { type ActorCode, type ActorDefinition, type AnyFunction, code, type types } from './definition.js'
+import type { ActorNode } from './node.js'
+
+/** What a method gets first: its actor. */
+export interface Self<State> {
+  state: State
+  readonly kind: string
+  readonly pid: Pid
+  /** The name it was started under; undefined for an anonymous one. */
+  readonly name: string | undefined
+  /** Rises with every activation of the name: send it along with writes to outside stores. 0 for an anonymous one. */
+  readonly fence: number
+  /**
+   * The node, for calls to others. What is called through it, or through a ref that came as an argument, inherits the
+   * deadline of the call that runs: a nested call never waits longer than its own caller does.
+   */
+  readonly node: ActorNode
+  /** Aborted when the caller of the running call gives up or its node is gone, and when the actor stops. */
+  readonly signal: AbortSignal
+  /** The node's logger with the actor's kind, name and pid. */
+  readonly logger: Logger
+  /** End after the running call; what waits is refused with ERR_ACTOR_STOPPED. */
+  stop(reason?: string): void
+}
+
+/** What `on` may hold: functions that take `self` first. `$`, `then` and `toJSON` are no names for methods. */
+export type Methods<State> = {
+  readonly [method: string]: (self: Self<State>, ...args: never[]) => unknown
+} & { readonly $?: never; readonly then?: never; readonly toJSON?: never }
+
+type IsAny<T> = 0 extends 1 & T ? true : false
+
+/**
+ * A synchronous generator cannot be streamed: its key gets a type that it fails to be, which spells the refusal. Keys
+ * are picked out by `as`, since a check that must wait for a type parameter (generic actors) then refuses nothing.
+ */
+type NoSyncGenerators<On> = {
+  readonly [K in keyof On as On[K] extends (...args: never[]) => infer R
+    ? IsAny<R> extends true
+      ? never
+      : R extends Generator<unknown, unknown, never>
+        ? K
+        : never
+    : never]: 'a streamed reply is written as an async generator: async *name(self) {}'
+}
+
+export interface ActorOptions<Args extends unknown[], State, On> {
+  /** Makes the first state; sync or async. What it throws refuses the start: ERR_INIT_FAILED with that as `cause`. */
+  readonly init: (...args: Args) => State | Promise<State>
+  /** What may be called. `async *name(self)` gives a stream. */
+  readonly on: On & NoSyncGenerators<On>
+  /** After `init` (and after each restart elsewhere), before the first message and before the name is visible. */
+  readonly onStart?: (self: Self<State>) => void | Promise<void>
+  /** When it was told to stop and no call runs any more; bounded by the node's limit `stopGraceMs`. */
+  readonly onStop?: (self: Self<State>, reason: string) => void | Promise<void>
+  /** Begin calls while others wait for something. Default false: one at a time, in the order they came. */
+  readonly reentrant?: boolean
+  /** Messages that may wait at most before callers get ERR_OVERLOADED. Default: the node's limit (10,000). */
+  readonly mailbox?: number
+}
+
+const optionKeys: ReadonlySet<string> = new Set(['init', 'on', 'onStart', 'onStop', 'reentrant', 'mailbox'])
+const reservedMethods: ReadonlySet<string> = new Set(['$', 'then', 'toJSON'])
+
+/**
+ * Make a kind of actor. `kind` is its name on the wire: the same on every node that runs or calls it.
+ * Throws TypeError for anything that could never work.
+ */
+export function defineActor<Args extends unknown[], State, On extends Methods<State>>(
+  kind: string,
+  options: ActorOptions<Args, State, On>,
+): ActorDefinition<Args, State, On> {
+  const own = wearOff(kind, options)
+  const definition: Omit<ActorDefinition<Args, State, On>, typeof types> = { kind, [code]: own }
+  // The compiler's property is never present, so what is there is the whole definition.
+  return Object.freeze(definition) as ActorDefinition<Args, State, On>
+}
+
+/** The code of a definition; TypeError where the value is none. */
+export function codeOf(definition: unknown): ActorCode {
+  const own = (definition as { readonly [code]?: ActorCode } | undefined | null)?.[code]
+  if (own === undefined) throw new TypeError('not an actor definition: make one with defineActor(kind, {init, on})')
+  return own
+}
+
+function wearOff(kind: string, options: object): ActorCode {
+  if (typeof kind !== 'string' || kind === '')
+    throw new TypeError('defineActor(kind, ...): the kind must be a string, not empty')
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`defineActor('${kind}'): {init, on} is missing`)
+  for (const key of Object.keys(options)) {
+    if (!optionKeys.has(key)) {
+      throw new TypeError(`defineActor('${kind}'): unknown option '${key}'; known are ${[...optionKeys].join(', ')}`)
+    }
+  }
+  const given = options as Record<string, unknown>
+  const methods = methodsOf(kind, given.on)
+  const mailbox = given.mailbox
+  if (mailbox !== undefined && !(Number.isInteger(mailbox) && (mailbox as number) > 0)) {
+    throw new TypeError(`defineActor('${kind}'): mailbox must be a whole number above 0`)
+  }
+  return Object.freeze({
+    kind,
+    init: functionAt(kind, given, 'init', true),
+    methods,
+    streams: new Set([...methods.keys()].filter((name) => generatorKind(methods.get(name)) === 'async')),
+    onStart: functionAt(kind, given, 'onStart', false),
+    onStop: functionAt(kind, given, 'onStop', false),
+    reentrant: given.reentrant === true,
+    mailbox: mailbox as number | undefined,
+  })
+}
+
+function functionAt(kind: string, options: Record<string, unknown>, key: string, needed: true): AnyFunction
+function functionAt(kind: string, options: Record<string, unknown>, key: string, needed: false): AnyFunction | undefined
+function functionAt(kind: string, options: Record<string, unknown>, key: string, needed: boolean): unknown {
+  const value = options[key]
+  if (typeof value === 'function' || (value === undefined && !needed)) return value
+  throw new TypeError(`defineActor('${kind}'): ${key} must be a function`)
+}
+
+function methodsOf(kind: string, on: unknown): Map<string, AnyFunction> {
+  if (typeof on !== 'object' || on === null)
+    throw new TypeError(`defineActor('${kind}'): on must be an object of functions`)
+  const methods = new Map<string, AnyFunction>()
+  for (const [name, method] of Object.entries(on)) {
+    if (reservedMethods.has(name))
+      throw new TypeError(`defineActor('${kind}'): '${name}' cannot be the name of a method`)
+    if (typeof method !== 'function') throw new TypeError(`defineActor('${kind}'): on.${name} must be a function`)
+    if (generatorKind(method) === 'sync') {
+      throw new TypeError(`defineActor('${kind}'): on.${name} is a generator; a stream is written async *${name}(self)`)
+    }
+    methods.set(name, method as AnyFunction)
+  }
+  return methods
+}
+
+function generatorKind(method: unknown): 'async' | 'sync' | undefined {
+  const tag = Object.prototype.toString.call(method)
+  if (tag === '[object AsyncGeneratorFunction]') return 'async'
+  return tag === '[object GeneratorFunction]' ? 'sync' : undefined
+}

@@ -1,0 +1,282 @@
+/**
+ * The called side of what comes from other nodes: frames become messages in mailboxes, and what comes of each goes
+ * back as exactly one answer. A peer whose link is full has its answers kept, in order, until there is room; a peer
+ * whose link is gone has its calls withdrawn, since nobody would hear the answers.
+ */
+import type { ErrorCode, Logger, Sent } from '@skep/cluster'
+import { BadBytes, unpack } from './decode.js'
+import { pack } from './encode.js'
+import { type ActorFrame, payloadFrame, refusedFrame } from './frames.js'
+import { packThrown } from './isolation.js'
+import { beginWork, Message, type Runner, type Work, workFor } from './message.js'
+import type { Process } from './process.js'
+import { Feeder, maxStreams, type Sink } from './stream.js'
+import type { Time } from './time.js'
+import { type RefSource, Refused } from './values.js'
+
+/** Frames kept for one overloaded link at most; more are dropped and counted, their callers run into their timeout. */
+const maxKept = 10_000
+
+export interface Inside {
+  readonly time: Time
+  readonly logger: Logger
+  readonly maxPayloadBytes: number
+  post(to: string, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
+  process(id: number): Process | undefined
+  refs(): RefSource
+  dropped(reason: string): void
+}
+
+/** What a peer can still take back. */
+interface Open {
+  cancel(reason: string): void
+  grant(items: number): void
+}
+
+interface Peer {
+  readonly open: Map<number, Open>
+  readonly kept: (readonly unknown[])[]
+}
+
+type CallFrame = Extract<ActorFrame, { type: 'call' | 'open' }>
+
+export class Incoming {
+  readonly #inside: Inside
+  readonly #peers = new Map<string, Peer>()
+
+  constructor(inside: Inside) {
+    this.#inside = inside
+  }
+
+  /** Calls and streams of other nodes that are open here. */
+  get open(): number {
+    let open = 0
+    for (const peer of this.#peers.values()) open += peer.open.size
+    return open
+  }
+
+  call(from: string, frame: CallFrame): void {
+    const { open } = this.#peer(from)
+    if (open.has(frame.id)) return this.#inside.dropped('a call with the number of an open one')
+    const answers = new Answers(this, from, frame.id, this.#inside)
+    const process = this.#inside.process(frame.target)
+    if (process === undefined) return answers.refuse('ERR_NO_PROCESS', 'no such process runs there (any more)', 'no')
+    const args = this.#args(frame.args, process)
+    if (args === undefined) return answers.refuse('ERR_BAD_ARGUMENTS', 'the arguments could not be read', 'no')
+    const work = workFor(process.actor, frame.method, args, frame.type === 'open')
+    if (work === undefined) return answers.refuse('ERR_NO_METHOD', `${process.title} has no such method`, 'no')
+    if (frame.type === 'call') {
+      const call = new RemoteCall(process, work, args, answers)
+      if (frame.left > 0) call.deadline = this.#inside.time.now() + frame.left
+      open.set(frame.id, call)
+      process.deliver(call)
+    } else if (work === 'stop' || process.streams >= maxStreams) {
+      answers.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
+    } else {
+      const feeder = new Feeder(process, work, args, frame.credit, answers)
+      open.set(frame.id, feeder)
+      process.deliver(feeder)
+    }
+  }
+
+  cast(frame: Extract<ActorFrame, { type: 'cast' }>): void {
+    const process = this.#inside.process(frame.target)
+    if (process === undefined) return this.#inside.dropped('cast: ERR_NO_PROCESS')
+    const args = this.#args(frame.args, process)
+    if (args === undefined) return this.#inside.dropped('cast: ERR_BAD_ARGUMENTS')
+    const work = workFor(process.actor, frame.method, args, false)
+    if (work === undefined) return this.#inside.dropped('cast: ERR_NO_METHOD')
+    process.deliver(new RemoteCast(process, frame.method, work, args, this.#inside))
+  }
+
+  cancel(from: string, id: number): void {
+    const open = this.#peers.get(from)?.open
+    const taken = open?.get(id)
+    open?.delete(id)
+    taken?.cancel('the caller gave up')
+  }
+
+  grant(from: string, id: number, items: number): void {
+    this.#peers.get(from)?.open.get(id)?.grant(items)
+  }
+
+  /** The link has room again. */
+  drained(boot: string): void {
+    const kept = this.#peers.get(boot)?.kept
+    while (kept !== undefined && kept.length > 0) {
+      const frame = kept[0] as readonly unknown[]
+      if (this.#inside.post(boot, frame) === 'overloaded') return
+      kept.shift()
+    }
+  }
+
+  /** The link is gone. */
+  lost(boot: string): void {
+    const peer = this.#peers.get(boot)
+    this.#peers.delete(boot)
+    for (const open of peer?.open.values() ?? []) open.cancel('the link to the caller is gone')
+  }
+
+  /** Send what must not be lost while the link stands, behind what is kept already. */
+  send(to: string, frame: readonly unknown[]): void {
+    const kept = this.#peers.get(to)?.kept
+    if (kept === undefined || kept.length === 0) {
+      if (this.#inside.post(to, frame) !== 'overloaded') return
+    }
+    const peer = this.#peer(to)
+    if (peer.kept.length >= maxKept) this.#inside.dropped('an answer to an overloaded peer')
+    else peer.kept.push(frame)
+  }
+
+  /** The call has had its answer. */
+  end(from: string, id: number): void {
+    this.#peers.get(from)?.open.delete(id)
+  }
+
+  #peer(boot: string): Peer {
+    let peer = this.#peers.get(boot)
+    if (peer === undefined) {
+      peer = { open: new Map(), kept: [] }
+      this.#peers.set(boot, peer)
+    }
+    return peer
+  }
+
+  #args(bytes: Uint8Array, process: Process): unknown[] | undefined {
+    try {
+      const args = unpack(bytes, process.refs)
+      return Array.isArray(args) ? args : undefined
+    } catch (error) {
+      if (error instanceof BadBytes) return undefined
+      throw error
+    }
+  }
+}
+
+/** The one answer to a call, or the items and the end of a stream. */
+class Answers implements Sink {
+  readonly #incoming: Incoming
+  readonly #to: string
+  readonly #id: number
+  readonly #inside: Inside
+  #over = false
+
+  constructor(incoming: Incoming, to: string, id: number, inside: Inside) {
+    this.#incoming = incoming
+    this.#to = to
+    this.#id = id
+    this.#inside = inside
+  }
+
+  /** The value, or why it could not be sent. */
+  value(value: unknown): void {
+    let payload: Uint8Array
+    try {
+      payload = pack(value, 'result', this.#inside.maxPayloadBytes)
+    } catch (error) {
+      if (!(error instanceof Refused)) return this.fail(error)
+      return this.refuse(error.refusal.code, error.refusal.text, 'yes')
+    }
+    this.#last(payloadFrame('reply', this.#id, payload))
+  }
+
+  item(value: unknown): void {
+    const payload = pack(value, 'item', this.#inside.maxPayloadBytes)
+    if (!this.#over) this.#incoming.send(this.#to, payloadFrame('item', this.#id, payload))
+  }
+
+  end(): void {
+    this.value(undefined)
+  }
+
+  fail(error: unknown): void {
+    const payload = packThrown(error, this.#inside.maxPayloadBytes, this.#inside.refs())
+    this.#last(payloadFrame('thrown', this.#id, payload))
+  }
+
+  refuse(code: ErrorCode, text: string, sent: Sent): void {
+    this.#last(refusedFrame(this.#id, code, text, sent))
+  }
+
+  /** Nobody wants an answer any more. */
+  close(): void {
+    this.#over = true
+  }
+
+  #last(frame: readonly unknown[]): void {
+    if (this.#over) return
+    this.#over = true
+    this.#incoming.end(this.#to, this.#id)
+    this.#incoming.send(this.#to, frame)
+  }
+}
+
+class RemoteCall extends Message implements Open {
+  readonly #process: Process
+  readonly #work: Work
+  readonly #args: readonly unknown[]
+  readonly #answers: Answers
+
+  constructor(process: Process, work: Work, args: readonly unknown[], answers: Answers) {
+    super()
+    this.#process = process
+    this.#work = work
+    this.#args = args
+    this.#answers = answers
+  }
+
+  begin(runner: Runner): unknown {
+    return beginWork(this.#work, runner, this, this.#args)
+  }
+
+  answer(value: unknown): void {
+    if (this.#work !== 'stop') return this.#answers.value(value)
+    this.#process.stop('', false).then(() => this.#answers.value(undefined))
+  }
+
+  fail(error: unknown): void {
+    this.#answers.fail(error)
+  }
+
+  refuse(code: ErrorCode, text: string, sent: Sent): void {
+    this.#answers.refuse(code, text, sent)
+  }
+
+  cancel(reason: string): void {
+    this.#answers.close()
+    this.withdraw(reason)
+  }
+
+  grant(): void {}
+}
+
+class RemoteCast extends Message {
+  readonly #process: Process
+  readonly #method: string
+  readonly #work: Work
+  readonly #args: readonly unknown[]
+  readonly #inside: Inside
+
+  constructor(process: Process, method: string, work: Work, args: readonly unknown[], inside: Inside) {
+    super()
+    this.#process = process
+    this.#method = method
+    this.#work = work
+    this.#args = args
+    this.#inside = inside
+  }
+
+  begin(runner: Runner): unknown {
+    return beginWork(this.#work, runner, this, this.#args)
+  }
+
+  answer(): void {}
+
+  fail(err: unknown): void {
+    this.#inside.logger.warn({ err, actor: this.#process.title, method: this.#method }, 'a cast threw')
+  }
+
+  refuse(code: ErrorCode): void {
+    this.#inside.dropped(`cast: ${code}`)
+  }
+}

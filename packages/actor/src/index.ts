@@ -1,0 +1,31 @@
+/** Actors that are found and called by name on a Skep cluster. */
+
+export { type ActorOptions, defineActor, type Methods, type Self } from './define.js'
+export type {
+  ActorDefinition,
+  AnyActor,
+  CallOptions,
+  Casts,
+  Controls,
+  InitArgs,
+  MethodsOf,
+  RefOf,
+  RefTo,
+  RemoteMethod,
+  StateOf,
+} from './definition.js'
+export type { Isolation } from './isolation.js'
+export type { ActorNode, GroupCalls, GroupOf, GroupReply, PidGroup, RegisterOptions } from './node.js'
+export {
+  type ActorCluster,
+  type ActorLimits,
+  type ActorStats,
+  type ActorSystem,
+  type ActorSystemOptions,
+  type ActorTracker,
+  actorLimits,
+  type ProcessReport,
+  startActors,
+} from './system.js'
+export { realTime, type Time } from './time.js'
+export { type Anonymous, anonymous, Via, type ViaOptions, via } from './via.js'

@@ -1,0 +1,83 @@
+/** What waits in a mailbox: something to begin in the actor's turn, and somebody who is told what came of it. */
+import type { ErrorCode, Sent } from '@skep/cluster'
+import type { ActorCode, AnyFunction } from './definition.js'
+
+/** What a message sees of the actor that runs it. */
+export interface Runner {
+  selfFor(message: Message): unknown
+  stop(reason: string, abort: boolean): Promise<void>
+}
+
+export abstract class Message {
+  /** On this node's clock: after it nobody waits for the answer any more. Infinity for none. */
+  deadline: number = Number.POSITIVE_INFINITY
+  /** The caller gave up. What has not begun is not begun. */
+  withdrawn = false
+  #controller: AbortController | undefined
+
+  /** Do the work: its value, or a promise of it. What it throws is the actor's own error. */
+  abstract begin(runner: Runner): unknown
+  /** The work is done. */
+  abstract answer(value: unknown): void
+  /** The work threw. */
+  abstract fail(error: unknown): void
+  /** The work was not done (`sent` no) or its outcome will not be known. Told after anything else, it means nothing. */
+  abstract refuse(code: ErrorCode, text: string, sent: Sent): void
+
+  /** True when beginning it makes no sense any more. */
+  stale(now: number): boolean {
+    return this.withdrawn || this.deadline <= now
+  }
+
+  /** Aborted when the caller gives up or the actor stops. Made when first asked for: most calls never ask. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.withdrawn) this.#controller.abort()
+    }
+    return this.#controller.signal
+  }
+
+  withdraw(reason?: unknown): void {
+    if (this.withdrawn) return
+    this.withdrawn = true
+    this.#controller?.abort(reason)
+  }
+}
+
+/** The method name of what `$` asks of an actor. No method can have it. */
+export const control = '$'
+
+/** What a method call runs: a method of the definition, or what `$.stop` asks. */
+export type Work = AnyFunction | 'stop'
+
+/** The work behind a method name; undefined where the actor has none of it. `streamed` must be as the caller has it. */
+export function workFor(
+  actor: ActorCode,
+  method: string,
+  args: readonly unknown[],
+  streamed: boolean,
+): Work | undefined {
+  if (method === control) return !streamed && args[0] === 'stop' ? 'stop' : undefined
+  return actor.streams.has(method) === streamed ? actor.methods.get(method) : undefined
+}
+
+/** Begins the work: the usual few arguments without spreading them. */
+export function beginWork(work: Work, runner: Runner, message: Message, args: readonly unknown[]): unknown {
+  if (work === 'stop') {
+    // Not waited for here: the actor ends only after this message has. The answer waits for it instead.
+    void runner.stop(String(args[1]), false)
+    return undefined
+  }
+  const self = runner.selfFor(message)
+  switch (args.length) {
+    case 0:
+      return work(self)
+    case 1:
+      return work(self, args[0])
+    case 2:
+      return work(self, args[0], args[1])
+    default:
+      return work(self, ...args)
+  }
+}

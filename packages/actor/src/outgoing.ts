@@ -1,0 +1,274 @@
+/**
+ * What was asked for through a ref and is under way: calls and casts (streams are `reader.ts`). Each is settled exactly
+ * once: with the answer, the actor's own error, or an error that says whether the work may have been done. Where it is
+ * sent, and again after its name moved, is up to `calls.ts`.
+ */
+import { type ErrorCode, type Sent, SkepError } from '@skep/cluster'
+import type { Pid } from '@skep/tracker'
+import type { Deadlines, Timed } from './deadlines.js'
+import { actorError } from './fault.js'
+import { type ActorFrame, callFrame, castFrame } from './frames.js'
+import { isolateThrown } from './isolation.js'
+import { beginWork, control, Message, type Runner, type Work } from './message.js'
+import type { Process } from './process.js'
+import type { Address } from './ref.js'
+import { type RefSource, Refused } from './values.js'
+
+/** The outcomes after which the name may by now have another holder. */
+const movable: ReadonlySet<ErrorCode> = new Set(['ERR_NO_PROCESS', 'ERR_ACTOR_STOPPED', 'ERR_NODE_DOWN'])
+
+/** What something under way needs of `Calls`. */
+export interface Router {
+  readonly deadlines: Deadlines
+  /** Send it for the first time. */
+  launch(out: Outgoing): void
+  /** After it certainly was not done: the name may have moved meanwhile. False when there is nowhere else to go. */
+  redirect(out: Outgoing): boolean
+  /** It waits for another node no more. */
+  forget(out: Outgoing): void
+  /** Tell the other node that nobody waits, or that its reader has room for more items. */
+  cancel(out: Outgoing): void
+  grant(out: Outgoing, items: number): void
+  /** The value of an answer; where its bytes are bad, the call fails and the value is undefined. */
+  read(payload: Uint8Array, out: Outgoing): unknown
+  /** A value of an actor of this node, as its caller gets it. Throws Refused. */
+  isolate(value: unknown, root: string, address: Address): unknown
+  refs(address: Address): RefSource
+  deadlineFor(address: Address, otherwiseMs: number): number
+  /** Milliseconds left, as frames carry it: 0 for no end. */
+  left(deadline: number): number
+  dropped(reason: string): void
+}
+
+/** Something that was asked for through a ref and is not settled yet. */
+export abstract class Outgoing extends Message implements Timed {
+  readonly address: Address
+  readonly method: string
+  /** The caller's arguments; replaced by isolated ones when they were handed to an actor next door. */
+  args: unknown[]
+  readonly calls: Router
+  later: Timed | undefined
+  earlier: Timed | undefined
+  /** The arguments as bytes, once they were needed. */
+  payload: Uint8Array | undefined
+  /** Whom it went to last. */
+  pid: Pid | undefined
+  id = 0
+  redirects = 0
+  /** It may have been begun, or left this node. */
+  away = false
+  settled = false
+  listed = false
+  #onAbort: (() => void) | undefined
+
+  constructor(calls: Router, address: Address, method: string, args: unknown[]) {
+    super()
+    this.calls = calls
+    this.address = address
+    this.method = method
+    this.args = args
+  }
+
+  abstract readonly streamed: boolean
+  /** Hand it to an actor of this node. */
+  abstract deliverTo(process: Process, work: Work): void
+  abstract frameFor(pid: Pid, payload: Uint8Array): unknown[]
+  /** It is over without an answer. */
+  abstract reject(error: unknown): void
+  abstract frame(frame: ActorFrame): void
+  /** Tell the actor that nobody waits any more. */
+  abstract recall(reason: unknown): void
+
+  get what(): string {
+    const { target, actor } = this.address
+    const whom = target.by === 'pid' ? String(target.pid) : `'${target.name}'`
+    return `${actor.kind}.${this.method === control ? '$.stop' : this.method} of ${whom}`
+  }
+
+  /** Aborts with the caller's signal. False when that is aborted already. */
+  watch(signal: AbortSignal): boolean {
+    if (signal.aborted) return false
+    this.#onAbort = () => this.abort(signal.reason)
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+    return true
+  }
+
+  abort(reason: unknown): void {
+    if (this.settled) return
+    const error = new SkepError('ERR_ABORTED', `${this.what} was aborted by its caller`, {
+      cause: reason,
+      sent: this.sentNow,
+    })
+    this.recall(reason)
+    this.reject(error)
+  }
+
+  expire(): void {
+    this.listed = false
+    if (this.settled) return
+    const error = new SkepError('ERR_TIMEOUT', `${this.what} had no answer in time`, { sent: this.sentNow })
+    this.recall(error)
+    this.reject(error)
+  }
+
+  get sentNow(): Sent {
+    return this.away ? 'maybe' : 'no'
+  }
+
+  refuse(code: ErrorCode, text: string, sent: Sent): void {
+    if (this.settled) return
+    if (sent === 'no' && movable.has(code) && this.calls.redirect(this)) return
+    this.reject(
+      new SkepError(code, `${this.what}: ${text}`, { sent, ...(this.pid === undefined ? {} : { pid: this.pid }) }),
+    )
+  }
+
+  list(): void {
+    this.listed = true
+    this.calls.deadlines.add(this)
+  }
+
+  unlist(): void {
+    if (!this.listed) return
+    this.listed = false
+    this.calls.deadlines.remove(this)
+  }
+
+  /** Nothing more will come: leave every table. */
+  release(): void {
+    this.settled = true
+    this.unlist()
+    if (this.id !== 0) this.calls.forget(this)
+    if (this.#onAbort !== undefined) this.address.options.signal?.removeEventListener('abort', this.#onAbort)
+  }
+}
+
+export class Call extends Outgoing {
+  readonly streamed = false
+  readonly #resolve: (value: unknown) => void
+  readonly #reject: (error: unknown) => void
+  #work: Work | undefined
+  #process: Process | undefined
+
+  constructor(
+    calls: Router,
+    address: Address,
+    method: string,
+    args: unknown[],
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(calls, address, method, args)
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  deliverTo(process: Process, work: Work): void {
+    this.#work = work
+    this.#process = process
+    process.deliver(this)
+  }
+
+  begin(runner: Runner): unknown {
+    this.away = true
+    return beginWork(this.#work as Work, runner, this, this.args)
+  }
+
+  answer(value: unknown): void {
+    if (this.#work !== 'stop') return this.#answered(value)
+    this.#process?.stop('', false).then(() => this.#answered(undefined))
+  }
+
+  #answered(value: unknown): void {
+    if (this.settled) return
+    let result: unknown
+    try {
+      result = this.calls.isolate(value, 'result', this.address)
+    } catch (error) {
+      if (!(error instanceof Refused)) return this.fail(error)
+      return this.reject(refusedError(error, this.what, 'yes'))
+    }
+    this.release()
+    this.#resolve(result)
+  }
+
+  fail(error: unknown): void {
+    if (this.settled) return
+    this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what))
+  }
+
+  reject(error: unknown): void {
+    this.release()
+    this.#reject(error)
+  }
+
+  frameFor(pid: Pid, payload: Uint8Array): unknown[] {
+    return callFrame(this.id, pid.id, this.method, this.calls.left(this.deadline), payload, nameOf(this.address))
+  }
+
+  frame(frame: ActorFrame): void {
+    if (frame.type === 'refused') return this.refuse(frame.code, frame.text, frame.sent)
+    if (frame.type !== 'reply' && frame.type !== 'thrown') return
+    const value = this.calls.read(frame.payload, this)
+    if (this.settled) return
+    if (frame.type === 'thrown') return this.reject(actorError(value, this.what))
+    this.release()
+    this.#resolve(value)
+  }
+
+  recall(reason: unknown): void {
+    if (this.id !== 0) this.calls.cancel(this)
+    else this.withdraw(reason)
+  }
+}
+
+/** Nobody waits for it; it is an Outgoing because it may wait for its actor to be spawned. */
+export class Cast extends Outgoing {
+  readonly streamed = false
+  /** Why its arguments could not be sent. */
+  mistake: unknown
+  #work: Work | undefined
+  #where: Process | undefined
+
+  deliverTo(process: Process, work: Work): void {
+    this.#work = work
+    this.#where = process
+    process.deliver(this)
+  }
+
+  begin(runner: Runner): unknown {
+    return beginWork(this.#work as Work, runner, this, this.args)
+  }
+
+  answer(): void {
+    this.settled = true
+  }
+
+  fail(err: unknown): void {
+    this.settled = true
+    this.#where?.host.logger.warn({ err, actor: this.#where.title, method: this.method }, 'a cast threw')
+  }
+
+  reject(error: unknown): void {
+    this.settled = true
+    const code = error instanceof SkepError ? error.code : undefined
+    if (code === undefined || code === 'ERR_NOT_SENDABLE' || code === 'ERR_TOO_LARGE') this.mistake = error
+    else this.calls.dropped(`cast: ${code}`)
+  }
+
+  frameFor(pid: Pid, payload: Uint8Array): unknown[] {
+    return castFrame(pid.id, this.method, payload, nameOf(this.address))
+  }
+
+  frame(): void {}
+
+  recall(): void {}
+}
+
+export function nameOf({ target }: Address): string | undefined {
+  return target.by === 'pid' ? undefined : target.name
+}
+
+export function refusedError({ refusal }: Refused, what: string, sent: Sent): SkepError {
+  return new SkepError(refusal.code, `${what}: ${refusal.text}`, { path: refusal.path, sent })
+}

@@ -1,0 +1,381 @@
+/**
+ * One running actor: its state, its mailbox, and the rule that one message runs at a time, in the order they came
+ * (`reentrant` actors begin the next while others wait for something). Names, pids and nodes are the system's.
+ */
+import type { ErrorCode, Logger } from '@skep/cluster'
+import type { Pid } from '@skep/tracker'
+import type { Self } from './define.js'
+import type { ActorCode } from './definition.js'
+import type { Message, Runner } from './message.js'
+import type { ActorNode } from './node.js'
+import { Queue } from './queue.js'
+import type { CallContext } from './ref.js'
+import type { Runnable, Scheduler } from './scheduler.js'
+import type { Time } from './time.js'
+import type { RefSource } from './values.js'
+
+/** What a process needs of the system that runs it. */
+export interface ProcessHost {
+  readonly time: Time
+  readonly scheduler: Scheduler
+  readonly logger: Logger
+  /** Messages that may wait in one mailbox. */
+  readonly mailboxLimit: number
+  /** Milliseconds that a running call, and then `onStop`, may take once the actor is told to stop. */
+  readonly stopGraceMs: number
+  /** The node as seen from inside this call. */
+  nodeFor(context: CallContext): ActorNode
+  /** What makes refs that arrive belong to this call. */
+  refsFor(context: CallContext): RefSource
+  /** It has ended: nothing of it runs any more. */
+  ended(process: Process, reason: string): void
+}
+
+export interface ProcessInfo {
+  readonly pid: Pid
+  readonly name: string | undefined
+  readonly fence: number
+  /** The cluster starts it again elsewhere when this node dies. */
+  readonly placed: boolean
+}
+
+/** A stream that the actor feeds, ended when the actor stops. */
+export interface Feeding {
+  endBecause(code: ErrorCode, text: string): void
+}
+
+export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
+
+export class Process implements Runner, Runnable, CallContext {
+  readonly actor: ActorCode
+  readonly info: ProcessInfo
+  readonly host: ProcessHost
+  state: unknown
+  phase: Phase = 'starting'
+  scheduled = false
+  /** Errors that its methods threw, for `explain`. */
+  failures = 0
+  #queue: Queue<Message> | undefined
+  /** The message that runs; of a reentrant actor nothing stands here. */
+  #current: Message | undefined
+  /** Messages of a reentrant actor that run. */
+  #others: Set<Message> | undefined
+  #self: ActorSelf | undefined
+  #refs: RefSource | undefined
+  #life: AbortController | undefined
+  #feeding: Set<Feeding> | undefined
+  #started = false
+  #stopping: Promise<void> | undefined
+  #idle: (() => void) | undefined
+  #onValue: ((value: unknown) => void) | undefined
+  #onError: ((error: unknown) => void) | undefined
+
+  constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo) {
+    this.host = host
+    this.actor = actor
+    this.info = info
+  }
+
+  /** The deadline of the call that runs. */
+  get deadline(): number {
+    return this.#current?.deadline ?? Number.POSITIVE_INFINITY
+  }
+
+  /** What makes refs that arrive as arguments its own. */
+  get refs(): RefSource {
+    this.#refs ??= this.host.refsFor(this)
+    return this.#refs
+  }
+
+  /** Messages that wait. */
+  get waiting(): number {
+    return this.#queue?.size ?? 0
+  }
+
+  get running(): number {
+    return (this.#current === undefined ? 0 : 1) + (this.#others?.size ?? 0)
+  }
+
+  get signal(): AbortSignal {
+    return this.#current?.signal ?? this.life
+  }
+
+  /** Aborted when the actor stops. */
+  get life(): AbortSignal {
+    this.#life ??= new AbortController()
+    if (this.phase === 'stopping' || this.phase === 'stopped') this.#life.abort()
+    return this.#life.signal
+  }
+
+  /** Runs `init`, then `onStart`. Rejects with what they threw. */
+  async start(args: readonly unknown[]): Promise<void> {
+    this.state = await this.actor.init(...args)
+    if (this.phase === 'starting') await this.actor.onStart?.(this.self)
+    this.#started = true
+  }
+
+  /** The first message may begin. */
+  open(): void {
+    if (this.phase !== 'starting') return
+    this.phase = 'running'
+    if (this.waiting > 0) this.host.scheduler.wake(this)
+  }
+
+  /** Put a message at the end of the mailbox, or refuse it. */
+  deliver(message: Message): void {
+    if (this.phase === 'stopping' || this.phase === 'stopped') {
+      message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
+    } else if (this.waiting + (this.#others?.size ?? 0) >= (this.actor.mailbox ?? this.host.mailboxLimit)) {
+      message.refuse('ERR_OVERLOADED', `the mailbox of ${this.title} is full: ${this.waiting} messages wait`, 'no')
+    } else {
+      this.#enqueue(message)
+    }
+  }
+
+  /** The next step of something that was accepted before: never refused for want of room. */
+  deliverStep(message: Message): void {
+    if (this.phase === 'starting' || this.phase === 'running') this.#enqueue(message)
+  }
+
+  #enqueue(message: Message): void {
+    this.#queue ??= new Queue()
+    this.#queue.push(message)
+    if (this.#current === undefined && this.phase === 'running') this.host.scheduler.wake(this)
+  }
+
+  turn(max: number, now: number): number {
+    let done = 0
+    while (done < max && this.#current === undefined && this.phase === 'running') {
+      const message = this.#queue?.shift()
+      if (message === undefined) return done
+      done += 1
+      if (message.stale(now))
+        message.refuse('ERR_TIMEOUT', `${this.title} had no time for it before its deadline`, 'no')
+      else if (this.actor.reentrant) this.#runBeside(message)
+      else this.#run(message)
+    }
+    if (this.waiting > 0 && this.#current === undefined && this.phase === 'running') this.host.scheduler.wake(this)
+    return done
+  }
+
+  #run(message: Message): void {
+    this.#current = message
+    let result: unknown
+    try {
+      result = message.begin(this)
+      if (isThenable(result)) {
+        this.#onValue ??= (value) => this.#ended()?.answer(value)
+        this.#onError ??= (error) => this.#threw(this.#ended(), error)
+        result.then(this.#onValue, this.#onError)
+        return
+      }
+    } catch (error) {
+      this.#threw(this.#ended(), error)
+      return
+    }
+    this.#ended()
+    message.answer(result)
+  }
+
+  /** The current message has run: the next may begin. */
+  #ended(): Message | undefined {
+    const message = this.#current
+    this.#current = undefined
+    if (this.waiting > 0 && this.phase === 'running') this.host.scheduler.wake(this)
+    if (this.#idle !== undefined) this.#idle()
+    return message
+  }
+
+  #runBeside(message: Message): void {
+    this.#others ??= new Set()
+    this.#others.add(message)
+    const end = (): void => {
+      this.#others?.delete(message)
+      if (this.#idle !== undefined && this.running === 0) this.#idle()
+    }
+    let result: unknown
+    try {
+      result = message.begin(this)
+    } catch (error) {
+      end()
+      this.#threw(message, error)
+      return
+    }
+    Promise.resolve(result).then(
+      (value) => {
+        end()
+        message.answer(value)
+      },
+      (error: unknown) => {
+        end()
+        this.#threw(message, error)
+      },
+    )
+  }
+
+  #threw(message: Message | undefined, error: unknown): void {
+    this.failures += 1
+    message?.fail(error)
+  }
+
+  /** The `self` of the running message. A reentrant actor has one for each, since each has its own deadline. */
+  selfFor(message: Message): unknown {
+    return this.actor.reentrant ? new ActorSelf(this, message) : this.self
+  }
+
+  get self(): Self<unknown> {
+    this.#self ??= new ActorSelf(this, undefined)
+    return this.#self
+  }
+
+  feed(stream: Feeding): void {
+    this.#feeding ??= new Set()
+    this.#feeding.add(stream)
+  }
+
+  feedNoMore(stream: Feeding): void {
+    this.#feeding?.delete(stream)
+  }
+
+  get streams(): number {
+    return this.#feeding?.size ?? 0
+  }
+
+  /**
+   * Stop: what waits is refused, what runs may end (bounded by the grace time), then `onStop` runs (bounded too).
+   * `abort` also aborts the signals of what runs. Resolves when it has ended; the same promise when asked again.
+   */
+  stop(reason: string, abort: boolean): Promise<void> {
+    this.#stopping ??= this.#shutDown(reason, abort)
+    return this.#stopping
+  }
+
+  /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
+  kill(reason: string): void {
+    this.phase = 'stopped'
+    this.#refuseAll(reason)
+    const text = `${this.title} stopped (${reason}) before it answered`
+    for (const message of this.#runningMessages()) {
+      message.withdraw(reason)
+      message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
+    }
+  }
+
+  #runningMessages(): Message[] {
+    const others = [...(this.#others ?? [])]
+    return this.#current === undefined ? others : [this.#current, ...others]
+  }
+
+  #refuseAll(reason: string): void {
+    const text = `${this.title} stopped: ${reason}`
+    for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
+      m.refuse('ERR_ACTOR_STOPPED', text, 'no')
+    for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', text)
+    this.#life?.abort(reason)
+  }
+
+  async #shutDown(reason: string, abort: boolean): Promise<void> {
+    this.phase = 'stopping'
+    this.#refuseAll(reason)
+    if (abort) for (const message of this.#runningMessages()) message.withdraw(reason)
+    if (this.#started) await this.#finish(reason)
+    this.phase = 'stopped'
+    this.host.ended(this, reason)
+  }
+
+  async #finish(reason: string): Promise<void> {
+    if (this.running > 0) {
+      const idle = new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+      await this.#within(idle)
+    }
+    const text = `${this.title} stopped (${reason}) before it answered`
+    for (const message of this.#runningMessages()) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
+    try {
+      await this.#within(this.actor.onStop?.(this.self, reason))
+    } catch (err) {
+      this.host.logger.warn({ err, actor: this.title }, 'onStop threw')
+    }
+  }
+
+  /** The promise, or the end of the grace time. */
+  async #within(work: unknown): Promise<void> {
+    if (!isThenable(work)) return
+    let cancel = (): void => {}
+    const late = new Promise<void>((resolve) => {
+      cancel = this.host.time.setTimer(resolve, this.host.stopGraceMs)
+    })
+    try {
+      await Promise.race([work, late])
+    } finally {
+      cancel()
+    }
+  }
+
+  /** "counter 'my_proc' <demo-1.7.ab12>": for errors and logs. */
+  get title(): string {
+    const { name, pid } = this.info
+    return name === undefined ? `${this.actor.kind} ${pid}` : `${this.actor.kind} '${name}' ${pid}`
+  }
+}
+
+/** What methods get as `self`; of a reentrant actor, one for each message. */
+class ActorSelf implements Self<unknown> {
+  readonly #process: Process
+  readonly #message: Message | undefined
+  #node: ActorNode | undefined
+  #logger: Logger | undefined
+
+  constructor(process: Process, message: Message | undefined) {
+    this.#process = process
+    this.#message = message
+  }
+
+  get state(): unknown {
+    return this.#process.state
+  }
+
+  set state(state: unknown) {
+    this.#process.state = state
+  }
+
+  get kind(): string {
+    return this.#process.actor.kind
+  }
+
+  get pid(): Pid {
+    return this.#process.info.pid
+  }
+
+  get name(): string | undefined {
+    return this.#process.info.name
+  }
+
+  get fence(): number {
+    return this.#process.info.fence
+  }
+
+  get node(): ActorNode {
+    this.#node ??= this.#process.host.nodeFor(this.#message ?? this.#process)
+    return this.#node
+  }
+
+  get signal(): AbortSignal {
+    return this.#message?.signal ?? this.#process.signal
+  }
+
+  get logger(): Logger {
+    const { actor, info, host } = this.#process
+    this.#logger ??= host.logger.child({ actor: actor.kind, name: info.name, pid: String(info.pid) })
+    return this.#logger
+  }
+
+  stop(reason = 'stopped'): void {
+    void this.#process.stop(reason, false)
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

@@ -1,0 +1,59 @@
+/**
+ * Whose turn it is: actors with something to do, run one after the other in one microtask for all of them. After
+ * `turnMessages` messages the event loop has its turn, so that actors that keep each other busy never starve a socket.
+ */
+import type { Time } from './time.js'
+
+/** Messages that one actor handles before the next one is run. */
+const shareMessages = 64
+
+/** Messages that all actors handle before sockets and timers have a turn: about a millisecond of small ones. */
+const turnMessages = 1000
+
+export interface Runnable {
+  /** True while it stands in the scheduler's list; the scheduler's own mark. */
+  scheduled: boolean
+  /** Handle up to `max` messages; returns how many. One that has more to do afterwards asks for another turn. */
+  turn(max: number, now: number): number
+}
+
+export class Scheduler {
+  readonly #time: Time
+  #ready: Runnable[] = []
+  #armed = false
+  #left = turnMessages
+
+  constructor(time: Time) {
+    this.#time = time
+  }
+
+  /** Give it a turn soon. Asking again before that changes nothing. */
+  wake(runnable: Runnable): void {
+    if (runnable.scheduled) return
+    runnable.scheduled = true
+    this.#ready.push(runnable)
+    if (!this.#armed) this.#arm()
+  }
+
+  #arm(): void {
+    this.#armed = true
+    if (this.#left > 0) {
+      queueMicrotask(this.#run)
+      return
+    }
+    this.#left = turnMessages
+    this.#time.defer(this.#run)
+  }
+
+  readonly #run = (): void => {
+    const ready = this.#ready
+    this.#ready = []
+    const now = this.#time.now()
+    for (const runnable of ready) {
+      runnable.scheduled = false
+      this.#left -= runnable.turn(shareMessages, now)
+    }
+    this.#armed = false
+    if (this.#ready.length > 0) this.#arm()
+  }
+}

@@ -1,0 +1,516 @@
+/**
+ * All actors of one node: starts and stops them, gives names to them through the tracker, makes refs, and stands
+ * between them and the links. Who may hold a name, and where a placed actor runs, the tracker decides; how one actor
+ * works through its mailbox is `process.ts`; what becomes of a call is `calls.ts` and `incoming.ts`.
+ */
+import { type Cluster, type Logger, SkepError } from '@skep/cluster'
+import { type BootId, isGone } from '@skep/cluster/core'
+import type { Pid, Tracker } from '@skep/tracker'
+import { Calls } from './calls.js'
+import { type ActorHome, ContextNode } from './context.js'
+import { Deadlines } from './deadlines.js'
+import { BadBytes, unpack } from './decode.js'
+import { codeOf } from './define.js'
+import type { ActorCode, AnyActor } from './definition.js'
+import { pack } from './encode.js'
+import { actorKinds, parseFrame } from './frames.js'
+import { Incoming } from './incoming.js'
+import { type Isolation, isolateAll } from './isolation.js'
+import type { ActorNode } from './node.js'
+import { type Phase, Process, type ProcessHost, type ProcessInfo } from './process.js'
+import { type Address, addressOf, type CallContext, refFor } from './ref.js'
+import { Scheduler } from './scheduler.js'
+import { realTime, type Time } from './time.js'
+import { type RefSource, Refused } from './values.js'
+import { type Anonymous, anonymous, Via, type ViaOptions } from './via.js'
+
+export interface ActorLimits {
+  /** Messages that may wait in one mailbox: more get ERR_OVERLOADED. */
+  readonly mailbox: number
+  /** Milliseconds that a call waits for its answer when its ref says nothing else. */
+  readonly callTimeoutMs: number
+  /** Bytes of the arguments or the result of one call: what a frame of 16 MiB holds beside its head. */
+  readonly maxPayloadBytes: number
+  /** Calls and streams to other nodes that may be open at once. */
+  readonly maxPending: number
+  /** Milliseconds that a running call, and then `onStop`, may take once an actor is told to stop. */
+  readonly stopGraceMs: number
+}
+
+export const actorLimits: ActorLimits = {
+  mailbox: 10_000,
+  callTimeoutMs: 5_000,
+  maxPayloadBytes: 15 * 1024 * 1024,
+  maxPending: 100_000,
+  stopGraceMs: 5_000,
+}
+
+/** What actors need of a cluster. */
+export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' | 'describe'>
+
+/** What actors need of a tracker. */
+export type ActorTracker = Pick<
+  Tracker,
+  | 'whereis'
+  | 'nextPid'
+  | 'claim'
+  | 'register'
+  | 'unregister'
+  | 'spawn'
+  | 'gone'
+  | 'join'
+  | 'leaveGroup'
+  | 'membersOf'
+  | 'flush'
+  | 'onActivate'
+  | 'onDeactivate'
+>
+
+export interface ActorSystemOptions {
+  readonly cluster: ActorCluster
+  readonly tracker: ActorTracker
+  /** The kinds that this node can be asked to start. */
+  readonly actors: readonly AnyActor[]
+  readonly logger: Logger
+  /** How values pass between actors of this node. Default `copy`. */
+  readonly isolation?: Isolation
+  readonly limits?: Partial<ActorLimits>
+  readonly time?: Time
+}
+
+/** What one actor looks like from outside: for `explain`. */
+export interface ProcessReport {
+  readonly pid: Pid
+  readonly kind: string
+  readonly name: string | undefined
+  readonly fence: number
+  readonly placed: boolean
+  readonly phase: Phase
+  /** Messages that wait, and those that run. */
+  readonly waiting: number
+  readonly running: number
+  readonly streams: number
+  /** Errors that its methods threw since it started. */
+  readonly failures: number
+}
+
+export interface ActorStats {
+  readonly actors: number
+  /** Calls and streams of this node that wait for another one, and those of others that are open here. */
+  readonly pending: number
+  readonly open: number
+  /** What was thrown away, by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export interface ActorSystem extends ActorNode {
+  /** The pid behind a pid or a ref. ERR_NOT_REGISTERED where a ref by name means nobody now, TypeError for anything else. */
+  pidOf(process: unknown): Pid
+  /** A local actor as it is now; undefined when there is none with this pid. */
+  report(pid: Pid): ProcessReport | undefined
+  stats(): ActorStats
+  /**
+   * Take nothing new and stop every actor of this node; resolves when all have ended. Claims of placed actors are left
+   * to the tracker, so that others start them again once this node has left.
+   */
+  stopAll(reason: string): Promise<void>
+  /** At once: every open call fails with ERR_STOPPED, no `onStop` runs. */
+  close(): void
+}
+
+export function startActors(options: ActorSystemOptions): ActorSystem {
+  return new System(options).root
+}
+
+class System implements ProcessHost, ActorHome {
+  readonly time: Time
+  readonly logger: Logger
+  readonly scheduler: Scheduler
+  readonly mailboxLimit: number
+  readonly stopGraceMs: number
+  readonly calls: Calls
+  readonly root: RootNode
+  readonly tracker: ActorTracker
+  readonly isolation: Isolation
+  readonly maxPayloadBytes: number
+  readonly maxPending: number
+  readonly callTimeoutMs: number
+  readonly stopTimeoutMs: number
+  readonly #cluster: ActorCluster
+  readonly #deadlines: Deadlines
+  readonly #incoming: Incoming
+  readonly #processes = new Map<number, Process>()
+  /** Kinds that this node starts when it is asked to. */
+  readonly #listed = new Map<string, ActorCode>()
+  /** Those and all that were ever used here: what refs from others can be made of. */
+  readonly #known = new Map<string, ActorCode>()
+  readonly #dropped = new Map<string, number>()
+  readonly #rootRefs: RefSource
+  #leaving = false
+  #closed = false
+
+  constructor(options: ActorSystemOptions) {
+    const limits = { ...actorLimits, ...options.limits }
+    this.time = options.time ?? realTime
+    this.logger = options.logger
+    this.tracker = options.tracker
+    this.isolation = options.isolation ?? 'copy'
+    this.mailboxLimit = limits.mailbox
+    this.stopGraceMs = limits.stopGraceMs
+    this.maxPayloadBytes = limits.maxPayloadBytes
+    this.maxPending = limits.maxPending
+    this.callTimeoutMs = limits.callTimeoutMs
+    // The running call, then `onStop`: each has its grace time; and what was sent before goes first.
+    this.stopTimeoutMs = limits.callTimeoutMs + 2 * limits.stopGraceMs
+    this.#cluster = options.cluster
+    this.scheduler = new Scheduler(this.time)
+    this.#deadlines = new Deadlines(this.time)
+    this.calls = new Calls(this, this.#deadlines)
+    this.#incoming = new Incoming(this)
+    this.#rootRefs = this.refsFor(undefined)
+    this.root = new RootNode(this)
+    this.#list(options.actors)
+    this.#attach()
+  }
+
+  #list(actors: readonly AnyActor[]): void {
+    for (const definition of actors) {
+      const actor = codeOf(definition)
+      if (this.#listed.has(actor.kind)) throw new TypeError(`actors: there are two definitions of kind '${actor.kind}'`)
+      this.#listed.set(actor.kind, actor)
+      this.#known.set(actor.kind, actor)
+    }
+    this.#cluster.describe({ kinds: [...this.#listed.keys()].sort() })
+  }
+
+  #attach(): void {
+    this.#cluster.attach<readonly unknown[]>({
+      kinds: actorKinds,
+      encode: (frame) => [...frame],
+      decode: (frame) => frame,
+      raw: (from, frame) => this.#frame(from, frame),
+      input: (input) => {
+        if (input.type === 'unlinked') this.#lost(input.boot, 'the link to its node broke before the answer')
+        else if (input.type === 'drained') this.#incoming.drained(input.boot)
+        else if (input.type === 'member' && isGone(input.member)) this.#lost(input.member.info.boot, 'its node is down')
+      },
+    })
+    this.tracker.onActivate((activation) => this.#activate(activation))
+    this.tracker.onDeactivate(({ pid, name, reason }) => this.#deactivate(pid, name, reason))
+  }
+
+  #frame(from: BootId, raw: readonly unknown[]): void {
+    if (this.#closed) return
+    const frame = parseFrame(raw)
+    if (frame === undefined) return this.dropped('a frame of a wrong shape')
+    switch (frame.type) {
+      case 'call':
+      case 'open':
+        return this.#incoming.call(from, frame)
+      case 'cast':
+        return this.#incoming.cast(frame)
+      case 'cancel':
+        return this.#incoming.cancel(from, frame.id)
+      case 'credit':
+        return this.#incoming.grant(from, frame.id, frame.items)
+      default:
+        return this.calls.arrived(from, frame)
+    }
+  }
+
+  #lost(boot: BootId, text: string): void {
+    this.calls.lost(boot, text)
+    this.#incoming.lost(boot)
+  }
+
+  // --- starting ---
+
+  start(definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Pid> {
+    const actor = this.know(codeOf(definition))
+    if (where === anonymous) return this.#startAnonymous(actor, args)
+    if (where instanceof Via) return this.#startNamed(actor, where, args)
+    throw new TypeError('start(definition, where, ...): where must be via(name) or anonymous')
+  }
+
+  async #startAnonymous(actor: ActorCode, args: readonly unknown[]): Promise<Pid> {
+    this.#refuseWhenLeaving()
+    const own = this.#initArgs(actor, args)
+    const process = await this.#begin(
+      actor,
+      { pid: this.tracker.nextPid(), name: undefined, fence: 0, placed: false },
+      own,
+    )
+    process.open()
+    return process.info.pid
+  }
+
+  async #startNamed(actor: ActorCode, { name, options }: Via, args: readonly unknown[]): Promise<Pid> {
+    this.#refuseWhenLeaving()
+    const own = this.#initArgs(actor, args)
+    const { meta, claim: mode, timeout, visible } = options
+    const grant = await this.tracker.claim(name, {
+      kind: actor.kind,
+      ...(meta === undefined ? {} : { meta }),
+      ...(mode === undefined ? {} : { mode }),
+      ...(timeout === undefined ? {} : { timeout }),
+    })
+    const pid = this.tracker.nextPid()
+    let process: Process
+    try {
+      process = await this.#begin(actor, { pid, name, fence: grant.fence, placed: false }, own)
+    } catch (error) {
+      grant.abandon()
+      throw error
+    }
+    try {
+      await grant.commit(pid)
+    } catch (error) {
+      await process.stop('conflict', true)
+      throw error
+    }
+    process.open()
+    if (visible !== undefined)
+      await this.tracker.flush({ want: visible, ...(timeout === undefined ? {} : { timeout }) })
+    return pid
+  }
+
+  /** Run `init` and `onStart`. From here on its pid can be called; what comes waits. */
+  async #begin(actor: ActorCode, info: ProcessInfo, args: readonly unknown[]): Promise<Process> {
+    const process = new Process(this, actor, info)
+    this.#processes.set(info.pid.id, process)
+    let why: unknown
+    try {
+      await process.start(args)
+      if (process.phase === 'starting') return process
+      why = new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
+    } catch (error) {
+      why = error
+    }
+    await process.stop('it did not start', true)
+    const text = why instanceof Error ? why.message : String(why)
+    throw new SkepError('ERR_INIT_FAILED', `${process.title} did not start: ${text}`, { cause: why })
+  }
+
+  #initArgs(actor: ActorCode, args: readonly unknown[]): unknown[] {
+    const own = [...args]
+    try {
+      isolateAll(this.isolation, own, 'args', this.#rootRefs)
+    } catch (error) {
+      throw startError(error, actor)
+    }
+    return own
+  }
+
+  #refuseWhenLeaving(): void {
+    if (this.#closed) throw new SkepError('ERR_STOPPED', 'this node has been stopped')
+    if (this.#leaving) throw new SkepError('ERR_LEAVING', 'this node is leaving and starts nothing new')
+  }
+
+  /** Start it where the ring says. */
+  async spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid> {
+    this.#refuseWhenLeaving()
+    let bytes: Uint8Array
+    try {
+      // The tracker keeps it as long as the actor lives: a piece of its own, not a view on a shared one.
+      bytes = Uint8Array.from(pack(args, 'args', this.maxPayloadBytes))
+    } catch (error) {
+      throw startError(error, actor)
+    }
+    const { meta, timeout, visible } = options
+    const wait = timeout === undefined ? {} : { timeout }
+    const claim = await this.tracker.spawn(
+      name,
+      actor.kind,
+      { args: bytes },
+      { ...(meta === undefined ? {} : { meta }), ...wait },
+    )
+    if (visible !== undefined) await this.tracker.flush({ want: visible, ...wait })
+    return claim.pid
+  }
+
+  async #activate({
+    name,
+    kind,
+    spec,
+    fence,
+  }: {
+    name: string
+    kind: string
+    spec: unknown
+    fence: number
+  }): Promise<Pid> {
+    this.#refuseWhenLeaving()
+    const actor = this.#listed.get(kind)
+    if (actor === undefined)
+      throw new SkepError('ERR_KIND_UNKNOWN', `this node does not start actors of kind '${kind}'`)
+    const args = this.#specArgs(spec)
+    const process = await this.#begin(actor, { pid: this.tracker.nextPid(), name, fence, placed: true }, args)
+    process.open()
+    return process.info.pid
+  }
+
+  #specArgs(spec: unknown): unknown[] {
+    const bytes = (spec as { readonly args?: unknown } | null | undefined)?.args
+    try {
+      const args = bytes instanceof Uint8Array ? unpack(bytes, this.#rootRefs) : undefined
+      if (Array.isArray(args)) return args
+    } catch (error) {
+      if (!(error instanceof BadBytes)) throw error
+    }
+    throw new SkepError('ERR_BAD_ARGUMENTS', 'the arguments in the start spec could not be read')
+  }
+
+  /** Another process holds its name now: it ends without touching the name. */
+  #deactivate(pid: Pid, name: string, reason: string): void {
+    const process = this.process(pid.id)
+    if (process === undefined) return
+    if (process.info.name === name) void process.stop(reason, true)
+    else
+      this.logger.warn({ name, pid: String(pid), reason }, 'a name that was registered by hand went to another process')
+  }
+
+  // --- what processes, calls and frames ask of the node ---
+
+  get boot(): BootId {
+    return this.#cluster.self.boot
+  }
+
+  get nodeName(): string {
+    return this.#cluster.self.name
+  }
+
+  process(id: number): Process | undefined {
+    return this.#processes.get(id)
+  }
+
+  post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded' {
+    return this.#cluster.post(to, frame)
+  }
+
+  postSurely(to: BootId, frame: readonly unknown[]): void {
+    this.#incoming.send(to, frame)
+  }
+
+  known(boot: BootId): 'alive' | 'gone' | 'unknown' {
+    const member = this.#cluster.member(boot)
+    if (member === undefined) return 'unknown'
+    return isGone(member) ? 'gone' : 'alive'
+  }
+
+  whereis(name: string): Pid | undefined {
+    return this.tracker.whereis(name)
+  }
+
+  nodeFor(context: CallContext): ActorNode {
+    return new ContextNode(this, context)
+  }
+
+  refs(): RefSource {
+    return this.#rootRefs
+  }
+
+  refsFor(context: CallContext | undefined): RefSource {
+    if (context === undefined && this.#rootRefs !== undefined) return this.#rootRefs
+    return {
+      refOf: (kind, target) => {
+        const actor = this.#known.get(kind)
+        return actor && refFor({ host: this.calls, actor, target, options: {}, context })
+      },
+      rebind: (ref) => {
+        const address = addressOf(ref) as Address
+        return refFor({
+          host: this.calls,
+          actor: this.know(address.actor),
+          target: address.target,
+          options: {},
+          context,
+        })
+      },
+    }
+  }
+
+  /** Remember a definition, so that refs to its kind can arrive here. The first one of a kind stays. */
+  know(actor: ActorCode): ActorCode {
+    if (!this.#known.has(actor.kind)) this.#known.set(actor.kind, actor)
+    return actor
+  }
+
+  dropped(reason: string): void {
+    this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1)
+  }
+
+  ended(process: Process, reason: string): void {
+    const { pid, placed } = process.info
+    this.#processes.delete(pid.id)
+    if (this.#closed) return
+    // While this node leaves, what the ring placed here is to run again elsewhere.
+    this.tracker.gone(pid, { keepPlaced: this.#leaving && placed })
+    this.logger.debug({ actor: process.title, reason }, 'actor stopped')
+  }
+
+  // --- ending ---
+
+  async stopAll(reason: string): Promise<void> {
+    this.#leaving = true
+    await Promise.all([...this.#processes.values()].map((process) => process.stop(reason, false)))
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#leaving = true
+    this.calls.close()
+    for (const process of this.#processes.values()) process.kill('the node was stopped')
+    this.#processes.clear()
+    this.#deadlines.close()
+  }
+
+  report(pid: Pid): ProcessReport | undefined {
+    const process = pid.boot === this.boot ? this.process(pid.id) : undefined
+    if (process === undefined) return undefined
+    const { name, fence, placed } = process.info
+    const { phase, waiting, running, streams, failures } = process
+    return { pid, kind: process.actor.kind, name, fence, placed, phase, waiting, running, streams, failures }
+  }
+
+  stats(): ActorStats {
+    return {
+      actors: this.#processes.size,
+      pending: this.calls.pending,
+      open: this.#incoming.open,
+      dropped: Object.fromEntries(this.#dropped),
+    }
+  }
+}
+
+function startError(error: unknown, { kind }: ActorCode): unknown {
+  if (!(error instanceof Refused)) return error
+  const { code, text, path } = error.refusal
+  return new SkepError(code, `${kind} was not started: ${text}`, { path })
+}
+
+/** The node as its user sees it. */
+class RootNode extends ContextNode implements ActorSystem {
+  readonly #system: System
+
+  constructor(system: System) {
+    super(system, undefined)
+    this.#system = system
+  }
+
+  report(pid: Pid): ProcessReport | undefined {
+    return this.#system.report(pid)
+  }
+
+  stats(): ActorStats {
+    return this.#system.stats()
+  }
+
+  stopAll(reason: string): Promise<void> {
+    return this.#system.stopAll(reason)
+  }
+
+  close(): void {
+    this.#system.close()
+  }
+}

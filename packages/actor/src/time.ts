@@ -1,0 +1,29 @@
+/**
+ * Time as the actor layer sees it: one seam, so that a test or a simulation says what time it is. The tracker's own
+ * `Time` fits here too.
+ */
+import { performance } from 'node:perf_hooks'
+
+export interface Time {
+  /** Milliseconds on a clock that never goes back; its zero means nothing. */
+  now(): number
+  /** Runs `fn` once after `ms` milliseconds; the function returned cancels it. */
+  setTimer(fn: () => void, ms: number): () => void
+  /** Runs `fn` once after what waits in the event loop has had its turn. */
+  defer(fn: () => void): void
+}
+
+/** Longest delay of a Node timer; a longer one would fire at once. */
+const maxTimerMs = 2 ** 31 - 1
+
+export const realTime: Time = {
+  now: () => performance.now(),
+  setTimer(fn, ms) {
+    // Not a reason to keep the process alive: the listening socket is.
+    const timer = setTimeout(fn, Math.min(Math.max(0, Math.ceil(ms)), maxTimerMs)).unref()
+    return () => clearTimeout(timer)
+  },
+  defer(fn) {
+    setImmediate(fn)
+  },
+}

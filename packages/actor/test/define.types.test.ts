@@ -1,0 +1,170 @@
+/** What the compiler says: everything is inferred from the definition, and what could never work is refused. */
+import type { Pid } from '@skep/tracker'
+import { describe, expectTypeOf, test } from 'vitest'
+import { type ActorNode, anonymous, defineActor, type GroupReply, type RefOf, type StateOf, via } from '../src/index.js'
+
+const Counter = defineActor('counter', {
+  init: (start: number) => ({ n: start }),
+  on: {
+    value: (self) => self.state.n,
+    increment: (self, by: number = 1) => (self.state.n += by),
+    async *ticks(self, upTo: number) {
+      for (let i = 0; i < upTo; i++) yield self.state.n + i
+    },
+    answer: () => 42,
+    later: async (_self, text: string) => ({ text }),
+    throws: () => {
+      throw new Error('always')
+    },
+  },
+  onStart: (self) => {
+    expectTypeOf(self.state).toEqualTypeOf<{ n: number }>()
+  },
+  onStop(self, reason) {
+    expectTypeOf(self.state.n).toEqualTypeOf<number>()
+    expectTypeOf(reason).toEqualTypeOf<string>()
+  },
+})
+
+const Quiet = defineActor('quiet', {
+  init: async () => new Map<string, number>(),
+  on: { size: (self) => self.state.size },
+})
+
+/** A generic actor is a function that returns a definition. */
+const boxOf = <T>(kind: string) =>
+  defineActor(kind, {
+    init: (first: T) => ({ item: first }),
+    on: {
+      put: (self, item: T): void => {
+        self.state.item = item
+      },
+      take: (self): T => self.state.item,
+    },
+  })
+
+declare const node: ActorNode
+declare const pid: Pid
+
+/** Checked by the compiler alone: nothing in it runs. */
+function compiled(_check: () => void): void {}
+
+describe('the compiler', () => {
+  test('infers state, arguments and results from the definition', () => {
+    expectTypeOf<StateOf<typeof Counter>>().toEqualTypeOf<{ n: number }>()
+    expectTypeOf<StateOf<typeof Quiet>>().toEqualTypeOf<Map<string, number>>()
+    type C = RefOf<typeof Counter>
+    expectTypeOf<C['value']>().toEqualTypeOf<() => Promise<number>>()
+    expectTypeOf<C['increment']>().toEqualTypeOf<(by?: number) => Promise<number>>()
+    expectTypeOf<C['ticks']>().toEqualTypeOf<(upTo: number) => AsyncIterable<number>>()
+    expectTypeOf<C['answer']>().toEqualTypeOf<() => Promise<number>>()
+    expectTypeOf<C['later']>().toEqualTypeOf<(text: string) => Promise<{ text: string }>>()
+    expectTypeOf<C['throws']>().toEqualTypeOf<() => Promise<never>>()
+    expectTypeOf<keyof C>().toEqualTypeOf<'value' | 'increment' | 'ticks' | 'answer' | 'later' | 'throws' | '$'>()
+  })
+
+  test('types the controls of a ref', () => {
+    compiled(() => {
+      const c = node.via(Counter, 'a')
+      expectTypeOf(c).toEqualTypeOf<RefOf<typeof Counter>>()
+      expectTypeOf(c.$.with({ timeout: 5 })).toEqualTypeOf<RefOf<typeof Counter>>()
+      expectTypeOf(c.$.cast.increment).toEqualTypeOf<(by?: number) => void>()
+      expectTypeOf<keyof typeof c.$.cast>().toEqualTypeOf<'value' | 'increment' | 'answer' | 'later' | 'throws'>()
+      expectTypeOf(c.$.pid()).toEqualTypeOf<Pid | undefined>()
+    })
+  })
+
+  test('wants the arguments of init where an actor is started', () => {
+    compiled(() => {
+      node.start(Counter, via('a'), 0)
+      node.start(Counter, anonymous, 0)
+      node.start(Quiet, anonymous)
+      node.spawn(Counter, via('a'), 0)
+      node.ensure(Counter, via('a'), 0)
+      // @ts-expect-error init wants a number
+      node.start(Counter, via('a'))
+      // @ts-expect-error init wants a number
+      node.start(Counter, via('a'), '0')
+      // @ts-expect-error init wants nothing
+      node.start(Quiet, anonymous, 1)
+      // @ts-expect-error what is placed has a name
+      node.spawn(Counter, anonymous, 0)
+    })
+  })
+
+  test('refuses wrong calls', () => {
+    compiled(() => {
+      const c = node.ref(Counter, pid)
+      // @ts-expect-error no such method
+      c.decrement()
+      // @ts-expect-error a wrong argument
+      c.increment('2')
+      // @ts-expect-error one argument too many
+      c.value(1)
+      // @ts-expect-error a stream is no promise
+      c.ticks(3).then
+      // @ts-expect-error streams cannot be cast
+      c.$.cast.ticks(3)
+      // @ts-expect-error no such option
+      c.$.with({ timout: 3 })
+    })
+  })
+
+  test('types groups', () => {
+    compiled(() => {
+      const rooms = node.group(Counter, 'rooms')
+      expectTypeOf(rooms.members()).toEqualTypeOf<RefOf<typeof Counter>[]>()
+      expectTypeOf(rooms.call.increment).toEqualTypeOf<(by?: number) => Promise<GroupReply<number>[]>>()
+      expectTypeOf(rooms.call.value()).resolves.toEqualTypeOf<GroupReply<number>[]>()
+      expectTypeOf(node.group('bare').pids()).toEqualTypeOf<readonly Pid[]>()
+      // @ts-expect-error bare groups cannot be called
+      node.group('rooms').call
+    })
+  })
+
+  test('takes refs as arguments of methods', () => {
+    compiled(() => {
+      const Teller = defineActor('teller', {
+        init: () => undefined,
+        on: { ask: (_self, whom: RefOf<typeof Counter>) => whom.value() },
+      })
+      node.via(Teller, 't').ask(node.via(Counter, 'a'))
+      // @ts-expect-error another kind of ref
+      node.via(Teller, 't').ask(node.via(Quiet, 'a'))
+    })
+  })
+
+  test('lets a function make a generic actor', () => {
+    const Texts = boxOf<string>('texts')
+    expectTypeOf<RefOf<typeof Texts>['take']>().toEqualTypeOf<() => Promise<string>>()
+    expectTypeOf<RefOf<typeof Texts>['put']>().toEqualTypeOf<(item: string) => Promise<void>>()
+  })
+
+  test('refuses definitions that could never work', () => {
+    compiled(() => {
+      // @ts-expect-error a reserved name
+      defineActor('bad', { init: () => 1, on: { then: () => 1 } })
+      // @ts-expect-error a reserved name
+      defineActor('bad', { init: () => 1, on: { $: () => 1 } })
+      // @ts-expect-error a reserved name
+      defineActor('bad', { init: () => 1, on: { toJSON: () => 1 } })
+      defineActor('bad', {
+        init: () => 1,
+        on: {
+          // @ts-expect-error a generator that is not async
+          *ticks(self) {
+            yield self.state
+          },
+        },
+      })
+      // @ts-expect-error no init
+      defineActor('bad', { on: {} })
+      // @ts-expect-error an unknown option
+      defineActor('bad', { init: () => 1, on: {}, onstart: () => {} })
+      // @ts-expect-error not a function
+      defineActor('bad', { init: () => 1, on: { value: 3 } })
+      // @ts-expect-error no such field in the state
+      defineActor('bad', { init: () => ({ n: 1 }), on: { value: (self) => self.state.m } })
+    })
+  })
+})

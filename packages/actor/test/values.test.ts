@@ -1,0 +1,294 @@
+/** What may be sent arrives equal; what may not is refused by its path; bad bytes are an error and nothing else. */
+import assert from 'node:assert/strict'
+import { SkepError } from '@skep/cluster'
+import { Pid } from '@skep/tracker'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { copy, freeze } from '../src/copy.js'
+import { BadBytes, unpack } from '../src/decode.js'
+import { pack } from '../src/encode.js'
+import { maxDepth, type RefSource, Refused } from '../src/values.js'
+
+const noRefs: RefSource = { refOf: () => undefined, rebind: (ref) => ref }
+const limit = 1 << 20
+
+const overWire = (value: unknown): unknown => unpack(Uint8Array.from(pack(value, 'value', limit)), noRefs)
+const copied = (value: unknown): unknown => copy(value, 'value', noRefs)
+
+function refusal(send: () => unknown): Refused['refusal'] {
+  try {
+    send()
+  } catch (error) {
+    if (error instanceof Refused) return error.refusal
+    throw error
+  }
+  throw new Error('it was not refused')
+}
+
+class Money {
+  readonly amount = 1
+}
+class OutOfMoney extends Error {
+  readonly code = 'ERR_MONEY'
+  readonly missing = 3n
+  override readonly name = 'OutOfMoney'
+}
+
+const bytes = fc.uint8Array({ maxLength: 64 })
+const views: fc.Arbitrary<object> = bytes.chain((b) =>
+  fc.constantFrom<object>(
+    b,
+    Buffer.from(b),
+    b.buffer.slice(0),
+    new Int8Array(b),
+    new Uint8ClampedArray(b),
+    new Int16Array(b),
+    new Uint16Array(b),
+    new Int32Array(b),
+    new Uint32Array(b),
+    new Float32Array(b),
+    new Float64Array(b),
+    BigInt64Array.from([...b].map((x) => -BigInt(x))),
+    BigUint64Array.from([...b].map(BigInt)),
+    new DataView(b.buffer.slice(0)),
+  ),
+)
+
+const leaf: fc.Arbitrary<unknown> = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.string({ maxLength: 300 }),
+  fc.array(fc.integer({ min: 0xd800, max: 0xdfff })).map((units) => String.fromCharCode(...units)),
+  fc.double(),
+  fc.integer(),
+  fc.maxSafeInteger(),
+  fc.constantFrom(-0, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, undefined, null, true, false),
+  fc.bigInt({ min: -(1n << 300n), max: 1n << 300n }),
+  fc.date({ noInvalidDate: false }),
+  views,
+  fc.constantFrom(/a+b/gi, /[\u{1F600}]/u),
+  fc.nat().map((id) => new Pid('boot-of-a', id, 'a')),
+)
+
+const key = fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'toString', 'then', 'code', 'ä'))
+
+const tree = fc.letrec<{ value: unknown }>((tie) => {
+  const value = tie('value')
+  return {
+    value: fc.oneof(
+      { depthSize: 'small', withCrossShrink: true },
+      leaf,
+      fc.array(value, { maxLength: 5 }),
+      fc.dictionary(key, value, { maxKeys: 5, noNullPrototype: true }),
+      fc.array(fc.tuple(value, value), { maxLength: 4 }).map((entries) => new Map(entries)),
+      fc.array(value, { maxLength: 4 }).map((items) => new Set(items)),
+      fc
+        .record({ message: fc.string(), cause: value, extra: value, code: fc.string() })
+        .map(({ message, ...fields }) => {
+          const { cause, ...own } = fields
+          return Object.assign(new TypeError(message, { cause }), own)
+        }),
+    ),
+  }
+}).value
+
+describe('values', () => {
+  test('of every kind arrive equal over the wire', () => {
+    fc.assert(
+      fc.property(tree, (value) => assert.deepStrictEqual(overWire(value), value)),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('are copied into what the wire would have made', () => {
+    fc.assert(
+      fc.property(tree, (value) => assert.deepStrictEqual(copied(value), overWire(value))),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('keep what the bare serializer loses', () => {
+    expect(overWire(-0)).toBe(-0)
+    expect(overWire([undefined, { a: undefined }])).toStrictEqual([undefined, { a: undefined }])
+    expect(overWire(1n << 200n)).toBe(1n << 200n)
+    expect(overWire(new Float64Array([1.5, -0, Number.NaN]))).toStrictEqual(new Float64Array([1.5, -0, Number.NaN]))
+    expect(Buffer.isBuffer(overWire(Buffer.from('x')))).toBe(true)
+    expect(Buffer.isBuffer(overWire(new Uint8Array(3)))).toBe(false)
+    expect(overWire('\ud83d')).toBe('\ud83d')
+  })
+
+  test('of 2^n at every boundary of the number format arrive equal', () => {
+    for (let bit = 0; bit < 1024; bit++) {
+      for (const value of [2 ** bit - 1, 2 ** bit, 2 ** bit + 1, -(2 ** bit), -(2 ** bit) - 1, -(2 ** bit) + 1]) {
+        if (overWire(value) !== value) expect(overWire(value)).toBe(value)
+      }
+    }
+  })
+
+  test('of every length at the boundaries of strings, arrays and objects arrive equal', () => {
+    for (const length of [0, 1, 15, 16, 31, 32, 255, 256, 65_535, 65_536]) {
+      const text = 'ä'.repeat(length)
+      expect(overWire(text)).toBe(text)
+      expect(overWire('a'.repeat(length))).toBe('a'.repeat(length))
+      const list = new Array<number>(length).fill(7)
+      expect(overWire(list)).toStrictEqual(list)
+      const object = Object.fromEntries(list.map((n, i) => [`k${i}`, n]))
+      expect(overWire(object)).toStrictEqual(object)
+    }
+  })
+
+  test('that are errors keep name, message, code, cause, stack and own fields', () => {
+    const error = new OutOfMoney('too poor', { cause: new RangeError('deep') })
+    for (const send of [overWire, copied]) {
+      const got = send(error) as OutOfMoney
+      expect(got).toBeInstanceOf(Error)
+      expect(got.name).toBe('OutOfMoney')
+      expect(got.message).toBe('too poor')
+      expect(got.code).toBe('ERR_MONEY')
+      expect(got.missing).toBe(3n)
+      expect(got.stack).toBe(error.stack)
+      expect(got.cause).toBeInstanceOf(RangeError)
+      expect(Object.keys(got).sort()).toEqual(['code', 'missing'])
+    }
+    const own = overWire(
+      new SkepError('ERR_TIMEOUT', 'late', { sent: 'maybe', pid: new Pid('b', 1, 'n') }),
+    ) as SkepError
+    expect(own).toBeInstanceOf(SkepError)
+    expect([own.code, own.sent, own.retryable]).toEqual(['ERR_TIMEOUT', 'maybe', true])
+    expect(own.pid).toEqual(new Pid('b', 1, 'n'))
+    const many = overWire(new AggregateError([new Error('one')], 'all')) as AggregateError
+    expect(many.errors[0]).toEqual(new Error('one'))
+  })
+
+  test('that are shared arrive as copies, never as the objects themselves', () => {
+    const inner = { n: 1 }
+    const value = { a: inner, list: [inner], map: new Map([['k', inner]]) }
+    const got = copied(value) as typeof value
+    expect(got).toStrictEqual(value)
+    expect(got.a).not.toBe(inner)
+    expect(got.list[0]).not.toBe(inner)
+    expect(got.map.get('k')).not.toBe(inner)
+  })
+
+  test('that are immutable are their own copy', () => {
+    const pid = new Pid('b', 1, 'n')
+    const config = Object.freeze({ name: 'x', list: Object.freeze([1, 2]), pid })
+    expect(copied(config)).toBe(config)
+    expect(copied(pid)).toBe(pid)
+    const half = Object.freeze({ inner: { n: 1 } })
+    expect(copied(half)).not.toBe(half)
+  })
+
+  test('are frozen where they are with isolation freeze, and copied where they cannot be frozen', () => {
+    const plain = { list: [{ n: 1 }] }
+    expect(freeze(plain, 'value', noRefs)).toBe(plain)
+    expect(Object.isFrozen(plain.list[0])).toBe(true)
+    const withMap = { map: new Map([[1, 2]]) }
+    expect(freeze(withMap, 'value', noRefs)).not.toBe(withMap)
+    expect(Object.isFrozen(withMap)).toBe(false)
+    expect(refusal(() => freeze({ f: () => {} }, 'value', noRefs)).path).toBe('value.f')
+  })
+})
+
+describe('a value that cannot be sent', () => {
+  const cycle: { self?: unknown; list: unknown[] } = { list: [] }
+  cycle.list.push({ back: cycle })
+  const cases: [unknown, string, string][] = [
+    [{ user: { onClick: () => {} } }, 'value.user.onClick', 'is a function'],
+    [[1, [Symbol('s')]], 'value[1][0]', 'is a symbol'],
+    [{ 'a b': new Money() }, 'value["a b"]', 'an instance of Money'],
+    [{ later: Promise.resolve(1) }, 'value.later', 'a promise'],
+    [new Map([['k', new WeakMap()]]), 'value.get("k")', 'an instance of WeakMap'],
+    [new Set([() => {}]), 'value.values()[0]', 'is a function'],
+    [Object.assign(new Error('x'), { socket: new Money() }), 'value.socket', 'an instance of Money'],
+    [new (class Own extends Map {})(), 'value', 'an instance of Own'],
+    [new URL('http://a/'), 'value', 'an instance of URL'],
+    [Object.create({ own: 1 }), 'value', 'cannot be sent'],
+    [cycle, 'value.list[0].back', 'cycles cannot be sent'],
+    [() => {}, 'value', 'is a function'],
+  ]
+
+  test.each(cases)('is refused by its path: case %#', (value, path, text) => {
+    for (const send of [() => pack(value, 'value', limit), () => copied(value)]) {
+      const { code, ...refused } = refusal(send)
+      expect(code).toBe('ERR_NOT_SENDABLE')
+      expect(refused.path).toBe(path)
+      expect(refused.text).toContain(text)
+      expect(refused.text).toContain(path)
+    }
+  })
+
+  test('is one level deeper than the limit', () => {
+    const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)])
+    expect(overWire(nested(maxDepth))).toStrictEqual(nested(maxDepth))
+    expect(copied(nested(maxDepth))).toStrictEqual(nested(maxDepth))
+    expect(refusal(() => pack(nested(maxDepth + 1), 'value', limit)).text).toContain('200 levels')
+    expect(refusal(() => copied(nested(maxDepth + 1))).code).toBe('ERR_NOT_SENDABLE')
+  })
+
+  test('is one byte larger than the limit', () => {
+    const string = 'x'.repeat(99_997)
+    expect(pack(string, 'value', 100_002).length).toBe(100_002)
+    expect(refusal(() => pack(string, 'args', 100_001))).toMatchObject({ code: 'ERR_TOO_LARGE', path: 'args' })
+    expect(refusal(() => pack(new Array(1e6).fill('abc'), 'args', 1000)).code).toBe('ERR_TOO_LARGE')
+  })
+
+  test('leaves the writer as it was', () => {
+    refusal(() => pack({ a: 1, b: () => {} }, 'value', limit))
+    expect(overWire({ a: 1 })).toEqual({ a: 1 })
+    const bad = {
+      get boom(): never {
+        throw new Error('getter')
+      },
+    }
+    expect(() => pack(bad, 'value', limit)).toThrow('getter')
+    const inner = {
+      get n(): unknown {
+        return overWire([1, 2])
+      },
+      z: 3,
+    }
+    expect(overWire({ inner })).toEqual({ inner: { n: [1, 2], z: 3 } })
+  })
+})
+
+describe('hostile bytes', () => {
+  const readOrBad = (hostile: Uint8Array): void => {
+    try {
+      unpack(hostile, noRefs)
+    } catch (error) {
+      expect(error).toBeInstanceOf(BadBytes)
+    }
+  }
+
+  test('are refused without any other error', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), readOrBad), { numRuns: 5000 })
+  })
+
+  test('made of good ones by cutting, flipping and doubling are refused or read', () => {
+    const damaged = fc.tuple(tree, fc.nat(), fc.nat(255), fc.boolean()).map(([value, at, byte, cut]) => {
+      const good = Uint8Array.from(pack(value, 'value', limit))
+      good[at % good.length] = byte
+      return cut ? good.subarray(0, at % (good.length + 1)) : good
+    })
+    fc.assert(fc.property(damaged, readOrBad), { numRuns: 5000 })
+  })
+
+  test('that promise more than they hold allocate nothing', () => {
+    const before = process.memoryUsage().heapUsed
+    for (const code of [0xdb, 0xdd, 0xdf]) {
+      expect(() => unpack(Uint8Array.from([code, 0xff, 0xff, 0xff, 0xff]), noRefs)).toThrow(BadBytes)
+    }
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(50e6)
+  })
+
+  test('that nest without end are refused', () => {
+    expect(() => unpack(new Uint8Array(100_000).fill(0x91), noRefs)).toThrow('nested too deep')
+  })
+
+  test('cannot set a prototype', () => {
+    const got = overWire(JSON.parse('{"__proto__": {"admin": true}}')) as { admin?: boolean }
+    expect(got.admin).toBeUndefined()
+    expect(Object.getPrototypeOf(got)).toBe(Object.prototype)
+    expect(Object.hasOwn(got, '__proto__')).toBe(true)
+  })
+})

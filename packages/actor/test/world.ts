@@ -1,0 +1,342 @@
+/**
+ * Several actor systems in one process over a network and a registry of our own: frames really are packed and unpacked
+ * by msgpackr and arrive in a later turn, the registry is one table that all see at once, time is said by the test.
+ */
+import { type Layer, type Logger, type Member, type MemberInfo, SkepError } from '@skep/cluster'
+import { type Activation, type Claim, type Deactivation, type Grant, Pid } from '@skep/tracker'
+import { Packr } from 'msgpackr'
+import {
+  type ActorCluster,
+  type ActorLimits,
+  type ActorSystem,
+  type ActorTracker,
+  type AnyActor,
+  type Isolation,
+  startActors,
+  type Time,
+} from '../src/index.js'
+
+const packr = new Packr({ moreTypes: true, useRecords: false })
+
+/** A clock that stands still until the test moves it. */
+export class TestTime implements Time {
+  #now = 1000
+  readonly #timers = new Set<{ due: number; fn: () => void }>()
+
+  now(): number {
+    return this.#now
+  }
+
+  setTimer(fn: () => void, ms: number): () => void {
+    const timer = { due: this.#now + ms, fn }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+
+  defer(fn: () => void): void {
+    setImmediate(fn)
+  }
+
+  get timers(): number {
+    return this.#timers.size
+  }
+
+  /** Let time pass, timer by timer. */
+  async pass(ms: number): Promise<void> {
+    const end = this.#now + ms
+    await rest()
+    for (;;) {
+      const due = [...this.#timers].filter((t) => t.due <= end).sort((a, b) => a.due - b.due)[0]
+      if (due === undefined) break
+      this.#timers.delete(due)
+      this.#now = Math.max(this.#now, due.due)
+      due.fn()
+      await rest()
+    }
+    this.#now = end
+    await rest()
+  }
+}
+
+/** Until everything that can happen without time passing has happened. */
+export async function rest(): Promise<void> {
+  for (let i = 0; i < 12; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+export interface LogLine {
+  readonly level: string
+  readonly fields: Record<string, unknown>
+  readonly text: string
+}
+
+function testLogger(lines: LogLine[], bindings: Record<string, unknown> = {}): Logger {
+  const at =
+    (level: string) =>
+    (...line: [object, string] | [string]) => {
+      const [fields, text] = line.length === 1 ? [{}, line[0]] : line
+      lines.push({ level, fields: { ...bindings, ...fields }, text })
+    }
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    fatal: at('fatal'),
+    child: (more) => testLogger(lines, { ...bindings, ...more }),
+  }
+}
+
+export interface NodeOptions {
+  readonly actors?: readonly AnyActor[]
+  readonly isolation?: Isolation
+  readonly limits?: Partial<ActorLimits>
+}
+
+export class World {
+  readonly time: TestTime = new TestTime()
+  readonly nodes = new Map<string, TestNode>()
+  readonly claims = new Map<string, Claim>()
+  readonly groups = new Map<string, Pid[]>()
+  readonly reserved = new Set<string>()
+  /** Links that are cut, as "a>b". */
+  readonly cut = new Set<string>()
+  /** Links that are full, as "a>b". */
+  readonly full = new Set<string>()
+  /** Every frame that was posted. */
+  readonly frames: { from: string; to: string; frame: readonly unknown[] }[] = []
+  #fence = 100
+  #next = 0
+
+  add(name: string, options: NodeOptions = {}): TestNode {
+    const node = new TestNode(this, name, options)
+    this.nodes.set(node.boot, node)
+    node.start()
+    return node
+  }
+
+  nextFence(): number {
+    this.#fence += 1
+    return this.#fence
+  }
+
+  post(from: TestNode, to: string, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded' {
+    const peer = this.nodes.get(to)
+    if (peer === undefined || peer.phase !== 'up' || this.cut.has(`${from.name}>${peer.name}`)) return 'unlinked'
+    if (this.full.has(`${from.name}>${peer.name}`)) return 'overloaded'
+    this.frames.push({ from: from.name, to: peer.name, frame })
+    const bytes = packr.pack(frame)
+    setImmediate(() => {
+      if (peer.phase !== 'up' || from.phase !== 'up' || this.cut.has(`${from.name}>${peer.name}`)) return
+      peer.layer?.raw?.(from.boot, packr.unpack(bytes) as unknown[])
+    })
+    return 'sent'
+  }
+
+  cutLink(a: TestNode, b: TestNode): void {
+    this.cut.add(`${a.name}>${b.name}`).add(`${b.name}>${a.name}`)
+    a.layer?.input({ type: 'unlinked', boot: b.boot })
+    b.layer?.input({ type: 'unlinked', boot: a.boot })
+  }
+
+  drain(from: TestNode, to: TestNode): void {
+    this.full.delete(`${from.name}>${to.name}`)
+    from.layer?.input({ type: 'drained', boot: to.boot })
+  }
+
+  /** The process of a node dies; what was placed there starts elsewhere. */
+  async kill(node: TestNode): Promise<void> {
+    const previous = node.member
+    node.phase = 'down'
+    for (const other of this.nodes.values()) {
+      if (other === node || other.phase !== 'up') continue
+      other.layer?.input({ type: 'unlinked', boot: node.boot })
+      other.layer?.input({ type: 'member', member: node.member, previous, reason: 'refused' })
+    }
+    for (const claim of [...this.claims.values()].filter((c) => c.pid.boot === node.boot)) {
+      this.claims.delete(claim.name)
+      if (claim.placed !== undefined) await this.place(claim.name, claim.kind ?? '', claim.placed.spec, 'failover')
+    }
+  }
+
+  async place(name: string, kind: string, spec: unknown, cause: 'spawn' | 'failover'): Promise<Claim> {
+    const hosts = [...this.nodes.values()].filter((n) => n.phase === 'up' && n.kinds.includes(kind))
+    const host = hosts[this.#next++ % Math.max(1, hosts.length)]
+    if (host?.activate === undefined) throw new SkepError('ERR_KIND_UNKNOWN', `nobody starts '${kind}'`)
+    const fence = this.nextFence()
+    const pid = await host.activate({ name, kind, spec: packr.unpack(packr.pack(spec)), fence, cause })
+    return this.put(name, pid, fence, kind, spec)
+  }
+
+  put(name: string, pid: Pid, fence: number, kind: string | undefined, spec?: unknown, meta?: unknown): Claim {
+    const stamp = { lineage: { epoch: 0, genesis: pid.boot }, event: 0 } as unknown as Claim['stamp']
+    const placed = spec === undefined ? undefined : { spec, origin: 'test' }
+    const claim: Claim = { name, pid, seq: 1, fence, stamp, kind, meta, placed }
+    this.claims.set(name, claim)
+    return claim
+  }
+
+  holderError(name: string, pid: Pid): SkepError {
+    return new SkepError('ERR_ALREADY_STARTED', `'${name}' is held by ${pid}`, { pid })
+  }
+}
+
+export class TestNode {
+  readonly world: World
+  readonly name: string
+  readonly boot: string
+  readonly lines: LogLine[] = []
+  readonly options: NodeOptions
+  layer: Layer<readonly unknown[]> | undefined
+  activate: ((activation: Activation) => Promise<Pid>) | undefined
+  deactivate: ((deactivation: Deactivation) => void) | undefined
+  phase: Member['phase'] = 'up'
+  kinds: readonly string[] = []
+  readonly gone: Pid[] = []
+  onGone: (pid: Pid, options?: { readonly keepPlaced?: boolean }) => void = () => {}
+  #system: ActorSystem | undefined
+  #lastId = 0
+
+  constructor(world: World, name: string, options: NodeOptions) {
+    this.world = world
+    this.name = name
+    this.boot = `${name}-boot`
+    this.options = options
+  }
+
+  start(): void {
+    const { actors = [], isolation, limits } = this.options
+    this.#system = startActors({
+      cluster: this.#cluster(),
+      tracker: this.#tracker(),
+      actors,
+      logger: testLogger(this.lines),
+      time: this.world.time,
+      ...(isolation === undefined ? {} : { isolation }),
+      ...(limits === undefined ? {} : { limits }),
+    })
+  }
+
+  get system(): ActorSystem {
+    if (this.#system === undefined) throw new Error('not started')
+    return this.#system
+  }
+
+  get info(): MemberInfo {
+    const { boot, name, kinds } = this
+    return { boot, name, address: `${name}:1`, roles: [], weight: 1, cordoned: false, kinds, version: '' }
+  }
+
+  get member(): Member {
+    return { info: this.info, phase: this.phase, incarnation: 0, suspect: false }
+  }
+
+  #cluster(): ActorCluster {
+    const { world } = this
+    const info = (): MemberInfo => this.info
+    return {
+      get self(): MemberInfo {
+        return info()
+      },
+      member: (boot) => world.nodes.get(boot)?.member,
+      attach: (layer) => {
+        this.layer = layer as unknown as Layer<readonly unknown[]>
+      },
+      post: (to, frame) => world.post(this, to, frame),
+      describe: ({ kinds = [] }) => {
+        this.kinds = kinds
+      },
+    }
+  }
+
+  #tracker(): ActorTracker {
+    const { world } = this
+    return {
+      whereis: (name) => world.claims.get(name)?.pid,
+      nextPid: () => new Pid(this.boot, ++this.#lastId, this.name),
+      claim: async (name, options) => this.#claim(name, options?.kind, options?.meta),
+      register: async (name, pid, options) => {
+        const held = world.claims.get(name)
+        if (held !== undefined) throw new SkepError('ERR_ALREADY_REGISTERED', `'${name}' is taken`, { pid: held.pid })
+        return world.put(name, pid, world.nextFence(), undefined, undefined, options?.meta)
+      },
+      unregister: async (name) => {
+        world.claims.delete(name)
+      },
+      spawn: async (name, kind, spec) => {
+        await rest()
+        const held = world.claims.get(name)
+        if (held !== undefined) throw world.holderError(name, held.pid)
+        return world.place(name, kind, spec, 'spawn')
+      },
+      gone: (pid, options) => {
+        this.gone.push(pid)
+        this.onGone(pid, options)
+        for (const claim of world.claims.values()) if (claim.pid.equals(pid)) world.claims.delete(claim.name)
+        for (const [name, pids] of world.groups) {
+          world.groups.set(
+            name,
+            pids.filter((p) => !p.equals(pid)),
+          )
+        }
+      },
+      join: async (group, pid) => {
+        world.groups.set(group, [...(world.groups.get(group) ?? []), pid])
+      },
+      leaveGroup: async (group, pid) => {
+        world.groups.set(
+          group,
+          (world.groups.get(group) ?? []).filter((p) => !p.equals(pid)),
+        )
+      },
+      membersOf: (group) => world.groups.get(group) ?? [],
+      flush: async () => {},
+      onActivate: (fn) => {
+        this.activate = fn
+      },
+      onDeactivate: (fn) => {
+        this.deactivate = fn
+      },
+    }
+  }
+
+  #claim(name: string, kind: string | undefined, meta: unknown): Grant {
+    const { world } = this
+    const held = world.claims.get(name)
+    if (held !== undefined) throw world.holderError(name, held.pid)
+    if (world.reserved.has(name)) throw new SkepError('ERR_TIMEOUT', `'${name}' is being started`)
+    world.reserved.add(name)
+    const fence = world.nextFence()
+    return {
+      name,
+      fence,
+      commit: async (pid) => {
+        world.reserved.delete(name)
+        const other = world.claims.get(name)
+        if (other !== undefined) throw world.holderError(name, other.pid)
+        return world.put(name, pid, fence, kind, undefined, meta)
+      },
+      abandon: () => {
+        world.reserved.delete(name)
+      },
+    }
+  }
+}
+
+/** What a promise was rejected with. */
+export async function errorOf(promise: Promise<unknown>): Promise<SkepError> {
+  try {
+    await promise
+  } catch (error) {
+    return error as SkepError
+  }
+  throw new Error('it was not refused')
+}
+
+/** A promise from outside. */
+export function gate<T = void>(): { promise: Promise<T>; open: (value: T) => void } {
+  let open: (value: T) => void = () => {}
+  const promise = new Promise<T>((resolve) => {
+    open = resolve
+  })
+  return { promise, open }
+}

@@ -1,0 +1,663 @@
+/**
+ * One node of a cluster: the shell around the membership machine. It listens and dials, carries frames between sockets
+ * and the machine, keeps its one timer, and hands what comes of it to the layers above. It decides nothing itself.
+ *
+ * The rule of all outputs: performed in order, depth first, in the turn in which the machine gave them.
+ */
+import { randomBytes, randomInt } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import { formatAddress, reachableHost } from './address.js'
+import { type ClusterOptions, type ClusterSettings, checkOptions } from './config.js'
+import { clusterKinds, decodeFrame, encodeFrame, isLayerKind } from './core/frames.js'
+import { type BootId, isGone, type Member, type MemberInfo, type View } from './core/member.js'
+import {
+  type ClusterFrame,
+  type ClusterInput,
+  type ClusterOutput,
+  type ClusterUpward,
+  initMembership,
+  type LogOutput,
+  type MembershipState,
+  membershipDeadline,
+  stepMembership,
+} from './core/membership.js'
+import { type DiscoveryRunner, runDiscovery } from './discovery/discovery.js'
+import { isSkepError, SkepError } from './errors.js'
+import type { Hello, Refusal } from './handshake.js'
+import type { Lane } from './limits.js'
+import { type DialOutcome, Links } from './links.js'
+import { defaultLogger, type Logger, LogLimiter } from './log.js'
+import { packFrame } from './wire.js'
+
+/** What a layer is told besides what the machine says. */
+export type LayerInput =
+  | ClusterUpward
+  /** This peer was overloaded and `droppable` messages to it were dropped; now it takes them again. */
+  | { type: 'drained'; boot: BootId }
+
+/** A layer above: the frames of its kinds are its own. */
+export interface Layer<M> {
+  /** Kinds of its frames, both included: tracker 32-63, actors 64-95, applications 96-127. */
+  readonly kinds: readonly [number, number]
+  /** The frame of a message: an array that starts with a kind. */
+  encode(message: M): readonly unknown[]
+  /** The message of a frame from outside; undefined where it is not one. Must not throw. */
+  decode(frame: readonly unknown[]): M | undefined
+  /** Called in order, synchronously. A `message` carries what `decode` gave. A throw is a broken invariant. */
+  input(input: LayerInput): void
+  /** Where given, frames that come straight from a peer are handed over here, undecoded and past the machine. */
+  raw?(from: BootId, frame: readonly unknown[]): void
+  /** How a full link treats a message; `control` where not given. */
+  lane?(message: M): Lane
+}
+
+export interface ClusterStats {
+  /** What came from outside and was not used, by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+  readonly frames: { readonly in: number; readonly out: number }
+  readonly links: readonly {
+    readonly boot: BootId
+    readonly name: string
+    readonly overloaded: boolean
+    /** Bytes that wait to be sent. */
+    readonly waitingBytes: number
+    readonly framesIn: number
+    readonly framesOut: number
+    readonly bytesIn: number
+    readonly bytesOut: number
+  }[]
+}
+
+export interface ClusterEvents {
+  /** A member's phase or suspicion changed, or it was first seen. */
+  member: (member: Member, previous: Member | undefined, reason: string) => void
+  view: (view: View) => void
+  /** The others hold this node to be down: this boot is over. Without a listener the cluster closes itself. */
+  condemned: (by: BootId) => void
+}
+
+export interface Cluster {
+  readonly self: MemberInfo
+  view(): View
+  /** All members that are not gone, this node among them. */
+  members(): readonly Member[]
+  /** Also a gone one, as long as it is remembered. */
+  member(boot: BootId): Member | undefined
+  linked(boot: BootId): boolean
+  /** Adds a layer. It is told at once what is known: members, view, links, and the gate where it is open. */
+  attach<M>(layer: Layer<M>): void
+  /**
+   * Sends a message through the machine. An array is a frame as it stands; anything else is written by the attached
+   * layer that has no `raw`. `carry`: with our members; without a link: relayed when `relay`, else dropped.
+   * Neither throws nor tells what became of it.
+   */
+  send(to: BootId, message: unknown, options?: { readonly carry?: boolean; readonly relay?: boolean }): void
+  /**
+   * Puts a frame straight onto the link, in order with other posts: `unlinked` where there is none, `overloaded` above
+   * the high water mark; nothing is queued then. The array must not be changed afterwards. Throws ERR_NOT_SENDABLE or
+   * ERR_TOO_LARGE.
+   */
+  post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
+  /** Resolves when this node has joined (and `markReady` was called, with `manualReady`). Rejects with ERR_NOT_READY. */
+  ready(options?: { readonly timeout?: number; readonly signal?: AbortSignal }): Promise<void>
+  markReady(): void
+  /** Changes what this node says of itself, and tells everybody. */
+  describe(change: { readonly kinds?: readonly string[]; readonly cordoned?: boolean }): void
+  /** Listens; the function returned ends it. */
+  on<E extends keyof ClusterEvents>(event: E, listener: ClusterEvents[E]): () => void
+  /** Announces that this node leaves; resolves when that is handed to the links. */
+  leave(): Promise<void>
+  /** Ends everything, with a goodbye where leaving was announced. */
+  close(): Promise<void>
+  stats(): ClusterStats
+}
+
+/**
+ * Starts a node: resolves when it listens, then finds and links its peers. Rejects with a SkepError: ERR_CONFIG with
+ * all `faults`, ERR_ADDRESS_IN_USE, ERR_LISTEN.
+ */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const settings = checkOptions(options)
+  const node = new ClusterNode(settings, options)
+  await node.start()
+  return node
+}
+
+/** A message of an upper layer on its way through the machine, which does not look inside. */
+interface Load {
+  /** Undefined: `value` is the frame itself. */
+  readonly layer: Layer<unknown> | undefined
+  readonly value: unknown
+}
+
+interface HeldFrame {
+  readonly from: BootId
+  readonly frame: readonly unknown[]
+}
+
+class ClusterNode implements Cluster {
+  readonly #settings: ClusterSettings
+  readonly #manualReady: boolean
+  readonly #onFatal: (error: unknown) => void
+  readonly #log: Logger
+  readonly #limiter: LogLimiter = new LogLimiter(() => performance.now())
+  readonly #links: Links
+  readonly #layers: Layer<unknown>[] = []
+  readonly #listeners: { readonly [E in keyof ClusterEvents]: Set<ClusterEvents[E]> } = {
+    member: new Set(),
+    view: new Set(),
+    condemned: new Set(),
+  }
+  readonly #waiters: Set<(error?: SkepError) => void> = new Set()
+  readonly #dropped: Map<string, number> = new Map()
+  readonly #frames: { in: number; out: number } = { in: 0, out: 0 }
+  #state!: MembershipState
+  #discovery: DiscoveryRunner | undefined
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Infinity
+  #depth = 0
+  #isReady = false
+  #markedReady = false
+  #ended = false
+  #found = ''
+  /** Frames of calls that wait for the end of a doubt (see `stalled`); undefined while there is none. */
+  #held: HeldFrame[] | undefined
+  /** The last frame packed, so that one message to many peers is packed once. */
+  #packed: { message: unknown; members: unknown; bytes: Buffer } | undefined
+
+  constructor(settings: ClusterSettings, options: ClusterOptions) {
+    this.#settings = settings
+    this.#manualReady = options.manualReady === true
+    this.#onFatal = options.onFatal ?? endProcess
+    this.#log = (options.logger ?? defaultLogger()).child({ component: 'cluster', node: settings.name })
+    this.#links = new Links({
+      cluster: settings.cluster,
+      secrets: settings.secrets,
+      limits: settings.limits,
+      self: () => this.#state.self,
+      admit: (peer) => this.#admit(peer),
+      events: {
+        up: (peer) => this.#edge(() => this.#linkUp(peer)),
+        down: (boot, byPeer, reason) => this.#edge(() => this.#linkDown(boot, byPeer, reason)),
+        frame: (boot, frame, open) => this.#edge(() => this.#receive(boot, frame, open)),
+        drained: (boot) => this.#edge(() => this.#tell({ type: 'drained', boot })),
+        dialled: (address, outcome, boot) => this.#edge(() => this.#dialled(address, outcome, boot)),
+        dropped: (from, reason) => this.#drop(from, reason),
+        refused: (peer, by, refusal) => this.#refused(peer, by, refusal),
+      },
+    })
+  }
+
+  /** Listens before anything is dialled; only then the address that others are told is known. */
+  async start(): Promise<void> {
+    const { listen, advertise, discovery, limits, cluster, name } = this.#settings
+    // Nobody can be met before the machine stands: its first turn comes after the port is known.
+    const port = await this.#links.listen(listen, (bound) => {
+      const host = advertise?.host ?? reachableHost(listen.host)
+      const address = formatAddress({ host, port: advertise?.port || bound })
+      const self = this.#describeSelf(address)
+      const seed = randomInt(2 ** 32)
+      this.#state = initMembership({ self, discovery: discovery.length > 0, seed, limits }, performance.now())
+    })
+    const { boot, address } = this.self
+    const where = formatAddress({ host: listen.host, port })
+    this.#log.info({ boot, address, cluster }, `started: node ${name} of cluster ${cluster} listens on ${where}`)
+    this.#input({ type: 'wake' })
+    if (discovery.length === 0) return
+    const self = { name, address, cluster, boot }
+    const found = (addresses: readonly string[]): void => this.#edge(() => this.#discovered(addresses))
+    this.#discovery = runDiscovery(discovery, self, this.#log, this.#limiter, found)
+  }
+
+  get self(): MemberInfo {
+    return this.#state.self.info
+  }
+
+  view(): View {
+    return this.#state.view
+  }
+
+  members(): readonly Member[] {
+    return [...this.#state.members.values()].filter((member) => !isGone(member))
+  }
+
+  member(boot: BootId): Member | undefined {
+    return this.#state.members.get(boot)
+  }
+
+  linked(boot: BootId): boolean {
+    return this.#links.get(boot) !== undefined
+  }
+
+  attach<M>(layer: Layer<M>): void {
+    const [from, to] = layer.kinds
+    if (!isLayerKind(from) || !isLayerKind(to) || from > to)
+      throw new TypeError(`kinds ${from}-${to} are not a layer's`)
+    const rival = this.#layers.find(({ kinds }) => kinds[0] <= to && from <= kinds[1])
+    if (rival) throw new TypeError(`kinds ${from}-${to} overlap those of another layer, ${rival.kinds.join('-')}`)
+    this.#layers.push(layer as Layer<unknown>)
+    this.#edge(() => this.#introduce(layer as Layer<unknown>))
+  }
+
+  send(to: BootId, message: unknown, options: { readonly carry?: boolean; readonly relay?: boolean } = {}): void {
+    const isFrame = Array.isArray(message)
+    const layer = isFrame ? undefined : this.#layers.find((one) => one.raw === undefined)
+    if (!isFrame && !layer) throw new TypeError('no layer is attached that could write this message')
+    if (isFrame && !isLayerKind(message[0]))
+      throw new TypeError(`${String(message[0])} is not the kind of a layer's frame`)
+    const load: Load = { layer, value: message }
+    this.#input({ type: 'send', to, message: load, carry: options.carry === true, relay: options.relay === true })
+  }
+
+  post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded' {
+    const link = this.#links.get(to)
+    if (!link || this.#ended) return 'unlinked'
+    if (link.overloaded) return 'overloaded'
+    const bytes = this.#pack(frame, undefined, () => frame)
+    this.#frames.out++
+    return link.send(bytes, 'call') ? 'sent' : 'unlinked'
+  }
+
+  ready(options: { readonly timeout?: number; readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { timeout, signal } = options
+    return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(new SkepError('ERR_STOPPED', `node ${this.#settings.name} has been stopped`))
+      if (this.#isReady) return resolve()
+      const settle = (error?: SkepError): void => {
+        this.#waiters.delete(settle)
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', aborted)
+        if (error) reject(error)
+        else resolve()
+      }
+      const aborted = (): void => settle(new SkepError('ERR_ABORTED', 'aborted while waiting for the node to be ready'))
+      const timer = timeout === undefined ? undefined : setTimeout(() => settle(this.#notReady(timeout)), timeout)
+      this.#waiters.add(settle)
+      if (signal?.aborted) aborted()
+      else signal?.addEventListener('abort', aborted)
+    })
+  }
+
+  markReady(): void {
+    this.#markedReady = true
+    this.#settleReady()
+  }
+
+  describe(change: { readonly kinds?: readonly string[]; readonly cordoned?: boolean }): void {
+    const { kinds = this.self.kinds, cordoned = this.self.cordoned } = change
+    this.#input({ type: 'describe', info: { ...this.self, kinds: [...kinds], cordoned } })
+  }
+
+  on<E extends keyof ClusterEvents>(event: E, listener: ClusterEvents[E]): () => void {
+    this.#listeners[event].add(listener)
+    return () => void this.#listeners[event].delete(listener)
+  }
+
+  async leave(): Promise<void> {
+    this.#input({ type: 'leave' })
+    // The links are uncorked in the next turn.
+    await turn()
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended) return
+    if (this.#state.self.phase === 'leaving') this.#input({ type: 'bye' })
+    await this.#end()
+    this.#log.info({}, 'stopped')
+  }
+
+  stats(): ClusterStats {
+    const links = [...this.#links.all()].map((link) => ({
+      boot: link.boot,
+      name: this.#nameOf(link.boot),
+      overloaded: link.overloaded,
+      waitingBytes: link.waitingBytes,
+      ...link.counts,
+    }))
+    return { dropped: Object.fromEntries(this.#dropped), frames: { ...this.#frames }, links }
+  }
+
+  // The machine: inputs, the timer, outputs.
+
+  /** One input, and all that comes of it. A throw in here is a fault of this node itself, whoever gave the input. */
+  #input(input: ClusterInput): void {
+    if (this.#ended) return
+    this.#edge(() => {
+      const now = performance.now()
+      for (const output of stepMembership(this.#state, input, now)) this.#perform(output)
+    })
+  }
+
+  /** The edge of the node: everything that outside events cause runs within. Rearms the timer when all is done. */
+  #edge(work: () => void): void {
+    if (this.#ended) return
+    this.#depth++
+    try {
+      work()
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#depth--
+    }
+    if (this.#depth === 0) this.#arm()
+  }
+
+  /** A timer that would fire early is left alone: it looks again then. */
+  #arm(): void {
+    if (this.#ended) return
+    const due = membershipDeadline(this.#state)
+    if (due >= this.#timerAt) return
+    clearTimeout(this.#timer)
+    this.#timerAt = due
+    this.#timer = setTimeout(() => this.#timeUp(), Math.max(0, Math.ceil(due - performance.now())))
+  }
+
+  #timeUp(): void {
+    this.#timerAt = Infinity
+    this.#edge(() => this.#wakeIfDue())
+  }
+
+  #wakeIfDue(): void {
+    if (performance.now() >= membershipDeadline(this.#state)) this.#input({ type: 'wake' })
+  }
+
+  #perform(output: ClusterOutput): void {
+    switch (output.type) {
+      case 'transmit':
+        return this.#transmit(output.to, output.frame)
+      case 'dial':
+        return this.#links.dial(output.address)
+      case 'close':
+        return this.#links.close(output.boot, output.reason)
+      case 'refresh':
+        return this.#discovery?.refresh()
+      case 'defer':
+        return void turn()
+          .then(turn)
+          .then(() => this.#input({ type: 'verdict', token: output.token }))
+      case 'condemned':
+        return this.#condemned(output.by)
+      case 'stalled':
+        this.#held ??= []
+        return
+      case 'trusted':
+        return this.#releaseHeld()
+      case 'dropped':
+        return this.#drop(output.from, output.reason)
+      case 'log':
+        return this.#logged(output)
+      default:
+        return this.#upward(output)
+    }
+  }
+
+  #upward(output: ClusterUpward): void {
+    if (output.type === 'message') return this.#deliver(output.from, output.message as Load)
+    this.#tell(output)
+    switch (output.type) {
+      case 'member':
+        return this.#emit('member', output.member, output.previous, output.reason)
+      case 'view':
+        return this.#emit('view', output.view)
+      case 'gateOpen':
+        return this.#settleReady()
+    }
+  }
+
+  #tell(input: LayerInput): void {
+    for (const layer of this.#layers) layer.input(input)
+  }
+
+  #deliver(from: BootId, load: Load): void {
+    load.layer?.input({ type: 'message', from, message: load.value })
+  }
+
+  /** A new layer learns what the machine told the others before. */
+  #introduce(layer: Layer<unknown>): void {
+    for (const member of this.#state.members.values()) {
+      layer.input({ type: 'member', member, previous: undefined, reason: 'known' })
+    }
+    layer.input({ type: 'view', view: this.#state.view })
+    for (const boot of this.#state.links) layer.input({ type: 'linked', boot })
+    if (this.#state.gate === 'open') layer.input({ type: 'gateOpen', reason: 'it is open' })
+  }
+
+  #settleReady(): void {
+    if (this.#isReady || this.#state.gate !== 'open' || (this.#manualReady && !this.#markedReady)) return
+    this.#isReady = true
+    this.#input({ type: 'ready' })
+    const { length } = this.#state.view.members
+    this.#log.info({ members: length }, `ready: joined as one of ${length}`)
+    for (const settle of [...this.#waiters]) settle()
+  }
+
+  #condemned(by: BootId): void {
+    if (this.#listeners.condemned.size > 0) return this.#emit('condemned', by)
+    this.#log.error({ by }, 'closing: the others hold this node to be down and nobody here listens for that')
+    void this.close()
+  }
+
+  // Frames.
+
+  #transmit(to: BootId, frame: ClusterFrame): void {
+    const link = this.#links.get(to)
+    if (!link) return
+    const load = 'message' in frame ? (frame.message as Load) : undefined
+    const members = 'members' in frame ? frame.members : undefined
+    try {
+      const key = frame.type === 'message' || frame.type === 'carry' ? load?.value : frame
+      const bytes = this.#pack(key, members, () => encodeFrame(frame, encodeLoad))
+      this.#frames.out++
+      link.send(bytes, frame.type === 'message' ? (load?.layer?.lane?.(load.value) ?? 'control') : 'control')
+    } catch (error) {
+      if (!isSkepError(error)) throw error
+      this.#log.error({ err: error, to }, 'a message cannot be sent: dropped')
+      this.#drop('this node', 'cannot be sent')
+    }
+  }
+
+  /** Packs, or takes what was packed for the same message (and members) just before. */
+  #pack(message: unknown, members: unknown, frame: () => readonly unknown[]): Buffer {
+    const last = this.#packed
+    if (last && last.message === message && last.members === members) return last.bytes
+    const bytes = packChecked(frame(), this.#settings.limits.maxFrameBytes)
+    this.#packed = { message, members, bytes }
+    return bytes
+  }
+
+  #receive(from: BootId, frame: readonly unknown[], open: boolean): void {
+    this.#frames.in++
+    // A stalled process must learn that time has passed before it reads what waited in its sockets.
+    this.#wakeIfDue()
+    const kind = frame[0] as number
+    const layer = isLayerKind(kind) ? this.#layerOf(kind) : undefined
+    const isOurs = kind >= clusterKinds[0] && kind <= clusterKinds[1]
+    if (!open && !isOurs) return this.#drop(from, 'the link was closed')
+    if (!layer && !isOurs) return this.#drop(from, 'unknown kind')
+    if (layer?.raw) return this.#held ? this.#hold(this.#held, from, frame) : layer.raw(from, frame)
+    const decoded = decodeFrame(frame, (inner, to) => this.#decodeLoad(inner, to))
+    if (decoded) this.#input({ type: 'frame', from, frame: decoded })
+    else this.#drop(from, 'bad frame')
+  }
+
+  /** After a stall calls are neither run nor answered until this node knows that it is still a member. */
+  #hold(held: HeldFrame[], from: BootId, frame: readonly unknown[]): void {
+    if (held.length < this.#settings.limits.maxHeldFrames) held.push({ from, frame })
+    else this.#drop(from, 'held too many')
+  }
+
+  /** In the order in which they came; whose link is gone was already told that the answer is lost. */
+  #releaseHeld(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const { from, frame } of held) {
+      if (this.linked(from)) this.#layerOf(frame[0] as number)?.raw?.(from, frame)
+    }
+  }
+
+  /** What is only passed on stays as it is: its target may understand what this node does not. */
+  #decodeLoad(frame: readonly unknown[], to: BootId | undefined): Load | undefined {
+    if (to !== undefined && to !== this.self.boot) return { layer: undefined, value: frame }
+    const layer = this.#layerOf(frame[0] as number)
+    const value = layer?.decode(frame)
+    return value === undefined ? undefined : { layer, value }
+  }
+
+  #layerOf(kind: number): Layer<unknown> | undefined {
+    return this.#layers.find(({ kinds }) => kinds[0] <= kind && kind <= kinds[1])
+  }
+
+  // What the links and discovery report.
+
+  #linkUp(peer: Hello): void {
+    const { info, incarnation, phase } = peer
+    this.#log.info({ peer: info.name, address: info.address, boot: info.boot }, `linked to ${nodeText(info)}`)
+    this.#input({ type: 'linkUp', peer: info, incarnation, phase })
+  }
+
+  #linkDown(boot: BootId, byPeer: boolean, reason: string): void {
+    const text = `link to ${this.#nameOf(boot)} closed by ${byPeer ? 'the peer' : 'this node'}: ${reason}`
+    this.#log.debug({ boot, byPeer, reason }, text)
+    this.#input({ type: 'linkDown', boot, byPeer })
+  }
+
+  #dialled(address: string, outcome: DialOutcome, boot: BootId | undefined): void {
+    this.#input(
+      boot === undefined ? { type: 'dialled', address, outcome } : { type: 'dialled', address, outcome, boot },
+    )
+  }
+
+  #discovered(addresses: readonly string[]): void {
+    const found = [...addresses].sort().join(', ')
+    if (found !== this.#found) {
+      this.#found = found
+      const text = found ? `discovery found ${addresses.length}: ${found}` : 'discovery found nobody yet'
+      this.#log.info({ addresses }, text)
+    }
+    this.#input({ type: 'discovered', addresses })
+  }
+
+  /** Asked for each peer that has proved the secret. */
+  #admit(peer: Hello): Refusal | undefined {
+    const { name, address, boot } = peer.info
+    const { allow, deny } = this.#settings
+    if (deny.some((pattern) => matches(pattern, name))) return { code: 'denied', text: `'${name}' is denied` }
+    if (allow && !allow.some((pattern) => matches(pattern, name))) {
+      return { code: 'denied', text: `'${name}' is not among the nodes allowed` }
+    }
+    for (const { info, phase } of this.#state.members.values()) {
+      if (info.name !== name || info.boot === boot || phase === 'down' || phase === 'left') continue
+      // Under the same address it is the old one's successor; only our own place nobody can have taken over.
+      if (info.address === address && info !== this.self) continue
+      return { code: 'name', text: `the name '${name}' is taken by a node at ${info.address}` }
+    }
+    return undefined
+  }
+
+  #refused(peer: string, by: 'us' | 'peer', refusal: Refusal): void {
+    this.#drop(peer, `refused: ${refusal.code}`, false)
+    const count = this.#limiter.count(`${by} ${peer} ${refusal.code}`)
+    const text = by === 'us' ? `refused ${peer}: ${refusal.text}` : `refused by ${peer}: ${refusal.text}`
+    // Said once, not at every retry.
+    this.#log[count > 0 ? 'warn' : 'debug']({ peer, code: refusal.code, count }, text)
+  }
+
+  #drop(from: string, reason: string, logged = true): void {
+    this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1)
+    const count = logged ? this.#limiter.count(`dropped ${reason}`) : 0
+    if (count > 0) this.#log.warn({ from, reason, count }, `dropped from ${this.#nameOf(from)}: ${reason}`)
+  }
+
+  // The end.
+
+  async #end(error = new SkepError('ERR_STOPPED', `node ${this.#settings.name} has been stopped`)): Promise<void> {
+    if (this.#ended) return
+    this.#ended = true
+    clearTimeout(this.#timer)
+    for (const settle of [...this.#waiters]) settle(error)
+    await Promise.all([this.#discovery?.stop(), this.#links.stop('the node stops')])
+  }
+
+  /** A broken invariant: nothing of this node can be trusted from here on. */
+  #fail(error: unknown): void {
+    if (this.#ended) return
+    void this.#end()
+    this.#log.fatal(
+      { err: error },
+      `broken invariant, this node ends: ${error instanceof Error ? error.message : error}`,
+    )
+    this.#onFatal(error)
+  }
+
+  // For people.
+
+  #emit<E extends keyof ClusterEvents>(event: E, ...args: Parameters<ClusterEvents[E]>): void {
+    for (const listener of [...this.#listeners[event]]) {
+      try {
+        ;(listener as (...args: Parameters<ClusterEvents[E]>) => void)(...args)
+      } catch (error) {
+        this.#log.error({ err: error, event }, `a listener of '${event}' failed`)
+      }
+    }
+  }
+
+  /** `node` is whose log it is; the machine says it of whom it speaks. */
+  #logged({ level, text, fields }: LogOutput): void {
+    const { node, ...rest } = fields
+    this.#log[level](node === undefined ? rest : { peer: node, ...rest }, text)
+  }
+
+  #nameOf(boot: string): string {
+    return this.#state?.members.get(boot)?.info.name ?? boot
+  }
+
+  #notReady(timeout: number): SkepError {
+    const { gate, view } = this.#state
+    const why = gate === 'open' ? 'the layers above are not synced' : 'it has not joined'
+    const text = `node ${this.#settings.name} is not ready after ${timeout} ms: ${why}`
+    return new SkepError('ERR_NOT_READY', text, { members: view.members.length })
+  }
+
+  #describeSelf(address: string): MemberInfo {
+    const { name, roles, weight, kinds, version } = this.#settings
+    const boot = randomBytes(16).toString('base64url')
+    return { boot, name, address, roles, weight, cordoned: false, kinds, version }
+  }
+}
+
+function encodeLoad(message: unknown): readonly unknown[] {
+  const { layer, value } = message as Load
+  return layer ? layer.encode(value) : (value as readonly unknown[])
+}
+
+function packChecked(frame: readonly unknown[], maxFrameBytes: number): Buffer {
+  let bytes: Buffer
+  try {
+    bytes = packFrame(frame)
+  } catch (error) {
+    const text = `a frame of kind ${String(frame[0])} holds what cannot be sent: ${(error as Error).message}`
+    throw new SkepError('ERR_NOT_SENDABLE', text, { cause: error })
+  }
+  if (bytes.length <= maxFrameBytes) return bytes
+  throw new SkepError('ERR_TOO_LARGE', `a frame of ${bytes.length} bytes is above the limit of ${maxFrameBytes}`)
+}
+
+function matches(pattern: string | RegExp, name: string): boolean {
+  if (typeof pattern === 'string') return pattern === name
+  // A pattern with the flag g or y would remember where it stopped.
+  pattern.lastIndex = 0
+  return pattern.test(name)
+}
+
+function nodeText(info: MemberInfo): string {
+  return `${info.name} at ${info.address}`
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+function endProcess(): void {
+  process.exitCode = 70
+  process.exit()
+}

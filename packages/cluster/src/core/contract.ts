@@ -1,0 +1,131 @@
+/**
+ * The contract of the membership machine: the frames that two machines exchange, what goes into one, what comes out,
+ * and its configuration. The machine itself stands in `membership.ts`; a shell needs this file and that one only.
+ */
+import type { BootId, Member, MemberInfo, Phase, View } from './member.js'
+
+/** Frames that two membership machines exchange. `message` and its carriers are opaque loads of the layers above. */
+export type ClusterFrame =
+  | { type: 'ping'; seq: number }
+  | { type: 'ack'; seq: number }
+  /** Ask the receiver to probe `subject`; it answers `pingReqAck` when the subject acked, else nothing (nack: `ok` false). */
+  | { type: 'pingReq'; seq: number; subject: BootId }
+  | { type: 'pingReqAck'; seq: number; ok: boolean }
+  /** News of members; each record is joined into the receiver's table. */
+  | { type: 'news'; members: readonly Member[] }
+  /** "I was refused at the very address of `subject`": one of the two proofs that its process is gone. */
+  | { type: 'refused'; subject: BootId }
+  /** The last frame of a leaver. */
+  | { type: 'bye' }
+  /** A message of an upper layer. */
+  | { type: 'message'; message: unknown }
+  /** The same with the sender's members: the receiver joins them and applies its view before it delivers. */
+  | { type: 'carry'; members: readonly Member[]; message: unknown }
+  /** The same for a member to whom the sender has no link: passed on once by a common neighbour. */
+  | { type: 'relay'; from: BootId; to: BootId; members: readonly Member[]; message: unknown }
+
+export type ClusterInput =
+  /** A handshake with this peer ended well; sent on both sides. A later linkUp of the same boot replaces the link. */
+  | { type: 'linkUp'; peer: MemberInfo; incarnation: number; phase: Phase }
+  /** The link is gone. `byPeer`: the far end closed or reset it (a process that died does that). */
+  | { type: 'linkDown'; boot: BootId; byPeer: boolean }
+  | { type: 'frame'; from: BootId; frame: ClusterFrame }
+  /** What discovery says now: a hint, never the truth. The first one starts the gate. */
+  | { type: 'discovered'; addresses: readonly string[] }
+  /** What came of a `dial` output. `linked` follows after linkUp. `self`: our own address. `rejected`: handshake refused. */
+  | { type: 'dialled'; address: string; outcome: 'linked' | 'refused' | 'failed' | 'self' | 'rejected'; boot?: BootId }
+  /** Send an upper layer's message. `carry`: with our members. Without a link: relayed when `relay`, else dropped. */
+  | { type: 'send'; to: BootId; message: unknown; carry: boolean; relay: boolean }
+  /** The layers above are synced (or there is none): announce `up`. */
+  | { type: 'ready' }
+  /** What we say of ourselves changed (kinds, cordon). */
+  | { type: 'describe'; info: MemberInfo }
+  /** Announce that we leave; `bye` ends it. */
+  | { type: 'leave' }
+  | { type: 'bye' }
+  /** The answer to `defer`: two turns of the event loop have passed, what was in the sockets has been read. */
+  | { type: 'verdict'; token: number }
+  /** The deadline has come. */
+  | { type: 'wake' }
+
+export type ClusterOutput =
+  | { type: 'transmit'; to: BootId; frame: ClusterFrame }
+  | { type: 'dial'; address: string }
+  | { type: 'close'; boot: BootId; reason: string }
+  /** Ask discovery again at once. */
+  | { type: 'refresh' }
+  /** Give `verdict` with this token back after two turns of the event loop. */
+  | { type: 'defer'; token: number }
+  /** We were declared down by others while alive: this boot is over. */
+  | { type: 'condemned'; by: BootId }
+  /** We stood still for so long that others may hold us to be down: hold received calls until `trusted`. */
+  | { type: 'stalled' }
+  | { type: 'trusted' }
+  | ClusterUpward
+  | { type: 'dropped'; from: BootId; reason: string }
+  | LogOutput
+
+/** What the layers above get, in this order; these are inputs of the tracker machine as they stand. */
+export type ClusterUpward =
+  | { type: 'view'; view: View }
+  /** A direct link is up or gone. */
+  | { type: 'linked'; boot: BootId }
+  | { type: 'unlinked'; boot: BootId }
+  /** A member's phase or suspicion changed (also first sight: `previous` undefined). */
+  | { type: 'member'; member: Member; previous: Member | undefined; reason: string }
+  /** A message for the layers above; `from` is its maker, also when a neighbour passed it on. */
+  | { type: 'message'; from: BootId; message: unknown }
+  /** The join gate is open: see PROTOCOL.md section 2. */
+  | { type: 'gateOpen'; reason: string }
+
+export interface LogOutput {
+  type: 'log'
+  level: 'debug' | 'info' | 'warn' | 'error'
+  text: string
+  fields: Record<string, unknown>
+}
+
+export interface MembershipConfig {
+  readonly self: MemberInfo
+  /** Is any discovery configured? Without it the gate opens at once. */
+  readonly discovery: boolean
+  readonly seed: number
+  readonly limits: MembershipLimits
+}
+
+/** All in milliseconds where the name ends in Ms. Defaults in PROTOCOL.md section 2 "Defaults". */
+export interface MembershipLimits {
+  readonly probeMs: number
+  readonly probeTimeoutMs: number
+  readonly indirectProbes: number
+  readonly suspicionMinMs: number
+  readonly suspicionMaxMs: number
+  readonly redialMinMs: number
+  readonly redialMaxMs: number
+  readonly gateMs: number
+  readonly gateSilentMs: number
+  readonly viewBatchMs: number
+  readonly viewMinGapMs: number
+  readonly lateTimerMs: number
+  readonly rememberGoneMs: number
+  readonly maxGone: number
+  readonly maxMembers: number
+}
+
+export const membershipLimits: MembershipLimits = {
+  probeMs: 1000,
+  probeTimeoutMs: 500,
+  indirectProbes: 3,
+  suspicionMinMs: 2000,
+  suspicionMaxMs: 6000,
+  redialMinMs: 100,
+  redialMaxMs: 5000,
+  gateMs: 3000,
+  gateSilentMs: 1000,
+  viewBatchMs: 250,
+  viewMinGapMs: 50,
+  lateTimerMs: 200,
+  rememberGoneMs: 24 * 3600 * 1000,
+  maxGone: 4096,
+  maxMembers: 1024,
+}

@@ -1,0 +1,90 @@
+/**
+ * The join gate. A starting node must first meet a member of every part of the cluster that exists, or two parts would
+ * form that each believe themselves whole. So nothing is registered until every address that discovery names has been
+ * dialled with an outcome and somebody was met; if nobody was, discovery is asked again until the node may believe that
+ * it is alone. An address that stays silent holds the gate for a short while only.
+ */
+import type { ClusterOutput } from './contract.js'
+import { dialNow, forgetVanished, isTried } from './dialling.js'
+import { dropped, logged, type MembershipState } from './state.js'
+import { flushView } from './view.js'
+
+/** The shortest wait between two questions to discovery. */
+const REFRESH_MS = 100
+
+/** When the gate has something to do by itself. */
+export function gateDue(state: MembershipState): number {
+  if (state.gate === 'open') return Infinity
+  return Math.min(opensAt(state), state.refreshAt)
+}
+
+/** An answer of discovery: new addresses are dialled at once; what it no longer names is forgotten when its turn comes. */
+export function noteDiscovered(
+  state: MembershipState,
+  addresses: readonly string[],
+  now: number,
+  out: ClusterOutput[],
+): void {
+  const { maxMembers, gateMs } = state.config.limits
+  const kept = addresses.length > maxMembers ? addresses.slice(0, maxMembers) : addresses
+  if (kept !== addresses) out.push(dropped(state.self.info.boot, 'too many addresses discovered'))
+  if (!state.answered) state.gateAt = now + gateMs
+  state.answered = true
+  state.askedAt = now
+  state.stale = true
+  state.discovered = new Set(kept)
+  forgetVanished(state)
+  for (const address of state.discovered) if (!state.dials.has(address)) dialNow(state, address, out)
+}
+
+/** A member was met. */
+export function noteMet(state: MembershipState, now: number): void {
+  if (state.metAt === Infinity) state.metAt = now
+  state.stale = true
+}
+
+/** Opens the gate if it may open, else asks discovery again if that may help. */
+export function settleGate(state: MembershipState, now: number, out: ClusterOutput[]): void {
+  if (state.gate === 'open') return
+  if (!state.config.discovery) {
+    openGate(state, 'no discovery is configured', now, out)
+    return
+  }
+  const met = state.metAt !== Infinity
+  const tried = state.answered && isAllTried(state)
+  if (met && tried) {
+    openGate(state, 'every address that discovery named was dialled', now, out)
+    return
+  }
+  if (now >= opensAt(state)) {
+    openGate(state, met ? 'some addresses stay silent' : 'nobody was met', now, out)
+    return
+  }
+  state.stale = true
+  state.refreshAt = Infinity
+  if (met || !tried) return
+  if (now >= state.askedAt + REFRESH_MS) {
+    state.askedAt = now
+    out.push({ type: 'refresh' })
+  }
+  state.refreshAt = state.askedAt + REFRESH_MS
+}
+
+function opensAt(state: MembershipState): number {
+  return state.metAt === Infinity ? state.gateAt : state.metAt + state.config.limits.gateSilentMs
+}
+
+function isAllTried(state: MembershipState): boolean {
+  for (const address of state.discovered) if (!isTried(state, address)) return false
+  return true
+}
+
+function openGate(state: MembershipState, reason: string, now: number, out: ClusterOutput[]): void {
+  state.gate = 'open'
+  state.stale = true
+  // The layers above take slots from here on, by their view: were that still the batched one of a lone node, a newcomer
+  // would hold every slot that its hosts hold.
+  flushView(state, now, out)
+  out.push({ type: 'gateOpen', reason })
+  out.push(logged('info', `join gate open: ${reason}`, { reason, members: state.present }))
+}

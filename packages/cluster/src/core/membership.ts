@@ -1,0 +1,370 @@
+/**
+ * The membership machine of one node: who is in the cluster, over which links, in which view. It decides and its shell
+ * acts: sockets, timers, discovery and the event loop are on the other side of `ClusterInput` and `ClusterOutput`.
+ *
+ * This file is the switch board. The ideas stand in files of their own: `member.ts` (what a record is and how two are
+ * joined), `table.ts` (how news is learned and told on), `view.ts` (when the view changes), `detector.ts` and
+ * `suspicion.ts` (SWIM with Lifeguard), `absence.ts` (how a killed process is noticed at once), `dialling.ts` (whom to
+ * dial and when again), `gate.ts` (when a starting node may believe that it has met the cluster), `stall.ts` (when a node that stood still may
+ * believe that it is still a member).
+ *
+ * In one step the layers above see member changes first, then the view that contains them, then the message. A leaver
+ * is probed as everybody is, only nobody dials it: one that vanishes without its bye ends as down.
+ */
+import { endAbsence, hearRefused, noteClosed, noteRefused } from './absence.js'
+import type { ClusterFrame, ClusterInput, ClusterOutput } from './contract.js'
+import {
+  conclude,
+  detectorDue,
+  endUrgentProbe,
+  hearAck,
+  hearHelp,
+  help,
+  probeUrgently,
+  startDetector,
+  wakeDetector,
+} from './detector.js'
+import { dialSoon, noteDialled, wakeDials } from './dialling.js'
+import { gateDue, noteDiscovered, noteMet, settleGate } from './gate.js'
+import { type BootId, inView, isGone, type Member, type MemberInfo } from './member.js'
+import { pick } from './random.js'
+import { doubtAgain, noticeStall, settleDoubts, trustAnswer } from './stall.js'
+import { dropped, label, logged, type MembershipState } from './state.js'
+import { announce, carryList, changeSelf, condemn, cutLink, declareDown, hear, learn, newsList } from './table.js'
+import { flushView, settleView, viewDue } from './view.js'
+
+export * from './contract.js'
+export { stallMs } from './stall.js'
+export { initMembership, type MembershipState } from './state.js'
+export { type SuspicionLimits, suspicionMs } from './suspicion.js'
+
+/** Takes one input at `now` (ms, never falling) and returns what is to be done, in order. Total on remote input. */
+export function stepMembership(state: MembershipState, input: ClusterInput, now: number): ClusterOutput[] {
+  const out: ClusterOutput[] = []
+  if (state.self.phase === 'left') return out
+  if (!state.started) start(state, now, out)
+  else noticeStall(state, now, out)
+  const doubted = state.doubts.size > 0
+  handle(state, input, now, out)
+  settleView(state, now, out)
+  settleDoubts(state, doubted, out)
+  if (state.stale) state.due = earliest(state)
+  return out
+}
+
+/** When `wake` is due; Infinity when nothing is. */
+export function membershipDeadline(state: MembershipState): number {
+  return state.due
+}
+
+function handle(state: MembershipState, input: ClusterInput, now: number, out: ClusterOutput[]): void {
+  switch (input.type) {
+    case 'frame':
+      receive(state, input.from, input.frame, now, out)
+      return
+    case 'wake':
+      wake(state, now, out)
+      return
+    case 'send':
+      send(state, input, out)
+      return
+    case 'linkUp':
+      linkUp(state, input, now, out)
+      return
+    case 'linkDown':
+      linkDown(state, input, now, out)
+      return
+    case 'dialled':
+      dialled(state, input, now, out)
+      return
+    case 'discovered':
+      noteDiscovered(state, input.addresses, now, out)
+      settleGate(state, now, out)
+      return
+    case 'verdict':
+      conclude(state, input.token, now, out)
+      return
+    case 'ready':
+      if (state.self.phase === 'joining') say(state, { ...state.self, phase: 'up' }, 'ready', now, out)
+      return
+    case 'describe':
+      describe(state, input.info, now, out)
+      return
+    case 'leave':
+      leave(state, now, out)
+      return
+    case 'bye':
+      bye(state, now, out)
+      return
+  }
+}
+
+/** What is known from the beginning is told upward too, so that the layers above need no second way to learn it. */
+function start(state: MembershipState, now: number, out: ClusterOutput[]): void {
+  state.started = true
+  startDetector(state, now)
+  out.push({ type: 'member', member: state.self, previous: undefined, reason: 'started' })
+  out.push({ type: 'view', view: state.view })
+  settleGate(state, now, out)
+}
+
+function wake(state: MembershipState, now: number, out: ClusterOutput[]): void {
+  wakeDetector(state, now, out)
+  wakeDials(state, now, out)
+  if (now >= gateDue(state)) settleGate(state, now, out)
+}
+
+function earliest(state: MembershipState): number {
+  state.stale = false
+  if (state.self.phase === 'left') return Infinity
+  return Math.min(detectorDue(state), state.dialAt, viewDue(state), gateDue(state))
+}
+
+// ---- links
+
+function linkUp(
+  state: MembershipState,
+  input: Extract<ClusterInput, { type: 'linkUp' }>,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  const { boot } = input.peer
+  if (isDouble(state, input.peer)) {
+    out.push({ type: 'close', boot, reason: 'our own name and address' })
+    return
+  }
+  const known = state.members.get(boot)
+  if (known && isGone(known)) {
+    turnAway(state, known, out)
+    return
+  }
+  replaceOlder(state, input.peer, now, out)
+  const again = state.links.has(boot)
+  // Before the record is learned, or the newcomer would be dialled.
+  state.links.add(boot)
+  const record: Member = { info: input.peer, phase: input.phase, incarnation: input.incarnation, suspect: false }
+  const changed = learn(state, record, boot, 'hello', now, out)
+  const member = state.members.get(boot)
+  if (member === undefined || isGone(member)) {
+    cutLink(state, boot, member ? member.phase : 'not admitted', out)
+    return
+  }
+  if (changed) announce(state, [member], boot, out)
+  if (again) out.push({ type: 'unlinked', boot })
+  endAbsence(state, boot)
+  endUrgentProbe(state, boot)
+  doubtAgain(state, boot, out)
+  noteMet(state, now)
+  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: newsList(state) } })
+  settleView(state, now, out)
+  out.push({ type: 'linked', boot })
+  settleGate(state, now, out)
+}
+
+/** Ourselves, or a live node that was given our name and address: a fault of configuration, not a restart of ours. */
+function isDouble(state: MembershipState, peer: MemberInfo): boolean {
+  const { boot, name, address } = state.self.info
+  return peer.boot === boot || (peer.name === name && peer.address === address)
+}
+
+/** A boot that proved itself under the name and address of another shows that the other is gone. */
+function replaceOlder(state: MembershipState, peer: MemberInfo, now: number, out: ClusterOutput[]): void {
+  for (const { info } of [...state.members.values()]) {
+    if (info.boot === peer.boot || info.name !== peer.name || info.address !== peer.address) continue
+    declareDown(state, info.boot, 'restarted', now, out)
+  }
+}
+
+/** A boot that is gone for good does not come back; if it still runs, it learns so here. */
+function turnAway(state: MembershipState, member: Member, out: ClusterOutput[]): void {
+  const { boot } = member.info
+  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member] } })
+  if (state.links.delete(boot)) out.push({ type: 'unlinked', boot })
+  out.push({ type: 'close', boot, reason: member.phase })
+}
+
+function linkDown(
+  state: MembershipState,
+  input: Extract<ClusterInput, { type: 'linkDown' }>,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  const { boot } = input
+  if (!state.links.delete(boot)) return
+  out.push({ type: 'unlinked', boot })
+  const member = state.members.get(boot)
+  if (member === undefined || !inView(member) || !inView(state.self)) return
+  out.push(logged('info', `link to ${label(member.info)} is gone`, { node: member.info.name, byPeer: input.byPeer }))
+  dialSoon(state, member.info.address, now)
+  if (!input.byPeer) return
+  noteClosed(state, boot, member.info.address, out)
+  probeUrgently(state, boot, now, out)
+}
+
+function dialled(
+  state: MembershipState,
+  input: Extract<ClusterInput, { type: 'dialled' }>,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  const { address, outcome, boot } = input
+  if (outcome === 'linked' && boot !== undefined) replaceAnswered(state, address, boot, now, out)
+  noteDialled(state, input, now, out)
+  if (outcome === 'refused') noteRefused(state, address, now, out)
+  settleGate(state, now, out)
+}
+
+/** Who answered at this address holds it: boots known there under its name are gone. */
+function replaceAnswered(
+  state: MembershipState,
+  address: string,
+  boot: BootId,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  const answered = state.members.get(boot)
+  if (answered === undefined || isGone(answered)) return
+  for (const { info } of [...state.members.values()]) {
+    if (info.address !== address || info.name !== answered.info.name || info.boot === boot) continue
+    if (info.boot !== state.self.info.boot) declareDown(state, info.boot, 'restarted', now, out)
+  }
+}
+
+// ---- frames
+
+function receive(state: MembershipState, from: BootId, frame: ClusterFrame, now: number, out: ClusterOutput[]): void {
+  if (!state.links.has(from)) {
+    receiveUnlinked(state, from, frame, out)
+    return
+  }
+  switch (frame.type) {
+    case 'ping':
+      return void out.push({ type: 'transmit', to: from, frame: { type: 'ack', seq: frame.seq } })
+    case 'ack':
+      trustAnswer(state, from, frame.seq)
+      hearAck(state, from, frame.seq, out)
+      return
+    case 'pingReq':
+      help(state, from, frame, now, out)
+      return
+    case 'pingReqAck':
+      hearHelp(state, from, frame.seq, frame.ok)
+      return
+    case 'news':
+      hear(state, frame.members, from, now, out)
+      return
+    case 'refused':
+      hearRefused(state, frame.subject, from, now, out)
+      return
+    case 'bye':
+      hearBye(state, from, now, out)
+      return
+    case 'message':
+      return void out.push({ type: 'message', from, message: frame.message })
+    case 'carry':
+      hear(state, frame.members, from, now, out)
+      deliver(state, from, frame.message, now, out)
+      return
+    case 'relay':
+      relay(state, from, frame, now, out)
+      return
+    default:
+      out.push(dropped(from, 'unknown frame'))
+  }
+}
+
+/** From a link that we closed only one thing matters: that its far end holds us to be gone, as we hold it. */
+function receiveUnlinked(state: MembershipState, from: BootId, frame: ClusterFrame, out: ClusterOutput[]): void {
+  const mine = state.self.info.boot
+  if (frame.type === 'news' && frame.members.some((member) => member.info.boot === mine && isGone(member))) {
+    condemn(state, from, out)
+  } else out.push(dropped(from, 'no link'))
+}
+
+/** A message that came with members is read in their light. */
+function deliver(state: MembershipState, from: BootId, message: unknown, now: number, out: ClusterOutput[]): void {
+  flushView(state, now, out)
+  if (state.members.get(from)?.phase === 'down') out.push(dropped(from, 'gone sender'))
+  else out.push({ type: 'message', from, message })
+}
+
+/** For us: read it. For a neighbour of ours, and straight from its maker: pass it on, once. */
+function relay(
+  state: MembershipState,
+  from: BootId,
+  frame: Extract<ClusterFrame, { type: 'relay' }>,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  hear(state, frame.members, from, now, out)
+  if (frame.to === state.self.info.boot) {
+    if (state.members.has(frame.from)) deliver(state, frame.from, frame.message, now, out)
+    else out.push(dropped(from, 'unknown sender'))
+  } else if (frame.from !== from) out.push(dropped(from, 'relayed twice'))
+  else if (!state.links.has(frame.to)) out.push(dropped(from, 'no link to relay on'))
+  else out.push({ type: 'transmit', to: frame.to, frame })
+}
+
+/** The peer's last frame. */
+function hearBye(state: MembershipState, from: BootId, now: number, out: ClusterOutput[]): void {
+  const member = state.members.get(from)
+  if (member && !isGone(member)) hear(state, [{ ...member, phase: 'left' }], from, now, out)
+  cutLink(state, from, 'left', out)
+}
+
+// ---- what the layers above and the operator ask
+
+function send(state: MembershipState, input: Extract<ClusterInput, { type: 'send' }>, out: ClusterOutput[]): void {
+  const { to, message } = input
+  const mine = state.self.info.boot
+  if (to === mine) return void out.push(dropped(mine, 'message to ourselves'))
+  if (state.links.has(to)) {
+    const frame: ClusterFrame = input.carry
+      ? { type: 'carry', members: carryList(state), message }
+      : { type: 'message', message }
+    return void out.push({ type: 'transmit', to, frame })
+  }
+  const neighbour = input.relay ? pickNeighbour(state) : undefined
+  if (neighbour === undefined) return void out.push(dropped(mine, 'no link'))
+  const frame: ClusterFrame = { type: 'relay', from: mine, to, members: carryList(state), message }
+  out.push({ type: 'transmit', to: neighbour, frame })
+}
+
+function pickNeighbour(state: MembershipState): BootId | undefined {
+  const able: BootId[] = []
+  for (const boot of state.links) {
+    const member = state.members.get(boot)
+    if (member && inView(member)) able.push(boot)
+  }
+  return pick(state.random, able)
+}
+
+function describe(state: MembershipState, info: MemberInfo, now: number, out: ClusterOutput[]): void {
+  const { boot, name, address } = state.self.info
+  if (info.boot !== boot || info.name !== name || info.address !== address) {
+    throw new Error(`describe: boot, name and address of ${name} cannot change (given ${info.name}@${info.address})`)
+  }
+  say(state, { ...state.self, info, incarnation: state.self.incarnation + 1 }, 'described', now, out)
+}
+
+function leave(state: MembershipState, now: number, out: ClusterOutput[]): void {
+  if (!inView(state.self)) return
+  say(state, { ...state.self, phase: 'leaving', incarnation: state.self.incarnation + 1 }, 'leaving', now, out)
+  flushView(state, now, out)
+}
+
+function bye(state: MembershipState, now: number, out: ClusterOutput[]): void {
+  say(state, { ...state.self, phase: 'left' }, 'left', now, out)
+  flushView(state, now, out)
+  for (const to of [...state.links]) {
+    out.push({ type: 'transmit', to, frame: { type: 'bye' } })
+    cutLink(state, to, 'we have left', out)
+  }
+  state.stale = true
+}
+
+/** Our own record changes and everybody linked is told. */
+function say(state: MembershipState, next: Member, reason: string, now: number, out: ClusterOutput[]): void {
+  changeSelf(state, next, reason, now, out)
+  announce(state, [next], undefined, out)
+}

@@ -1,0 +1,287 @@
+/**
+ * The table of members and the news of it. `learn` is the one door through which a record gets in: it joins the record
+ * into the table and does all that follows from the change (view, suspicion, dials, links, what the layers above are
+ * told). What changed is then told to others: by those who have it from the subject itself, or made it, to everybody;
+ * by the others to a few at random. Only what changed a table is told on, so every piece of news ends.
+ */
+import type { ClusterFrame, ClusterOutput } from './contract.js'
+import { dialNow } from './dialling.js'
+import { type BootId, inView, isGone, joinMember, type Member, type MemberInfo } from './member.js'
+import { below, sample } from './random.js'
+import { dropped, label, logged, type MembershipState } from './state.js'
+import { endSuspicion, startSuspicion } from './suspicion.js'
+import { markView } from './view.js'
+
+/** To how many members hearsay is passed on. */
+const GOSSIP_FANOUT = 3
+/** How many of the boots gone last are in a list, so that others do not take them back; about 10 KB on the wire. */
+const GONE_IN_NEWS = 64
+/** No honest incarnation comes near; above it a record is absurd, and it leaves room to refute. */
+const MAX_INCARNATION = 2 ** 48
+
+/**
+ * Joins one record that is not our own into the table. `teller` is who told or made it. Returns true if it changed
+ * anything; then the view may be dirty, and the caller tells the news on.
+ */
+export function learn(
+  state: MembershipState,
+  record: Member,
+  teller: BootId,
+  reason: string,
+  now: number,
+  out: ClusterOutput[],
+): boolean {
+  const previous = state.members.get(record.info.boot)
+  if (previous === record) return false
+  const fault = faultOf(state, record, previous)
+  if (fault !== undefined) {
+    out.push(dropped(teller, fault))
+    return false
+  }
+  const next = previous === undefined ? record : joinMember(previous, record)
+  if (next === previous) return false
+  put(state, next, reason, now, out)
+  if (isGone(next)) endMember(state, next, out)
+  else if (next.suspect) startSuspicion(state, next, teller, now)
+  else endSuspicion(state, next.info.boot)
+  if (previous === undefined && inView(next)) welcome(state, next, now, out)
+  return true
+}
+
+/** Replaces our own record; the caller tells the others. */
+export function changeSelf(
+  state: MembershipState,
+  next: Member,
+  reason: string,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  put(state, next, reason, now, out)
+  state.self = next
+}
+
+/** This node has proof or has waited long enough: the member is down, and everybody, the member too, is told. */
+export function declareDown(
+  state: MembershipState,
+  boot: BootId,
+  reason: string,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  const member = state.members.get(boot)
+  if (member === undefined || isGone(member)) return
+  const down: Member = { ...member, phase: 'down' }
+  announce(state, [down], boot, out)
+  learn(state, down, state.self.info.boot, reason, now, out)
+}
+
+/** Joins a list of records that `from` sent, answers for ourselves where need be, and passes on what was new. */
+export function hear(
+  state: MembershipState,
+  records: readonly Member[],
+  from: BootId,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  const { maxMembers, maxGone } = state.config.limits
+  if (records.length > maxMembers + maxGone) return void out.push(dropped(from, 'news too long'))
+  let fromSubject: Member | undefined
+  let hearsay: Member[] | undefined
+  for (const record of records) {
+    const { boot } = record.info
+    if (boot === state.self.info.boot) hearOfSelf(state, record, from, now, out)
+    else if (!learn(state, record, from, 'news', now, out)) continue
+    else if (boot === from) fromSubject = state.members.get(boot)
+    else {
+      hearsay ??= []
+      hearsay.push(state.members.get(boot) ?? record)
+    }
+  }
+  if (fromSubject) announce(state, [fromSubject], from, out)
+  if (hearsay) gossip(state, hearsay, from, out)
+}
+
+/** What others say of us: a suspicion is refuted under a higher incarnation; that we are gone ends this boot. */
+export function hearOfSelf(
+  state: MembershipState,
+  record: Member,
+  from: BootId,
+  now: number,
+  out: ClusterOutput[],
+): void {
+  const { self } = state
+  if (isGone(self)) return
+  if (isGone(record)) {
+    condemn(state, from, out)
+    return
+  }
+  const contested = record.incarnation > self.incarnation || (record.suspect && record.incarnation === self.incarnation)
+  if (!contested || record.incarnation >= MAX_INCARNATION) return
+  worsen(state, 1)
+  changeSelf(state, { ...self, incarnation: record.incarnation + 1 }, 'refuted', now, out)
+  announce(state, [state.self], undefined, out)
+  const text = `${from} believed us silent; refuted under incarnation ${state.self.incarnation}`
+  out.push(logged('warn', text, { by: from, incarnation: state.self.incarnation }))
+}
+
+/** Told once: the shell ends this boot. */
+export function condemn(state: MembershipState, by: BootId, out: ClusterOutput[]): void {
+  if (state.condemned) return
+  state.condemned = true
+  out.push({ type: 'condemned', by })
+  out.push(logged('error', `${by} holds this node to be down: it must start anew under a new boot id`, { by }))
+}
+
+/** Tells everybody linked but `except`. */
+export function announce(
+  state: MembershipState,
+  members: readonly Member[],
+  except: BootId | undefined,
+  out: ClusterOutput[],
+): void {
+  const frame: ClusterFrame = { type: 'news', members }
+  for (const to of state.links) if (to !== except) out.push({ type: 'transmit', to, frame })
+}
+
+/** Members that are not gone, and those gone last: what a new link is told. */
+export function newsList(state: MembershipState): readonly Member[] {
+  if (state.lists.news) return state.lists.news
+  const list = carryList(state).slice()
+  for (const boot of [...state.goneAt.keys()].slice(-GONE_IN_NEWS)) {
+    const member = state.members.get(boot)
+    if (member) list.push(member)
+  }
+  state.lists.news = list
+  return list
+}
+
+/** Members that are not gone: what goes with a message that the receiver must not read with an older view. */
+export function carryList(state: MembershipState): readonly Member[] {
+  if (state.lists.carry) return state.lists.carry
+  const list: Member[] = []
+  for (const member of state.members.values()) if (!isGone(member)) list.push(member)
+  state.lists.carry = list
+  return list
+}
+
+/** Closes a link from our side; the layers above hear of it at once, what the shell says later is no news. */
+export function cutLink(state: MembershipState, boot: BootId, reason: string, out: ClusterOutput[]): void {
+  if (!state.links.delete(boot)) return
+  out.push({ type: 'close', boot, reason })
+  out.push({ type: 'unlinked', boot })
+}
+
+/** Lifeguard's local health gets worse (or, below 0, better) by so much. */
+export function worsen(state: MembershipState, by: number): void {
+  state.health = Math.max(0, Math.min(7, state.health + by))
+}
+
+/** Drops what was remembered of the boots that went away longest ago. */
+export function forgetGone(state: MembershipState, now: number): void {
+  const { maxGone, rememberGoneMs } = state.config.limits
+  for (const [boot, at] of state.goneAt) {
+    if (state.goneAt.size <= maxGone && now - at < rememberGoneMs) return
+    state.goneAt.delete(boot)
+    state.members.delete(boot)
+    state.lists.news = undefined
+  }
+}
+
+function gossip(state: MembershipState, members: readonly Member[], except: BootId, out: ClusterOutput[]): void {
+  const frame: ClusterFrame = { type: 'news', members }
+  const peers: BootId[] = []
+  for (const boot of state.links) if (boot !== except) peers.push(boot)
+  for (const to of sample(state.random, peers, GOSSIP_FANOUT)) out.push({ type: 'transmit', to, frame })
+}
+
+/** Why a record may not enter the table. A boot's name and address never change while it lives. */
+function faultOf(state: MembershipState, record: Member, previous: Member | undefined): string | undefined {
+  const { info, incarnation } = record
+  if (!Number.isInteger(incarnation) || incarnation < 0 || incarnation > MAX_INCARNATION) return 'absurd record'
+  if (previous !== undefined) {
+    return info.name === previous.info.name && info.address === previous.info.address ? undefined : 'absurd record'
+  }
+  if (info.boot === '' || info.address === '') return 'absurd record'
+  return !isGone(record) && state.present >= state.config.limits.maxMembers ? 'too many members' : undefined
+}
+
+/** Writes the record and what is counted from it, and tells the layers above. */
+function put(state: MembershipState, next: Member, reason: string, now: number, out: ClusterOutput[]): void {
+  const { boot } = next.info
+  const previous = state.members.get(boot)
+  state.members.set(boot, next)
+  state.lists.news = undefined
+  state.lists.carry = undefined
+  const was = previous !== undefined && !isGone(previous)
+  if (!isGone(next) && !was) state.present++
+  if (isGone(next)) {
+    if (was) state.present--
+    if (!state.goneAt.has(boot)) state.goneAt.set(boot, now)
+    forgetGone(state, now)
+  }
+  const seen = previous !== undefined && inView(previous)
+  if (seen !== inView(next) || (seen && previous.info !== next.info)) markView(state, now)
+  if (previous !== undefined && sayable(previous) === sayable(next) && previous.info === next.info) return
+  out.push({ type: 'member', member: next, previous, reason })
+  logMember(state, next, previous, reason, out)
+}
+
+/** What the layers above hear of; a mere new incarnation is not among it. */
+function sayable(member: Member): string {
+  return member.suspect ? `${member.phase}?` : member.phase
+}
+
+function welcome(state: MembershipState, member: Member, now: number, out: ClusterOutput[]): void {
+  const { boot, name, address } = member.info
+  // At a random place of the round that runs, as SWIM has it.
+  if (state.order.length < 2 * state.config.limits.maxMembers) {
+    state.order.splice(state.cursor + below(state.random, state.order.length - state.cursor + 1), 0, boot)
+  }
+  const mine = state.self.info
+  // We hold this name and address now, so that boot was before us.
+  if (name === mine.name && address === mine.address) declareDown(state, boot, 'restarted', now, out)
+  else if (!state.links.has(boot)) dialNow(state, address, out)
+}
+
+function endMember(state: MembershipState, member: Member, out: ClusterOutput[]): void {
+  const { boot } = member.info
+  endSuspicion(state, boot)
+  state.absences.delete(boot)
+  for (const [seq, probe] of state.probes) if (probe.subject === boot) state.probes.delete(seq)
+  state.stale = true
+  // A member that left still sends its last frames: its link stays until its bye. One that is down must hear of it.
+  if (member.phase !== 'down' || !state.links.has(boot)) return
+  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member] } })
+  cutLink(state, boot, 'down', out)
+}
+
+function logMember(
+  state: MembershipState,
+  next: Member,
+  previous: Member | undefined,
+  reason: string,
+  out: ClusterOutput[],
+): void {
+  if (next.info.boot === state.self.info.boot) return
+  const line = lineOf(next, previous, reason)
+  if (line) out.push(logged(line.level, `${label(next.info)} ${line.text}`, fieldsOf(next.info, reason)))
+}
+
+function lineOf(
+  next: Member,
+  previous: Member | undefined,
+  reason: string,
+): { level: 'debug' | 'info' | 'warn'; text: string } | undefined {
+  if (next.phase === 'down') return { level: previous ? 'warn' : 'debug', text: `is down (${reason})` }
+  if (next.phase === 'left') return { level: previous ? 'info' : 'debug', text: 'has left' }
+  if (previous === undefined) return { level: 'info', text: 'joined' }
+  if (next.phase === 'leaving' && previous.phase !== 'leaving') return { level: 'info', text: 'is leaving' }
+  if (next.suspect !== previous.suspect) {
+    return next.suspect ? { level: 'warn', text: 'is suspected' } : { level: 'info', text: 'is well again' }
+  }
+  return previous.phase === 'joining' ? { level: 'debug', text: 'is up' } : undefined
+}
+
+function fieldsOf(info: MemberInfo, reason: string): Record<string, unknown> {
+  return { node: info.name, address: info.address, boot: info.boot, reason }
+}

@@ -1,0 +1,278 @@
+/**
+ * One link to one peer after its handshake: frames out in order of urgency and within bounds, frames in as arrays.
+ *
+ * Out: all that is sent in one turn of the event loop leaves as one write (the socket is corked at the first frame and
+ * released in the next `setImmediate`). What is urgent or small goes straight to the socket; large frames are cut and
+ * wait in a queue of their own, which is drained only while the socket holds little, so that a big state never delays
+ * a probe. In: anything that is not an array with a kind is dropped and counted; what is not msgpack closes the link.
+ */
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+import type { BootId } from './core/member.js'
+import type { Lane, LinkLimits } from './limits.js'
+import { chunkBytes, linkKinds, packFrame, unpackFrame } from './wire.js'
+
+/** What a link tells its owner. `closed` comes once, and not after `close` or `replace`. */
+export interface LinkEvents {
+  frame(link: Link, frame: readonly unknown[]): void
+  dropped(link: Link, reason: string): void
+  drained(link: Link): void
+  closed(link: Link, byPeer: boolean, reason: string): void
+}
+
+/** Bytes in the socket up to which waiting bulk is added: enough to keep it busy, little for a probe to wait behind. */
+const bulkWindowBytes = 2 * chunkBytes
+/** After a close, how long the far end has to answer it before the socket is destroyed. */
+const closeTimeoutMs = 1000
+
+/** Codes of socket errors by which the far end, not the network, ended the link. */
+const endedByPeer: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
+
+export class Link {
+  readonly boot: BootId
+  /** Counters for `stats`. */
+  readonly counts: { framesIn: number; framesOut: number; bytesIn: number; bytesOut: number } = {
+    framesIn: 0,
+    framesOut: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  }
+  readonly #ws: WebSocket
+  readonly #socket: Socket
+  readonly #limits: LinkLimits
+  readonly #events: LinkEvents
+  readonly #bulk: BulkQueue = new BulkQueue()
+  #overloaded = false
+  #hasDropped = false
+  #corked = false
+  #over = false
+  #unreadable = false
+  #error: (Error & { code?: string }) | undefined
+  #chunks: Uint8Array[] = []
+  #chunkedBytes = 0
+
+  constructor(boot: BootId, ws: WebSocket, socket: Socket, limits: LinkLimits, events: LinkEvents) {
+    this.boot = boot
+    this.#ws = ws
+    this.#socket = socket
+    this.#limits = limits
+    this.#events = events
+    socket.on('drain', () => this.#drain())
+    ws.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
+    ws.on('error', (error) => this.#failed(error))
+    ws.on('close', (_code, reason) => this.#closed(reason.toString()))
+  }
+
+  /** Bytes that wait, in the socket and in the queue. */
+  get waitingBytes(): number {
+    return this.#ws.bufferedAmount + this.#bulk.bytes
+  }
+
+  /** Above the high water mark, until the low one is reached again. */
+  get overloaded(): boolean {
+    return this.#overloaded
+  }
+
+  /** Sends a packed frame. False where it was not taken: the link is over, or overloaded and the lane may be refused. */
+  send(bytes: Buffer, lane: Lane): boolean {
+    if (this.#over) return false
+    if (this.#overloaded && (lane === 'droppable' || lane === 'call')) {
+      if (lane === 'droppable') this.#hasDropped = true
+      return false
+    }
+    const mustWait = lane === 'bulk' || (lane !== 'control' && this.#bulk.holds(lane))
+    if (mustWait || bytes.length > chunkBytes) {
+      this.#bulk.push(bytes, lane)
+      this.#pump()
+    } else this.#write(bytes)
+    this.#measure()
+    return !this.#over
+  }
+
+  /**
+   * Ends the link in an orderly way: what is in the socket still arrives, and what the far end had sent is still
+   * handed on as frames. The owner gets no `closed`. Resolves when the socket is closed (bounded by the close timeout).
+   */
+  async close(reason: string): Promise<void> {
+    if (this.#over) return
+    this.#over = true
+    this.#bulk.clear()
+    this.#uncork()
+    await closeSocket(this.#ws, reason)
+  }
+
+  #write(bytes: Buffer): void {
+    if (!this.#corked) {
+      this.#corked = true
+      this.#socket.cork()
+      setImmediate(() => this.#uncork())
+    }
+    this.counts.framesOut++
+    this.counts.bytesOut += bytes.length
+    this.#ws.send(bytes, sendOptions)
+  }
+
+  #uncork(): void {
+    if (!this.#corked) return
+    this.#corked = false
+    this.#socket.uncork()
+  }
+
+  #pump(): void {
+    while (this.#bulk.bytes > 0 && this.#ws.bufferedAmount < bulkWindowBytes) this.#write(this.#bulk.next())
+  }
+
+  /** The socket is empty: there is room for bulk, and perhaps the peer is no longer overloaded. */
+  #drain(): void {
+    if (this.#over) return
+    this.#pump()
+    this.#measure()
+  }
+
+  #measure(): void {
+    const waiting = this.waitingBytes
+    if (waiting > this.#limits.maxQueueBytes) {
+      this.#fail(`it does not read: over ${this.#limits.maxQueueBytes} bytes wait`)
+    } else if (waiting > this.#limits.highWaterBytes) this.#overloaded = true
+    else if (this.#overloaded && waiting < this.#limits.lowWaterBytes) {
+      this.#overloaded = false
+      if (!this.#hasDropped) return
+      this.#hasDropped = false
+      this.#events.drained(this)
+    }
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    if (this.#unreadable) return
+    this.counts.framesIn++
+    this.counts.bytesIn += data.length
+    if (!isBinary) return this.#events.dropped(this, 'a text frame')
+    this.#unpack(data, false)
+  }
+
+  #unpack(bytes: Uint8Array, fromChunks: boolean): void {
+    let frame: unknown
+    try {
+      frame = unpackFrame(bytes)
+    } catch {
+      this.#events.dropped(this, 'not msgpack')
+      return this.#fail('it sent what is not msgpack')
+    }
+    if (!Array.isArray(frame) || !Number.isInteger(frame[0])) return this.#events.dropped(this, 'not a frame')
+    if (frame[0] !== linkKinds.chunk) return this.#events.frame(this, frame)
+    if (fromChunks) return this.#events.dropped(this, 'a chunk within a chunk')
+    this.#receiveChunk(frame)
+  }
+
+  #receiveChunk(frame: readonly unknown[]): void {
+    const [, more, bytes] = frame
+    if (typeof more !== 'boolean' || !(bytes instanceof Uint8Array)) return this.#events.dropped(this, 'a bad chunk')
+    this.#chunks.push(bytes)
+    this.#chunkedBytes += bytes.length
+    // Small chunks cost memory too, so their number is bounded with their bytes (a quarter of our size is allowed).
+    const tooMany = this.#chunks.length > 4 + (4 * this.#limits.maxFrameBytes) / chunkBytes
+    if (tooMany || this.#chunkedBytes > this.#limits.maxFrameBytes) {
+      this.#events.dropped(this, 'too large')
+      return this.#fail(`it sent a frame of over ${this.#limits.maxFrameBytes} bytes`)
+    }
+    if (more) return
+    const whole = Buffer.concat(this.#chunks)
+    this.#chunks = []
+    this.#chunkedBytes = 0
+    this.#unpack(whole, true)
+  }
+
+  /** We end it because it cannot go on; the owner hears of it in the same turn. */
+  #fail(reason: string): void {
+    this.#unreadable = true
+    if (this.#over) return
+    void this.close(reason)
+    this.#events.closed(this, false, reason)
+  }
+
+  #failed(error: Error & { code?: string }): void {
+    this.#error = error
+    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#events.dropped(this, 'too large')
+    else if (error.code?.startsWith('WS_ERR_')) this.#events.dropped(this, 'not a ws frame')
+  }
+
+  #closed(reason: string): void {
+    if (this.#over) return
+    this.#over = true
+    this.#bulk.clear()
+    const code = this.#error?.code
+    const byPeer = code === undefined || endedByPeer.has(code)
+    this.#events.closed(this, byPeer, reason || code || 'the connection ended')
+  }
+}
+
+const sendOptions = { binary: true, compress: false } as const
+
+/** A ws close that does not wait for ever for its answer. The reason is cut to what a close frame holds. */
+export function closeSocket(ws: WebSocket, reason: string): Promise<void> {
+  return new Promise((resolve) => {
+    if (ws.readyState === ws.CLOSED) return resolve()
+    const timer = setTimeout(() => ws.terminate(), closeTimeoutMs)
+    timer.unref()
+    ws.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    ws.close(4000, reason.replace(/[^\x20-\x7e]/g, '?').slice(0, 120))
+  })
+}
+
+/** What waits for the socket to have room: whole frames in order, given out in pieces of one chunk at most. */
+class BulkQueue {
+  bytes = 0
+  readonly #waiting: Record<Lane, number> = { control: 0, droppable: 0, call: 0, bulk: 0 }
+  #items: { readonly bytes: Buffer; readonly lane: Lane }[] = []
+  #head = 0
+  /** Bytes of the first item that have left. */
+  #at = 0
+
+  holds(lane: Lane): boolean {
+    return this.#waiting[lane] > 0
+  }
+
+  push(bytes: Buffer, lane: Lane): void {
+    this.#items.push({ bytes, lane })
+    this.#waiting[lane]++
+    this.bytes += bytes.length
+  }
+
+  /** The next piece, packed; only when there is one. */
+  next(): Buffer {
+    const item = this.#items[this.#head]
+    if (!item) throw new Error('nothing waits')
+    const { bytes } = item
+    if (bytes.length <= chunkBytes) {
+      this.#shift()
+      this.bytes -= bytes.length
+      return bytes
+    }
+    const piece = bytes.subarray(this.#at, this.#at + chunkBytes)
+    this.#at += piece.length
+    this.bytes -= piece.length
+    const more = this.#at < bytes.length
+    if (!more) this.#shift()
+    return packFrame([linkKinds.chunk, more, piece])
+  }
+
+  clear(): void {
+    this.#items = []
+    this.#head = 0
+    this.#at = 0
+    this.bytes = 0
+    for (const lane of Object.keys(this.#waiting) as Lane[]) this.#waiting[lane] = 0
+  }
+
+  #shift(): void {
+    const item = this.#items[this.#head++]
+    if (item) this.#waiting[item.lane]--
+    this.#at = 0
+    if (this.#head < 64 || this.#head * 2 < this.#items.length) return
+    this.#items = this.#items.slice(this.#head)
+    this.#head = 0
+  }
+}

@@ -1,0 +1,325 @@
+/** Whole nodes on loopback: how a cluster forms and parts, what layers get, and what people read of it. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { type Cluster, isSkepError, type Layer, type LayerInput, localPeers, startCluster } from '../src/index.js'
+import { packFrame } from '../src/wire.js'
+import { Recorder, startNode, type TestNode, until, viewOf } from './nodes.js'
+import { link } from './stranger.js'
+
+/** A layer whose messages are `{ text }`, in frames of kind 96. */
+class Chat implements Layer<{ text: string }> {
+  readonly kinds: readonly [number, number]
+  readonly inputs: LayerInput[] = []
+  encoded = 0
+  #waiting: (() => void)[] = []
+
+  constructor(kinds: readonly [number, number] = [96, 97]) {
+    this.kinds = kinds
+  }
+
+  encode(message: { text: string }): unknown[] {
+    this.encoded++
+    return [this.kinds[0], message.text]
+  }
+
+  decode(frame: readonly unknown[]): { text: string } | undefined {
+    return typeof frame[1] === 'string' ? { text: frame[1] } : undefined
+  }
+
+  input(input: LayerInput): void {
+    this.inputs.push(input)
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  get texts(): string[] {
+    return this.inputs.flatMap((input) => (input.type === 'message' ? [(input.message as { text: string }).text] : []))
+  }
+
+  async heard(text: string): Promise<void> {
+    while (!this.texts.includes(text)) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+}
+
+async function three(): Promise<[TestNode, TestNode, TestNode]> {
+  const a = await startNode('a')
+  const b = await startNode('b', { peers: [a] })
+  const c = await startNode('c', { peers: [a] })
+  await Promise.all([a, b, c].map((node) => viewOf(node, ['a', 'b', 'c'])))
+  await Promise.all([a, b, c].map((node) => node.cluster.ready()))
+  return [a, b, c]
+}
+
+function linkedAll(node: TestNode, others: readonly TestNode[]): Promise<void> {
+  return until(node.cluster, () => others.every((other) => node.cluster.linked(other.cluster.self.boot)))
+}
+
+describe('a cluster', () => {
+  it('forms from one known address and says so in one line each', async () => {
+    const [a, b, c] = await three()
+    for (const node of [a, b, c]) {
+      expect(
+        node.cluster
+          .members()
+          .map((member) => member.info.name)
+          .sort(),
+      ).toEqual(['a', 'b', 'c'])
+    }
+    expect(b.log.count(/^started: node b of cluster test listens on 127\.0\.0\.1:\d+$/)).toBe(1)
+    expect(b.log.count(/^discovery found 1: 127/)).toBe(1)
+    expect(b.log.count(/^linked to a at /)).toBe(1)
+    expect(b.log.count(/^ready: joined/)).toBe(1)
+    expect(a.log.count(/view \d+.*a, b, c/)).toBe(1)
+  })
+
+  it('forms of nodes that start at the same moment and know nothing but this host', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'skep-test-'))
+    try {
+      const names = ['a', 'b', 'c', 'd', 'e']
+      const nodes = await Promise.all(names.map((name) => startNode(name, { discovery: localPeers({ directory }) })))
+      await Promise.all(nodes.map((node) => viewOf(node, names)))
+      await Promise.all(nodes.map((node) => node.cluster.ready({ timeout: 5000 })))
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+
+  it('loses a node that dies without a word at once, and one that leaves as a leaver', async () => {
+    const [a, b, c] = await three()
+    const died = b.cluster.self.boot
+    await b.cluster.close()
+    await Promise.all([viewOf(a, ['a', 'c']), viewOf(c, ['a', 'c'])])
+    expect(a.cluster.member(died)?.phase).toBe('down')
+    await c.cluster.leave()
+    await c.cluster.close()
+    await until(a.cluster, () => a.cluster.member(c.cluster.self.boot)?.phase === 'left')
+    await viewOf(a, ['a'])
+  })
+
+  it('takes a node back that restarts under its name and address', async () => {
+    const [a, b] = await three()
+    const { address, boot } = b.cluster.self
+    await b.cluster.close()
+    const again = await startNode('b', { peers: [a], listen: address })
+    await until(a.cluster, () => a.cluster.linked(again.cluster.self.boot))
+    await until(a.cluster, () => a.cluster.member(boot)?.phase === 'down')
+    await viewOf(a, ['a', 'b', 'c'])
+  })
+
+  it('hears what a node says of itself anew', async () => {
+    const [a, b] = await three()
+    b.cluster.describe({ kinds: ['counter'], cordoned: true })
+    await until(a.cluster, () => a.cluster.member(b.cluster.self.boot)?.info.cordoned === true)
+    expect(a.cluster.member(b.cluster.self.boot)?.info.kinds).toEqual(['counter'])
+  })
+})
+
+describe('a layer', () => {
+  it('is told what is known when it comes: members, view, links, gate', async () => {
+    const [a, b, c] = await three()
+    await linkedAll(a, [b, c])
+    const chat = new Chat()
+    a.cluster.attach(chat)
+    expect(chat.inputs.map((input) => input.type)).toEqual([
+      'member',
+      'member',
+      'member',
+      'view',
+      'linked',
+      'linked',
+      'gateOpen',
+    ])
+  })
+
+  it('gets messages decoded, in order, and packs one message to many but once', async () => {
+    const [a, b, c] = await three()
+    await linkedAll(a, [b, c])
+    const [mine, first, second] = [new Chat(), new Chat(), new Chat()]
+    a.cluster.attach(mine)
+    b.cluster.attach(first)
+    c.cluster.attach(second)
+    const message = { text: 'to all' }
+    for (const node of [b, c]) a.cluster.send(node.cluster.self.boot, message)
+    for (let i = 0; i < 20; i++) a.cluster.send(b.cluster.self.boot, { text: `${i}` }, { carry: i % 2 === 0 })
+    await Promise.all([first.heard('19'), second.heard('to all')])
+    expect(first.texts).toEqual(['to all', ...Array.from({ length: 20 }, (_, i) => `${i}`)])
+    expect(mine.encoded).toBe(21)
+  })
+
+  it('reaches a node without a link through a neighbour, which need not know the kind', async () => {
+    const a = await startNode('a', { secret: 'one' })
+    const middle = await startNode('m', { secret: ['one', 'two'], peers: [a] })
+    const b = await startNode('b', { secret: 'two', peers: [middle] })
+    await Promise.all([viewOf(a, ['a', 'b', 'm']), viewOf(b, ['a', 'b', 'm'])])
+    const [mine, theirs] = [new Chat(), new Chat()]
+    a.cluster.attach(mine)
+    b.cluster.attach(theirs)
+    expect(a.cluster.linked(b.cluster.self.boot)).toBe(false)
+    a.cluster.send(b.cluster.self.boot, { text: 'over there' }, { relay: true })
+    await theirs.heard('over there')
+    expect(theirs.inputs.at(-1)).toMatchObject({ type: 'message', from: a.cluster.self.boot })
+  })
+
+  it('with raw gets frames as they came, past the machine; posts keep their order at any size', async () => {
+    const [a, b] = await three()
+    const got: number[] = []
+    await new Promise<void>((resolve) => {
+      b.cluster.attach({
+        kinds: [64, 95],
+        encode: () => [64],
+        decode: () => undefined,
+        input: () => {},
+        raw: (from, frame) => {
+          expect(from).toBe(a.cluster.self.boot)
+          if (got.push(frame[1] as number) === 30) resolve()
+        },
+      })
+      for (let i = 0; i < 30; i++) {
+        expect(a.cluster.post(b.cluster.self.boot, [64, i, Buffer.alloc(i % 7 === 0 ? 200_000 : 10)])).toBe('sent')
+      }
+    })
+    expect(got).toEqual(Array.from({ length: 30 }, (_, i) => i))
+  })
+
+  it("that does not share its kinds; and only kinds that are a layer's", async () => {
+    const { cluster } = await startNode('a')
+    cluster.attach(new Chat([96, 97]))
+    expect(() => cluster.attach(new Chat([97, 98]))).toThrow('overlap')
+    expect(() => cluster.attach(new Chat([16, 40]))).toThrow("not a layer's")
+    expect(() => cluster.send('x', [16, 1])).toThrow('not the kind')
+  })
+
+  it('that throws ends its node, as broken, and no other', async () => {
+    const [a, b] = await three()
+    a.cluster.attach(new Chat())
+    b.cluster.attach({
+      ...new Chat(),
+      kinds: [96, 97],
+      encode: () => [96],
+      decode: () => 1,
+      input: (input) => {
+        if (input.type === 'message') throw new Error('broken layer')
+      },
+    })
+    a.cluster.send(b.cluster.self.boot, { text: 'x' })
+    await b.log.line(/broken invariant, this node ends: broken layer/)
+    expect(b.fatal.splice(0)).toMatchObject([{ message: 'broken layer' }])
+    await viewOf(a, ['a', 'c'])
+    expect(a.fatal).toEqual([])
+  })
+})
+
+describe('posting', () => {
+  it('tells what cannot be sent, what is too large, and who is not linked', async () => {
+    const [a, b] = await three()
+    const to = b.cluster.self.boot
+    expect(a.cluster.post('nobody', [64])).toBe('unlinked')
+    expect(a.cluster.post(a.cluster.self.boot, [64])).toBe('unlinked')
+    const code = (frame: unknown[]): unknown => {
+      try {
+        return a.cluster.post(to, frame)
+      } catch (error) {
+        return isSkepError(error) ? error.code : error
+      }
+    }
+    const cycle: unknown[] = [64]
+    cycle.push(cycle)
+    expect(code([64, Symbol('x')])).toBe('ERR_NOT_SENDABLE')
+    expect(code(cycle)).toBe('ERR_NOT_SENDABLE')
+    expect(code([64, Buffer.alloc(17 * 1024 * 1024)])).toBe('ERR_TOO_LARGE')
+    expect(code([64, 'fine'])).toBe('sent')
+  })
+
+  it('a message that cannot be sent is dropped with a line, and the node goes on', async () => {
+    const [a, b] = await three()
+    a.cluster.send(b.cluster.self.boot, [96, Symbol('x')])
+    expect(a.log.count(/^a message cannot be sent: dropped/)).toBe(1)
+    expect(a.cluster.linked(b.cluster.self.boot)).toBe(true)
+  })
+})
+
+describe('being ready', () => {
+  it('comes at once without discovery, and only when marked where a layer says so', async () => {
+    const alone = await startNode('a')
+    await alone.cluster.ready()
+    const layered = await startNode('b', { manualReady: true })
+    const error: unknown = await layered.cluster.ready({ timeout: 10 }).catch((reason: unknown) => reason)
+    expect(isSkepError(error, 'ERR_NOT_READY') && error.message).toContain('after 10 ms: the layers above')
+    expect(layered.cluster.members()[0]?.phase).toBe('joining')
+    const waiting = layered.cluster.ready()
+    layered.cluster.markReady()
+    await waiting
+    expect(layered.cluster.members()[0]?.phase).toBe('up')
+  })
+
+  it('can be given up by a signal, and ends with the node', async () => {
+    const { cluster } = await startNode('a', { manualReady: true })
+    const abort = new AbortController()
+    const aborted = cluster.ready({ signal: abort.signal }).catch((reason: unknown) => reason)
+    abort.abort()
+    expect(isSkepError(await aborted, 'ERR_ABORTED')).toBe(true)
+    const stopped = cluster.ready().catch((reason: unknown) => reason)
+    await cluster.close()
+    expect(isSkepError(await stopped, 'ERR_STOPPED')).toBe(true)
+    expect(isSkepError(await cluster.ready().catch((reason: unknown) => reason), 'ERR_STOPPED')).toBe(true)
+  })
+
+  it('does not wait for ever for addresses where nobody is', async () => {
+    const { cluster } = await startNode('a', { peers: ['127.0.0.1:1'], limits: { gateMs: 100 } })
+    await cluster.ready({ timeout: 3000 })
+  })
+})
+
+describe('a node that the others hold to be down', () => {
+  /** A peer that says so. */
+  async function condemn({ cluster }: TestNode): Promise<void> {
+    const peer = await link(cluster.self.address, 'x')
+    const { boot, name, address } = cluster.self
+    peer?.ws.send(packFrame([20, [[boot, name, address, [], 1, false, [], '', 3, 0, false]]]))
+  }
+
+  it('tells the one who listens for that', async () => {
+    const a = await startNode('a')
+    const by = new Promise<string>((resolve) => a.cluster.on('condemned', resolve))
+    await condemn(a)
+    expect(await by).toBe(a.cluster.members().find((member) => member.info.name === 'x')?.info.boot)
+  })
+
+  it('closes itself where nobody does', async () => {
+    const a = await startNode('a')
+    await condemn(a)
+    await a.log.line(/^stopped$/)
+    expect(a.cluster.post('x', [96])).toBe('unlinked')
+  })
+})
+
+describe('an ended node', () => {
+  it('answers everything quietly, and can be closed twice', async () => {
+    const [a, b] = await three()
+    const { cluster } = a
+    await cluster.close()
+    await cluster.close()
+    cluster.send(b.cluster.self.boot, [96])
+    await cluster.leave()
+    expect(cluster.post(b.cluster.self.boot, [96])).toBe('unlinked')
+    expect(cluster.stats().links).toEqual([])
+  })
+
+  it('leaves its port free', async () => {
+    const a = await startNode('a')
+    const { address } = a.cluster.self
+    await a.cluster.close()
+    const log = new Recorder()
+    const again: Cluster = await startCluster({
+      cluster: 'test',
+      name: 'a',
+      listen: address,
+      secret: 's',
+      logger: log.logger,
+    })
+    await again.close()
+    expect(log.lines.at(-1)?.text).toBe('stopped')
+  })
+})

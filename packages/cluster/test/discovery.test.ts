@@ -1,0 +1,234 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type DiscoveryContext, runDiscovery } from '../src/discovery/discovery.js'
+import { type Discovery, localPeers, staticPeers } from '../src/index.js'
+import { LogLimiter } from '../src/log.js'
+import { Recorder } from './nodes.js'
+
+interface Running {
+  readonly next: () => Promise<readonly string[]>
+  readonly refresh: () => void
+  readonly end: () => Promise<void>
+}
+
+/** One run of a strategy as node `boot`, without the runner. */
+function ask(strategy: Discovery, boot: string, cluster = 'c'): Running {
+  const abort = new AbortController()
+  let refresh = (): void => {}
+  const context: DiscoveryContext = {
+    signal: abort.signal,
+    self: { name: boot, address: `127.0.0.1:${boot.length}`, cluster, boot },
+    logger: new Recorder().logger,
+    onRefresh: (listener) => {
+      refresh = listener
+    },
+  }
+  const iterator = strategy(context)[Symbol.asyncIterator]()
+  return {
+    next: async () => (await iterator.next()).value ?? [],
+    refresh: () => refresh(),
+    end: async () => {
+      abort.abort()
+      while (!(await iterator.next()).done);
+    },
+  }
+}
+
+describe('staticPeers', () => {
+  it('says its list once and then waits for the end', async () => {
+    const running = ask(staticPeers(['a:1', 'b:2']), 'x')
+    expect(await running.next()).toEqual(['a:1', 'b:2'])
+    await running.end()
+  })
+})
+
+describe('localPeers', () => {
+  let directory: string
+  const ended: (() => Promise<void>)[] = []
+  const start = (boot: string, cluster?: string): Running => {
+    const running = ask(localPeers({ directory }), boot, cluster)
+    ended.push(running.end)
+    return running
+  }
+  /** Where the files of cluster `name` lie. */
+  const home = (name = 'c'): string => join(directory, readdirSync(directory)[0] as string, name)
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'skep-test-'))
+  })
+  afterEach(async () => {
+    await Promise.all(ended.splice(0).map((end) => end()))
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  it('says at once that nobody is there, then who comes, then who goes', async () => {
+    const first = start('a')
+    expect(await first.next()).toEqual([])
+    const second = start('bb')
+    expect(await second.next()).toEqual(['127.0.0.1:1'])
+    expect(await first.next()).toEqual(['127.0.0.1:2'])
+    await second.end()
+    expect(await first.next()).toEqual([])
+    await first.end()
+    expect(readdirSync(home())).toEqual([])
+  })
+
+  it('keeps clusters apart, whatever their names', async () => {
+    await start('a', 'one').next()
+    await start('a', '../one/ü').next()
+    expect(await start('bb', 'one').next()).toEqual(['127.0.0.1:1'])
+    expect(readdirSync(join(directory, readdirSync(directory)[0] as string)).sort()).toEqual([
+      '=2e=2e=2fone=2f=c3=bc',
+      'one',
+    ])
+  })
+
+  it('removes what dead processes left and passes over rubbish', async () => {
+    await start('a').next()
+    const dead = spawnSync(process.execPath, ['-e', '']).pid
+    const put = (name: string, text: string): void => writeFileSync(join(home(), name), text)
+    put('dead.json', JSON.stringify({ boot: 'dead', address: '127.0.0.1:9', pid: dead }))
+    put(`half.json.${dead}.draft`, '{"bo')
+    put('rubbish.json', '{{{')
+    put('empty.json', '')
+    put('null.json', 'null')
+    put('numbers.json', JSON.stringify({ boot: 1, address: 2, pid: 'x' }))
+    put('other.json', JSON.stringify({ boot: 'not-its-name', address: '127.0.0.1:9', pid: process.pid }))
+    put('huge.json', JSON.stringify({ boot: 'huge', address: 'x'.repeat(10_000), pid: process.pid }))
+    put('readme.txt', 'hello')
+    mkdirSync(join(home(), 'folder.json'))
+    symlinkSync('/dev/zero', join(home(), 'zero.json'))
+    expect(await start('bb').next()).toEqual(['127.0.0.1:1'])
+    expect(existsSync(join(home(), 'dead.json'))).toBe(false)
+    expect(existsSync(join(home(), `half.json.${dead}.draft`))).toBe(false)
+  })
+
+  it('writes its file again when somebody removed it, and answers anew when asked', async () => {
+    const first = start('a')
+    await first.next()
+    rmSync(join(home(), 'a.json'))
+    const answer = first.next()
+    first.refresh()
+    expect(await answer).toEqual([])
+    expect(existsSync(join(home(), 'a.json'))).toBe(true)
+  })
+
+  it('refuses a directory that others can write to', async () => {
+    await start('a').next()
+    chmodSync(home(), 0o777)
+    await expect(ask(localPeers({ directory }), 'bb').next()).rejects.toThrow('can be written by others')
+    chmodSync(home(), 0o700)
+  })
+})
+
+describe('running strategies', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  const self = { name: 'n', address: 'self:1', cluster: 'c', boot: 'b' }
+  function run(...strategies: Discovery[]): {
+    answers: (readonly string[])[]
+    log: Recorder
+    runner: ReturnType<typeof runDiscovery>
+  } {
+    const log = new Recorder()
+    const answers: (readonly string[])[] = []
+    const limiter = new LogLimiter(() => Date.now())
+    const runner = runDiscovery(strategies, self, log.logger, limiter, (found) => answers.push(found))
+    return { answers, log, runner }
+  }
+
+  it('waits with the first answer until each has spoken, then gives the union without this node', async () => {
+    let speak = (): void => {}
+    const late: Discovery = async function* ({ signal }) {
+      await new Promise<void>((resolve) => {
+        speak = resolve
+        signal.addEventListener('abort', () => resolve())
+      })
+      yield ['c:3', 'self:1', 'a:1']
+    }
+    const { answers, runner } = run(staticPeers(['a:1', 'b:2']), late)
+    await vi.advanceTimersByTimeAsync(100)
+    expect(answers).toEqual([])
+    speak()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(answers[0]).toEqual(['a:1', 'b:2', 'c:3'])
+    await runner.stop()
+  })
+
+  it('does not wait longer than half a second for a silent one', async () => {
+    const silent: Discovery = async function* ({ signal }) {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+      yield []
+    }
+    const { answers, runner } = run(staticPeers(['a:1']), silent)
+    await vi.advanceTimersByTimeAsync(500)
+    expect(answers).toEqual([['a:1']])
+    await runner.stop()
+  })
+
+  it('asks a failing one again, says so once a minute, and keeps what it knew', async () => {
+    let runs = 0
+    const flaky: Discovery = async function* () {
+      if (runs++ === 0) yield ['a:1']
+      throw new Error('no such host')
+    }
+    const { answers, log, runner } = run(flaky)
+    await vi.advanceTimersByTimeAsync(20_000)
+    expect(runs).toBeGreaterThan(3)
+    expect(log.count(/no such host/)).toBe(1)
+    expect(answers.every((answer) => answer.join() === 'a:1')).toBe(true)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(log.count(/no such host/)).toBe(2)
+    await runner.stop()
+  })
+
+  it('passes over what is no address, and over a strategy that yields no list', async () => {
+    const odd: Discovery = async function* ({ signal }) {
+      yield ['a:1', 'nonsense', 7, 'b:0'] as string[]
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+    }
+    const wrong = async function* () {
+      yield 'a:1'
+    } as unknown as Discovery
+    const { answers, log, runner } = run(odd, wrong)
+    await vi.advanceTimersByTimeAsync(10)
+    expect(answers[0]).toEqual(['a:1'])
+    expect(log.count(/bad address/)).toBe(3)
+    expect(log.count(/must yield lists/)).toBe(1)
+    await runner.stop()
+  })
+
+  it('starts one anew at a refresh, and at most ten times a second', async () => {
+    let runs = 0
+    const counted: Discovery = async function* ({ signal }) {
+      runs++
+      yield []
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+    }
+    const { runner } = run(counted)
+    await vi.advanceTimersByTimeAsync(1)
+    for (let i = 0; i < 1000; i++) {
+      runner.refresh()
+      await vi.advanceTimersByTimeAsync(1)
+    }
+    expect(runs).toBeGreaterThan(8)
+    expect(runs).toBeLessThan(12)
+    await runner.stop()
+  })
+
+  it('does not hang on a strategy that ignores its signal', async () => {
+    const deaf: Discovery = async function* () {
+      yield []
+      await new Promise(() => {})
+    }
+    const { runner } = run(deaf)
+    await vi.advanceTimersByTimeAsync(1)
+    const stopped = runner.stop()
+    await vi.advanceTimersByTimeAsync(500)
+    await stopped
+  })
+})

@@ -1,0 +1,202 @@
+/**
+ * What a node is started with, and the check of it: the whole configuration is read and every fault is listed, so that
+ * nobody mends one line, starts again and meets the next. Nothing is started before the list is empty.
+ *
+ * What the cluster reads is judged by the cluster, the rest here. A key that nobody reads is a fault as well: with a
+ * misspelt `discovry` a node would silently find nobody.
+ */
+
+import { inspect } from 'node:util'
+import type { ActorSystemOptions, AnyActor } from '@skep/actor'
+import {
+  type ClusterOptions,
+  clusterFaults,
+  type Discovery,
+  type LinkLimits,
+  type Logger,
+  type MembershipLimits,
+  SkepError,
+} from '@skep/cluster'
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+export interface NodeConfig {
+  /** Unique in the cluster. */
+  readonly name: string
+  /** The name of the cluster: nodes of another one are refused. */
+  readonly cluster: string
+  /** `host:port`; port 0 takes any that is free. Default `127.0.0.1:0`. */
+  readonly listen?: string | undefined
+  /** `host:port` at which the others reach this node. Default: what was bound. */
+  readonly advertise?: string | undefined
+  /** Proved by both sides of each link. A list while it is rotated: the first is shown, all are accepted. */
+  readonly secret?: string | readonly string[] | undefined
+  /** Allows to listen on other than loopback without a secret. */
+  readonly insecure?: boolean | undefined
+  /** How peers are found; none: this node waits to be found. */
+  readonly discovery?: Discovery | readonly Discovery[] | undefined
+  /** The kinds of actors that may be started here. */
+  readonly actors?: readonly AnyActor[] | undefined
+  /** How values pass between actors of this node: copied (default), frozen and shared, or shared as they are. */
+  readonly isolation?: ActorSystemOptions['isolation'] | undefined
+  /** Free words that others can read in `members()`. */
+  readonly roles?: readonly string[] | undefined
+  /** Share of placed names relative to other nodes; 0 hosts none. Default 1. */
+  readonly weight?: number | undefined
+  /** The version of your application, for people. */
+  readonly version?: string | undefined
+  /** Names of nodes that are let in; when absent, all. */
+  readonly allow?: readonly (string | RegExp)[] | undefined
+  /** Names of nodes that are kept out, whatever `allow` says. */
+  readonly deny?: readonly (string | RegExp)[] | undefined
+  /** Whether SIGTERM and SIGINT drain the node and end the process. Default true. */
+  readonly signals?: boolean | undefined
+  /** A pino logger (or one of its shape), or the level at which to log JSON lines on stdout. Default `info`. */
+  readonly logger?: Logger | LogLevel | undefined
+  /** Bounds and times of membership and links other than the defaults. */
+  readonly limits?: Partial<MembershipLimits & LinkLimits> | undefined
+  /** A broken invariant of the node itself, which is closed by then. Default: the process ends with code 70. */
+  readonly onFatal?: ((error: unknown) => void) | undefined
+}
+
+const LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+/** Which part of the node reads a key, and so knows what is wrong with its value. */
+const keys: { readonly [Key in keyof Required<NodeConfig>]: 'cluster' | 'node' } = {
+  name: 'cluster',
+  cluster: 'cluster',
+  listen: 'cluster',
+  advertise: 'cluster',
+  secret: 'cluster',
+  insecure: 'cluster',
+  discovery: 'cluster',
+  roles: 'cluster',
+  weight: 'cluster',
+  version: 'cluster',
+  allow: 'cluster',
+  deny: 'cluster',
+  limits: 'cluster',
+  onFatal: 'cluster',
+  actors: 'node',
+  isolation: 'node',
+  signals: 'node',
+  logger: 'node',
+}
+
+/** Everything that is wrong with the configuration, a sentence each that begins with the key; empty when nothing is. */
+export function configFaults(config: unknown): string[] {
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    return [`the configuration must be an object, not ${shown(config)}`]
+  }
+  const { actors, isolation, signals, logger } = config as Record<string, unknown>
+  return [
+    ...Object.keys(config).flatMap(unknownKey),
+    ...clusterFaults(clusterPart(config)),
+    ...definitionFaults(actors),
+    ...choiceFaults('isolation', isolation, ['copy', 'freeze', 'off']),
+    ...choiceFaults('signals', signals, [true, false]),
+    ...loggerFaults(logger),
+  ]
+}
+
+/** The configuration as it is, when nothing is wrong with it. Throws ERR_CONFIG with all `faults` otherwise. */
+export function checkConfig(config: NodeConfig): NodeConfig {
+  const faults = configFaults(config)
+  if (faults.length === 0) return config
+  const count = faults.length === 1 ? 'a fault' : `${faults.length} faults`
+  const lines = faults.map((fault) => `  - ${fault}`).join('\n')
+  throw new SkepError('ERR_CONFIG', `the configuration has ${count}:\n${lines}`, { faults })
+}
+
+/** What the cluster takes of a configuration. `secret: undefined` is the same as no secret. */
+export function clusterPart(config: object): ClusterOptions {
+  const given = Object.entries(config).filter(([key, value]) => keyOf(key) === 'cluster' && value !== undefined)
+  return Object.fromEntries(given) as unknown as ClusterOptions
+}
+
+function keyOf(key: string): 'cluster' | 'node' | undefined {
+  return Object.hasOwn(keys, key) ? keys[key as keyof NodeConfig] : undefined
+}
+
+function unknownKey(key: string): string[] {
+  if (keyOf(key) !== undefined) return []
+  const near = nearest(key, Object.keys(keys))
+  return [`${shownKey(key)} is not a key of the configuration${near === undefined ? '' : `; is '${near}' meant?`}`]
+}
+
+function definitionFaults(actors: unknown): string[] {
+  if (actors === undefined) return []
+  if (!Array.isArray(actors)) return [`actors must be a list of what defineActor returned, not ${shown(actors)}`]
+  const seen = new Set<string>()
+  return actors.flatMap((one: unknown, i) => {
+    const kind = kindOf(one)
+    if (kind === undefined) return [`actors: entry ${i + 1} is not what defineActor returned, but ${shown(one)}`]
+    if (seen.has(kind)) return [`actors: two of them have the kind '${kind}'`]
+    seen.add(kind)
+    return []
+  })
+}
+
+/** The kind of what `defineActor` made; undefined for anything else. */
+function kindOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const made = Object.getOwnPropertySymbols(value).some(({ description }) => description === 'skep.code')
+  return made ? (value as { kind?: string }).kind : undefined
+}
+
+function choiceFaults(key: string, value: unknown, choices: readonly unknown[]): string[] {
+  if (value === undefined || choices.includes(value)) return []
+  return [`${key} must be one of ${choices.join(', ')}, not ${shown(value)}`]
+}
+
+function loggerFaults(logger: unknown): string[] {
+  if (logger === undefined || LEVELS.includes(logger as LogLevel)) return []
+  const methods = ['debug', 'info', 'warn', 'error', 'fatal', 'child'] as const
+  const shaped = typeof logger === 'object' && logger !== null
+  if (shaped && methods.every((one) => typeof (logger as Record<string, unknown>)[one] === 'function')) return []
+  return [`logger must be like one of pino, or one of ${LEVELS.join(', ')}, not ${shown(logger)}`]
+}
+
+function shown(value: unknown): string {
+  const text = inspect(value, {
+    depth: 0,
+    breakLength: Number.POSITIVE_INFINITY,
+    maxStringLength: 60,
+    customInspect: false,
+  })
+  return text.length > 100 ? `${text.slice(0, 99)}…` : text
+}
+
+/** A key as it was written, when it can be read in a log. */
+function shownKey(key: string): string {
+  return /^[\w.$-]{1,64}$/.test(key) ? key : shown(key)
+}
+
+/** The candidate with the fewest edits from `word`, when they are few for its length. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  if (word.length > 64) return undefined
+  let best: string | undefined
+  // One edit in four letters, at least one and at most three, is still a slip of the finger.
+  let fewest = Math.min(3, Math.ceil(word.length / 4)) + 1
+  for (const candidate of candidates) {
+    const count = edits(word.toLowerCase(), candidate.toLowerCase())
+    if (count < fewest) [best, fewest] = [candidate, count]
+  }
+  return best
+}
+
+/** The fewest letters to insert, drop, replace or swap with the next one (optimal string alignment). */
+function edits(a: string, b: string): number {
+  const rows = Array.from({ length: a.length + 1 }, (_, i) => [i])
+  const at = (i: number, j: number): number => rows[i]?.[j] ?? 0
+  for (let j = 1; j <= b.length; j++) rows[0]?.push(j)
+  for (let i = 1; i <= a.length; i++) {
+    for (let j = 1; j <= b.length; j++) {
+      const differ = a[i - 1] === b[j - 1] ? 0 : 1
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swap = swapped ? at(i - 2, j - 2) + 1 : Number.POSITIVE_INFINITY
+      rows[i]?.push(Math.min(at(i - 1, j - 1) + differ, at(i - 1, j) + 1, at(i, j - 1) + 1, swap))
+    }
+  }
+  return at(a.length, b.length)
+}

@@ -1,0 +1,49 @@
+/**
+ * Skep: actors that live on exactly one node of a cluster of Node processes, found by name. This is what users install
+ * and import; the layers below can be used alone (`@skep/cluster`, `@skep/tracker`).
+ */
+
+import type { NodeConfig } from './config.js'
+import { type SkepNode, startNodeIn } from './node.js'
+import { realWorld } from './world.js'
+
+/**
+ * Starts a node: resolves when it listens, and looks for its peers from then on; `node.ready()` says when it has joined.
+ * Errors: ERR_CONFIG with all `faults`, ERR_ADDRESS_IN_USE, ERR_LISTEN.
+ */
+export function startNode(config: NodeConfig): Promise<SkepNode> {
+  return startNodeIn(realWorld, config)
+}
+
+export {
+  type ActorDefinition,
+  type ActorOptions,
+  type Anonymous,
+  anonymous,
+  type CallOptions,
+  type Controls,
+  defineActor,
+  type GroupOf,
+  type GroupReply,
+  type PidGroup,
+  type RefOf,
+  type RegisterOptions,
+  type Self,
+  type Via,
+  type ViaOptions,
+  via,
+} from '@skep/actor'
+export {
+  type Discovery,
+  type ErrorCode,
+  isSkepError,
+  type Logger,
+  localPeers,
+  SkepError,
+  staticPeers,
+} from '@skep/cluster'
+export { type Claim, type Explanation, Pid, type WaitOptions } from '@skep/tracker'
+export type { LogLevel, NodeConfig } from './config.js'
+export type { NodeEvents } from './events.js'
+export type { NodeMember } from './member.js'
+export type { DrainOptions, NodeExplanation, SkepNode } from './node.js'

@@ -1,0 +1,11 @@
+/** Where the lines of a node go. What the layers see they say themselves, one line each. */
+
+import type { Logger } from '@skep/cluster'
+import { pino } from 'pino'
+import type { NodeConfig } from './config.js'
+
+/** The configured logger, or JSON lines on stdout. */
+export function rootLogger({ logger = 'info' }: NodeConfig): Logger {
+  if (typeof logger !== 'string') return logger
+  return pino({ level: logger, base: null, timestamp: pino.stdTimeFunctions.isoTime })
+}

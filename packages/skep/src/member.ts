@@ -1,0 +1,25 @@
+/** A member of the cluster as users see it. */
+
+import type { BootId, Member } from '@skep/cluster/core'
+
+/** A member of the cluster as a node sees it; plain data. */
+export interface NodeMember {
+  readonly name: string
+  /** `host:port` at which others reach it. */
+  readonly address: string
+  /** The life of the node: another one after each restart. */
+  readonly boot: BootId
+  readonly phase: Member['phase']
+  /** Whether it has not answered for a while. */
+  readonly suspect: boolean
+  readonly roles: readonly string[]
+  readonly weight: number
+  /** The kinds of actors it can start. */
+  readonly kinds: readonly string[]
+  readonly version: string
+}
+
+export function memberOf({ info, phase, suspect }: Member): NodeMember {
+  const { name, address, boot, roles, weight, kinds, version } = info
+  return { name, address, boot, phase, suspect, roles, weight, kinds, version }
+}

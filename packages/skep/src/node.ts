@@ -1,0 +1,223 @@
+/**
+ * A node: the cluster, the tracker and the actors of one process under one handle. It puts the layers together, starts
+ * them in order and ends them in the opposite one; what they do is theirs.
+ *
+ *   startNode -> (listens, looks for peers) -> ready -> ... -> drain or stop
+ *
+ * Everything that reaches outside the process comes in through `World`, so that tests say what time it is.
+ */
+
+import { type ActorNode, type ActorSystem, type ProcessReport, startActors } from '@skep/actor'
+import type { Cluster, Logger } from '@skep/cluster'
+import type { BootId } from '@skep/cluster/core'
+import { type Claim, type Explanation, startTracker, type Tracker, type WaitOptions } from '@skep/tracker'
+import { checkConfig, clusterPart, type NodeConfig } from './config.js'
+import { Events, type NodeEvents } from './events.js'
+import { rootLogger } from './logs.js'
+import { memberOf, type NodeMember } from './member.js'
+import { onSignals } from './signals.js'
+import type { World } from './world.js'
+
+export interface DrainOptions {
+  /** Milliseconds after which what is not handed over is given up. Default 10 s. */
+  readonly timeout?: number
+}
+
+/** Where a name is and why, and what its actor is at when it runs on the node that explains. */
+export interface NodeExplanation extends Explanation {
+  readonly process: ProcessReport | undefined
+}
+
+/** A running node. Made by `startNode`. */
+export interface SkepNode extends ActorNode, AsyncDisposable {
+  readonly name: string
+  /** `host:port` at which others reach it. */
+  readonly address: string
+  readonly boot: BootId
+  /** Resolves when it has joined and synced. Errors: ERR_NOT_READY after `timeout` (ms), ERR_ABORTED, ERR_STOPPED. */
+  ready(options?: WaitOptions): Promise<void>
+  /** All members that are not gone, this node included, by name. */
+  members(): readonly NodeMember[]
+  /** The names visible here, a snapshot; with `local` only those that this node holds. */
+  registered(filter?: { readonly prefix?: string; readonly local?: boolean }): Claim[]
+  /** Why a name is where it is, as this node sees it. */
+  explain(name: string): NodeExplanation
+  /** Calls `listener` on each event, never inside the registry's own steps; the function returned ends that. */
+  on<E extends keyof NodeEvents>(event: E, listener: (data: NodeEvents[E]) => void): () => void
+  /** Leaves the cluster in order: says so, ends its actors (placed ones start elsewhere), hands over, closes. */
+  drain(options?: DrainOptions): Promise<void>
+  /** Ends at once: actors, links, timers. Nothing is handed over; the others notice. */
+  stop(): Promise<void>
+}
+
+const DRAIN_MS = 10_000
+
+/** Starts a node in the given world; `startNode` is this in the real one. */
+export async function startNodeIn(world: World, config: NodeConfig): Promise<SkepNode> {
+  checkConfig(config)
+  const { name, actors: definitions = [], isolation, onFatal, signals = true } = config
+  const root = rootLogger(config)
+  const kinds = definitions.map(({ kind }) => kind)
+  const cluster = await world.startCluster({ ...clusterPart(config), kinds, logger: root, manualReady: true })
+  const logger = root.child({ node: name })
+  const { time } = world
+  const tracker = startTracker({ cluster, logger, time, ...(onFatal === undefined ? {} : { onFatal }) })
+  const actors = startActors({
+    cluster,
+    tracker,
+    actors: definitions,
+    logger,
+    time,
+    ...(isolation === undefined ? {} : { isolation }),
+  })
+  const node = new RunningNode(world, { logger: logger.child({ component: 'node' }), cluster, tracker, actors })
+  if (signals) node.obeySignals()
+  return node
+}
+
+interface Layers {
+  readonly logger: Logger
+  readonly cluster: Cluster
+  readonly tracker: Tracker
+  readonly actors: ActorSystem
+}
+
+class RunningNode implements SkepNode {
+  readonly name: string
+  readonly address: string
+  readonly boot: BootId
+  readonly start: ActorNode['start']
+  readonly spawn: ActorNode['spawn']
+  readonly ensure: ActorNode['ensure']
+  readonly via: ActorNode['via']
+  readonly ref: ActorNode['ref']
+  readonly group: ActorNode['group']
+  readonly whereis: ActorNode['whereis']
+  readonly register: ActorNode['register']
+  readonly unregister: ActorNode['unregister']
+  readonly #world: World
+  readonly #layers: Layers
+  readonly #events: Events
+  readonly #startedMs: number
+  #ignoreSignals: () => void = () => {}
+  #drained: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(world: World, layers: Layers) {
+    const { cluster, tracker, actors, logger } = layers
+    const { self } = cluster
+    this.#world = world
+    this.#layers = layers
+    this.name = self.name
+    this.address = self.address
+    this.boot = self.boot
+    this.start = actors.start.bind(actors)
+    this.spawn = actors.spawn.bind(actors)
+    this.ensure = actors.ensure.bind(actors)
+    this.via = actors.via.bind(actors)
+    this.ref = actors.ref.bind(actors)
+    this.group = actors.group.bind(actors)
+    this.whereis = actors.whereis.bind(actors)
+    this.register = actors.register.bind(actors)
+    this.unregister = actors.unregister.bind(actors)
+    this.#startedMs = world.time.now()
+    this.#events = new Events({ cluster, tracker, logger })
+    this.#tell()
+  }
+
+  ready(options: WaitOptions = {}): Promise<void> {
+    return this.#layers.tracker.ready(options)
+  }
+
+  members(): readonly NodeMember[] {
+    return this.#layers.cluster.members().map(memberOf).sort(byName)
+  }
+
+  registered(filter: { readonly prefix?: string; readonly local?: boolean } = {}): Claim[] {
+    return this.#layers.tracker.registered(filter)
+  }
+
+  explain(name: string): NodeExplanation {
+    const { tracker, actors } = this.#layers
+    const pid = tracker.whereis(name)
+    return { ...tracker.explain(name), process: pid === undefined ? undefined : actors.report(pid) }
+  }
+
+  on<E extends keyof NodeEvents>(event: E, listener: (data: NodeEvents[E]) => void): () => void {
+    return this.#events.on(event, listener)
+  }
+
+  drain({ timeout = DRAIN_MS }: DrainOptions = {}): Promise<void> {
+    this.#drained ??= this.#stopped ?? this.#leave(timeout).then(() => this.stop())
+    return this.#drained
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#close()
+    return this.#stopped
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /** SIGTERM and SIGINT drain this node, and end the process when nobody else listens to them. */
+  obeySignals(): void {
+    this.#ignoreSignals = onSignals(this.#world.signals, (signal) => {
+      this.#layers.logger.info({ signal }, `${signal}: draining`)
+      return this.drain()
+    })
+  }
+
+  /** From the announcement until nothing is left here that another node needs, at most `timeout` ms. */
+  async #leave(timeout: number): Promise<void> {
+    const { logger, cluster, tracker, actors } = this.#layers
+    logger.info({ timeout }, 'drain: leaving announced, actors end here')
+    const handedOver = async (): Promise<'done'> => {
+      await cluster.leave()
+      await actors.stopAll('drain')
+      await tracker.leave()
+      return 'done'
+    }
+    let cancel: () => void = () => {}
+    const late = new Promise<'late'>((resolve) => {
+      cancel = this.#world.time.setTimer(() => resolve('late'), timeout)
+    })
+    try {
+      const outcome = await Promise.race([handedOver(), late])
+      if (outcome === 'late') logger.warn({ timeout }, `drain: not finished within ${timeout} ms, closing all the same`)
+    } catch (error) {
+      // Whatever went wrong, the node must still end; the others notice that it is gone.
+      logger.error({ err: error }, 'drain failed, closing all the same')
+    } finally {
+      cancel()
+    }
+  }
+
+  async #close(): Promise<void> {
+    const { cluster, tracker, actors } = this.#layers
+    this.#ignoreSignals()
+    this.#events.end()
+    actors.close()
+    await tracker.close()
+    await cluster.close()
+  }
+
+  #tell(): void {
+    const { logger, cluster, tracker } = this.#layers
+    const since = (): number => Math.round(this.#world.time.now() - this.#startedMs)
+    tracker.ready({ timeout: Number.POSITIVE_INFINITY }).then(
+      () => logger.info({ ms: since() }, `synced after ${since()} ms`),
+      () => {},
+    )
+    cluster.on('condemned', (by) => {
+      // This boot is over for the others, so nothing that it does counts any more.
+      logger.error({ by }, 'the others hold this node to be down: it stops')
+      void this.stop()
+    })
+  }
+}
+
+function byName(a: NodeMember, b: NodeMember): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+}

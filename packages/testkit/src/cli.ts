@@ -1,0 +1,129 @@
+#!/usr/bin/env node
+/** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
+import { runJobs } from './jobs.js'
+import { locate, type Mutant, mutants } from './mutants.js'
+import { type CliOptions, parseOptions, usage } from './options.js'
+import { type RunReport, Tally, type Violation } from './report.js'
+import { maxFound } from './simulate.js'
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  let options: CliOptions
+  try {
+    options = parseOptions(args)
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${usage}\n`)
+    return 2
+  }
+  if (options.help) {
+    print(usage)
+    return 0
+  }
+  const mutant = mutants.find((one) => one.name === options.mutant)
+  if (options.mutant !== undefined && mutant === undefined) {
+    process.stderr.write(`there is no mutant '${options.mutant}', only ${mutants.map((one) => one.name).join(', ')}\n`)
+    return 2
+  }
+  if (!options.json) print(`seed ${options.seed}`)
+  return options.mutants ? await huntMutants(options) : await runAll(options, mutant)
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+async function runAll(options: CliOptions, mutant: Mutant | undefined): Promise<number> {
+  const began = performance.now()
+  const tally = new Tally()
+  const found: Violation[] = []
+  await run(options, mutant, options.runs, (report) => {
+    tally.add(report)
+    const [first] = report.violations
+    if (first !== undefined && found.length < maxFound) found.push(first)
+    return true
+  })
+  found.sort((a, b) => a.seed - b.seed)
+  const seconds = Math.round((performance.now() - began) / 100) / 10
+  const summary = tally.summary()
+  if (options.json) {
+    const told = found.map((one) => ({ ...one, replay: replay(options, one.seed) }))
+    print(JSON.stringify({ seed: options.seed, ...summary, seconds, found: told }, undefined, 2))
+  } else {
+    for (const one of found) {
+      print(`seed ${one.seed} at ${one.at.toFixed(0)} ms: ${one.rule}: ${one.text}\n  ${replay(options, one.seed)}`)
+    }
+    for (const [name, value] of Object.entries({ ...summary, seconds })) print(`${name}: ${JSON.stringify(value)}`)
+  }
+  return summary.violations > 0 ? 1 : 0
+}
+
+/** The command that runs this seed again, event by event. */
+function replay(options: CliOptions, seed: number): string {
+  const faults = options.faults.length === 0 ? 'none' : options.faults.join(',')
+  const mutant = options.mutant === undefined ? '' : ` --mutant ${options.mutant}`
+  return `npm run sim -- --seed ${seed} --runs 1 --nodes ${options.nodes.join('-')} --faults ${faults}${mutant} --trace`
+}
+
+function run(
+  options: CliOptions,
+  mutant: Mutant | undefined,
+  runs: number,
+  take: (report: RunReport) => boolean,
+  seed: number = options.seed,
+): Promise<void> {
+  const { nodes, faults, freeze, trace } = options
+  const patches = mutant === undefined ? [] : locate(mutant)
+  const jobs = Math.min(options.jobs, runs)
+  return runJobs({ seed, runs, jobs, run: { nodes, faults, freeze }, trace, patches }, take)
+}
+
+/** Each mutant until a seed catches it that passes without it. */
+async function huntMutants(options: CliOptions): Promise<number> {
+  const results = []
+  for (const mutant of mutants) {
+    const caught = await hunt(options, mutant)
+    results.push({ name: mutant.name, rule: mutant.rule, caughtAtSeed: caught?.seed, invariant: caught?.rule })
+    if (!options.json)
+      print(`${mutant.name}: ${caught === undefined ? 'NOT CAUGHT' : `seed ${caught.seed}, ${caught.rule}`}`)
+  }
+  if (options.json) print(JSON.stringify({ seed: options.seed, runs: options.runs, mutants: results }, undefined, 2))
+  return results.some((one) => one.caughtAtSeed === undefined) ? 1 : 0
+}
+
+async function hunt(options: CliOptions, mutant: Mutant): Promise<Violation | undefined> {
+  let seed = options.seed
+  const end = options.seed + options.runs
+  while (seed < end) {
+    let caught: Violation | undefined
+    await run(
+      options,
+      mutant,
+      end - seed,
+      (report) => {
+        const [first] = report.violations
+        if (first !== undefined && (caught === undefined || first.seed < caught.seed)) caught = first
+        return caught === undefined
+      },
+      seed,
+    )
+    if (caught === undefined || (await passes(options, caught.seed))) return caught
+    seed = caught.seed + 1
+  }
+  return undefined
+}
+
+async function passes(options: CliOptions, seed: number): Promise<boolean> {
+  let broken = 0
+  await run(
+    options,
+    undefined,
+    1,
+    (report) => {
+      broken = report.violations.length
+      return true
+    },
+    seed,
+  )
+  return broken === 0
+}

@@ -1,0 +1,169 @@
+/**
+ * The naive twin of the registry: what users asked for and what they were promised, kept in plain maps. It knows
+ * nothing of rings, slots, views or logs. A promise that an operation on its way may still take back is uncertain:
+ * it may hold or not, and is not required.
+ */
+import type { Claim } from '@skep/tracker/core'
+import type { OpenAsk, SimNode } from './node.js'
+import type { Complain } from './safety.js'
+
+/** An ask has its outcome within this time. */
+export const askWithinMs = 10_000
+
+/** How a request may be refused; other codes are an outcome that it cannot have. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'ERR_ALREADY_STARTED',
+  'ERR_ALREADY_REGISTERED',
+  'ERR_CONFLICT',
+  'ERR_INIT_FAILED',
+  'ERR_LEAVING',
+  'ERR_NOT_REGISTERED',
+  'ERR_NO_PROCESS',
+  'ERR_NODE_DOWN',
+  'ERR_TIMEOUT',
+  'ERR_UNREACHABLE',
+])
+
+export class Ledger {
+  private readonly complain: Complain
+  /** Acknowledged spawns that nobody stopped. */
+  readonly spawned: Set<string> = new Set()
+  /** Names with an unregister from afar under way, or of unknown outcome: nothing is certain of them. */
+  private readonly uncertain = new Map<string, number>()
+  /** The highest fence of a placed claim that its user ended, by name. */
+  private readonly stopped = new Map<string, number>()
+  /** Spawns asked for since the name was stopped. */
+  private readonly spawnsSince = new Set<string>()
+  readonly outcomes: Map<string, number> = new Map()
+  raced = false
+
+  constructor(complain: Complain) {
+    this.complain = complain
+  }
+
+  isCertain(name: string): boolean {
+    return !this.uncertain.has(name)
+  }
+
+  open(node: SimNode, ask: number, what: OpenAsk['what'], name: string, now: number, views: number): void {
+    node.asks.set(ask, { ask, what, name, since: now, views })
+    if (what === 'spawn') this.spawnsSince.add(name)
+    if (what === 'unregister') {
+      this.uncertain.set(name, (this.uncertain.get(name) ?? 0) + 1)
+      this.spawned.delete(name)
+    }
+  }
+
+  private settle(node: SimNode, ask: number, outcome: string, views: number): OpenAsk | undefined {
+    const open = node.asks.get(ask)
+    if (open === undefined) {
+      this.complain('outcome', `${node.boot}: ${outcome} for the ask ${ask}, which is not open`)
+      return undefined
+    }
+    node.asks.delete(ask)
+    const key = `${open.what} ${outcome}`
+    this.outcomes.set(key, (this.outcomes.get(key) ?? 0) + 1)
+    if (views > open.views && open.what !== 'flush' && open.what !== 'request') this.raced = true
+    return open
+  }
+
+  registered(node: SimNode, ask: number, claim: Claim, views: number): void {
+    const open = this.settle(node, ask, 'registered', views)
+    if (open === undefined) return
+    if (open.name !== claim.name) this.complain('outcome', `${node.boot}: asked for ${open.name}, got ${claim.name}`)
+    if (open.what === 'spawn') {
+      if (this.isCertain(claim.name) && claim.fence > (this.stopped.get(claim.name) ?? 0)) this.spawned.add(claim.name)
+      return
+    }
+    if (claim.pid.boot !== node.boot) {
+      this.complain('outcome', `${node.boot}: registered a process of ${claim.pid.boot}`)
+      return
+    }
+    node.process(claim.pid.id)
+    node.holdings.set(claim.name, { pid: claim.pid.id, fence: claim.fence, placed: claim.placed !== undefined })
+  }
+
+  done(node: SimNode, ask: number, views: number): void {
+    const open = this.settle(node, ask, 'done', views)
+    if (open?.what === 'unregister') this.settleUnregister(open.name)
+  }
+
+  private settleUnregister(name: string): void {
+    const left = (this.uncertain.get(name) ?? 0) - 1
+    if (left > 0) this.uncertain.set(name, left)
+    else this.uncertain.delete(name)
+  }
+
+  refused(node: SimNode, ask: number, code: string, text: string, views: number): void {
+    const open = this.settle(node, ask, code, views)
+    if (open === undefined) return
+    if (!REFUSALS.has(code))
+      this.complain('outcome', `${node.boot}: ${open.what} ${open.name} ended with ${code} (${text})`)
+    // Not registered or leaving: nothing was sent. Else it may still be applied, so its mark stays for good.
+    if (open.what === 'unregister' && code === 'ERR_NOT_REGISTERED') this.settleUnregister(open.name)
+  }
+
+  /** Its user ends the process, or only its holding of the one name. */
+  stop(node: SimNode, pid: number, only?: string): void {
+    for (const [name, holding] of node.holdings) {
+      if (holding.pid !== pid || (only !== undefined && only !== name)) continue
+      node.holdings.delete(name)
+      if (holding.placed) this.struck(name, holding.fence)
+    }
+    if (only === undefined) node.processes.delete(pid)
+  }
+
+  private struck(name: string, fence: number): void {
+    this.spawned.delete(name)
+    this.spawnsSince.delete(name)
+    this.stopped.set(name, Math.max(this.stopped.get(name) ?? 0, fence))
+    // A spawn still under way may bring it back rightly.
+    if (this.isCertain(name)) return
+    this.spawnsSince.add(name)
+  }
+
+  /** A claim left its writer's log. */
+  removed(node: SimNode, claim: Claim): void {
+    if (this.isCertain(claim.name)) return
+    // An unregister from afar did it.
+    if (node.holdings.get(claim.name)?.pid === claim.pid.id) node.holdings.delete(claim.name)
+    if (claim.placed !== undefined) this.struck(claim.name, claim.fence)
+  }
+
+  /** The leaver's processes end; what was placed is to live on elsewhere. */
+  left(node: SimNode): void {
+    node.holdings.clear()
+    node.processes.clear()
+  }
+
+  deactivated(node: SimNode, pid: number, name: string): void {
+    if (node.holdings.get(name)?.pid === pid) node.holdings.delete(name)
+  }
+
+  activated(node: SimNode, name: string, cause: 'spawn' | 'failover', fence: number): void {
+    if (cause === 'spawn') this.spawnsSince.add(name)
+    if (this.spawnsSince.has(name)) return
+    const stopped = this.stopped.get(name)
+    if (stopped !== undefined && this.isCertain(name)) {
+      this.complain(
+        'resurrected',
+        `${name}: ${node.boot} restarts it (fence ${fence}), stopped by its user at ${stopped}`,
+      )
+    }
+  }
+
+  /** Nobody is left who knew what was spawned and stopped so far. */
+  newEra(): void {
+    this.spawned.clear()
+    this.stopped.clear()
+  }
+
+  /** Asks without an outcome for too long; each is told once. */
+  patrol(node: SimNode, now: number): void {
+    for (const open of node.asks.values()) {
+      if (now - open.since <= askWithinMs) continue
+      node.asks.delete(open.ask)
+      this.complain('stuck', `${node.boot}: ${open.what} ${open.name} (ask ${open.ask}) has no outcome after 10 s`)
+    }
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * A simulated node: its replica, its network ends, and what its user did with it. It acts like the shells do and
+ * decides nothing: effects go to the network, outcomes to the host of the run.
+ */
+import type { BootId, ClusterFrame, ClusterInput, ClusterOutput } from '@skep/cluster/core'
+import { membershipLimits } from '@skep/cluster/core'
+import type { Claim, NameEvent, TrackerOutput } from '@skep/tracker/core'
+import { trackerLimits } from '@skep/tracker/core'
+import type { Endpoint, Link } from './link.js'
+import { Replica, type ReplicaPort } from './replica.js'
+
+export interface NodeHost {
+  transmit(from: SimNode, to: BootId, frame: ClusterFrame): void
+  clusterOutput(node: SimNode, output: ClusterOutput): void
+  trackerOutput(node: SimNode, output: TrackerOutput): void
+}
+
+/** A request of the workload that waits for its outcome. */
+export interface OpenAsk {
+  readonly ask: number
+  readonly what: 'claim' | 'spawn' | 'activate' | 'unregister' | 'request' | 'flush'
+  readonly name: string
+  readonly since: number
+  /** View changes of the whole run when it was asked. */
+  readonly views: number
+}
+
+/** Something that runs on the node and may hold names. */
+export interface Process {
+  readonly pid: number
+  readonly groups: Set<string>
+}
+
+/** What this node's user was promised: it holds the name. */
+export interface Holding {
+  readonly pid: number
+  readonly fence: number
+  readonly placed: boolean
+}
+
+export interface NodeBirth {
+  readonly index: number
+  readonly name: string
+  readonly address: string
+  readonly boot: BootId
+  readonly seed: number
+  readonly counter: number
+  readonly ring: { readonly slots: number; readonly vnodes: number }
+  readonly now: number
+}
+
+/** The one kind of placed processes in the workload. */
+export const workloadKind = 'c'
+
+export class SimNode implements Endpoint, ReplicaPort {
+  readonly index: number
+  readonly name: string
+  readonly boot: BootId
+  readonly address: string
+  readonly startedAt: number
+  readonly replica: Replica
+  readonly links: Map<BootId, Link> = new Map()
+  readonly wires: Map<BootId, Link> = new Map()
+  alive = true
+  readyAt: number | undefined
+  leavingSince: number | undefined
+  /** The tracker has handed everything over. */
+  departed = false
+  /** When the next wake event comes; Infinity when none is scheduled. */
+  wakeAt: number = Number.POSITIVE_INFINITY
+
+  readonly asks: Map<number, OpenAsk> = new Map()
+  readonly processes: Map<number, Process> = new Map()
+  readonly holdings: Map<string, Holding> = new Map()
+  /** Who holds what by the stream of name events alone. */
+  readonly followed: Map<string, Claim> = new Map()
+  private lastPid = 0
+  private lastAsk = 0
+
+  /** What the checks saw of this node last: see safety.ts. */
+  readonly seen: Seen
+
+  private readonly host: NodeHost
+
+  constructor(birth: NodeBirth, host: NodeHost) {
+    this.index = birth.index
+    this.name = birth.name
+    this.boot = birth.boot
+    this.address = birth.address
+    this.startedAt = birth.now
+    this.host = host
+    const self = {
+      boot: birth.boot,
+      name: birth.name,
+      address: birth.address,
+      roles: [],
+      weight: 1,
+      cordoned: false,
+      kinds: [workloadKind],
+      version: '1',
+    }
+    this.seen = {
+      seq: 0,
+      claims: new Map(),
+      heldVersion: 0,
+      held: new Uint8Array(birth.ring.slots),
+      id: undefined,
+      lineage: undefined,
+      pending: 0,
+      view: 0,
+      counter: 0,
+      seqs: new Map(),
+    }
+    this.replica = new Replica(
+      { self, discovery: true, seed: birth.seed, limits: membershipLimits },
+      { self, counter: birth.counter, seed: birth.seed ^ 0x5bd1e995, ring: birth.ring, limits: trackerLimits },
+      this,
+      birth.now,
+    )
+  }
+
+  get leaving(): boolean {
+    return this.leavingSince !== undefined
+  }
+
+  nextPid(): number {
+    this.lastPid++
+    return this.lastPid
+  }
+
+  nextAsk(): number {
+    this.lastAsk++
+    return this.lastAsk
+  }
+
+  /** The process of this number, made when it is new. */
+  process(pid: number): Process {
+    const known = this.processes.get(pid)
+    if (known !== undefined) return known
+    const process: Process = { pid, groups: new Set() }
+    this.processes.set(pid, process)
+    return process
+  }
+
+  follow(event: NameEvent): void {
+    if (event.claim === undefined) this.followed.delete(event.name)
+    else this.followed.set(event.name, event.claim)
+  }
+
+  hello(): ClusterInput {
+    const { info, incarnation, phase } = this.replica.membership.self
+    return { type: 'linkUp', peer: info, incarnation, phase }
+  }
+
+  transmit(to: BootId, frame: ClusterFrame): void {
+    this.host.transmit(this, to, frame)
+  }
+
+  clusterOutput(output: ClusterOutput): void {
+    this.host.clusterOutput(this, output)
+  }
+
+  trackerOutput(output: TrackerOutput): void {
+    this.host.trackerOutput(this, output)
+  }
+}
+
+export interface Seen {
+  seq: number
+  claims: Map<string, Claim>
+  heldVersion: number
+  held: Uint8Array
+  id: unknown
+  lineage: unknown
+  pending: number
+  view: number
+  counter: number
+  /** The seq of every log of this replica at the last patrol. */
+  seqs: Map<BootId, number>
+}

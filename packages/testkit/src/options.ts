@@ -1,0 +1,99 @@
+/** The command line of the simulator. */
+import { parseArgs } from 'node:util'
+import { type Fault, faultNames } from './plan.js'
+
+export interface CliOptions {
+  readonly seed: number
+  readonly runs: number
+  readonly nodes: readonly [number, number]
+  readonly faults: readonly Fault[]
+  readonly jobs: number
+  readonly json: boolean
+  readonly trace: boolean
+  readonly freeze: boolean
+  readonly mutant: string | undefined
+  readonly mutants: boolean
+  readonly help: boolean
+}
+
+export const usage = `npm run sim -- [options]
+
+  --runs N          runs, one a seed (default 1000)
+  --seed S          of the first run; the others count up from it (default 1)
+  --nodes A-B       fewest and most nodes of a run (default 2-20)
+  --faults LIST     of joins, leaves, loss (default joins,leaves)
+  --jobs J          processes (default 1)
+  --trace           print every event of the runs
+  --freeze          freeze every frame, so that a machine that writes into one is caught
+  --mutant NAME     remove one rule of the protocol
+  --mutants         remove each rule in turn: which seed catches it, by which invariant
+  --json            one JSON object instead of text
+
+Exit code: 0, 1 when a rule was broken (or a mutant not caught), 2 for wrong options.`
+
+/** Nodes of one world; more is for another tool. */
+const MAX_NODES = 300
+
+/** Throws an Error whose message lists every fault of the arguments. */
+export function parseOptions(args: readonly string[]): CliOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    strict: true,
+    allowPositionals: false,
+    options: {
+      runs: { type: 'string' },
+      seed: { type: 'string' },
+      nodes: { type: 'string' },
+      faults: { type: 'string' },
+      jobs: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      trace: { type: 'boolean', default: false },
+      freeze: { type: 'boolean', default: false },
+      mutant: { type: 'string' },
+      mutants: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const faulty: string[] = []
+  const whole = (name: string, text: string | undefined, otherwise: number, least: number, most: number): number => {
+    if (text === undefined) return otherwise
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value
+    faulty.push(`--${name} must be a whole number from ${least} to ${most}, not '${text}'`)
+    return otherwise
+  }
+  const options: CliOptions = {
+    runs: whole('runs', values.runs, 1000, 1, 100_000_000),
+    seed: whole('seed', values.seed, 1, 0, 4_000_000_000),
+    jobs: whole('jobs', values.jobs, 1, 1, 256),
+    nodes: parseNodes(values.nodes ?? '2-20', faulty),
+    faults: parseFaults(values.faults ?? 'joins,leaves', faulty),
+    json: values.json,
+    trace: values.trace,
+    freeze: values.freeze,
+    mutant: values.mutant,
+    mutants: values.mutants,
+    help: values.help,
+  }
+  if (options.trace && options.json) faulty.push('--trace prints lines, --json one object: choose one')
+  if (options.mutants && options.mutant !== undefined) faulty.push('--mutants already tries every --mutant')
+  if (faulty.length > 0) throw new Error(faulty.join('\n'))
+  return options
+}
+
+function parseNodes(text: string, faulty: string[]): [number, number] {
+  const match = /^(\d+)(?:-(\d+))?$/.exec(text)
+  const least = Number(match?.[1])
+  const most = Number(match?.[2] ?? match?.[1])
+  if (match !== null && least >= 1 && least <= most && most <= MAX_NODES) return [least, most]
+  faulty.push(`--nodes must be A-B with 1 <= A <= B <= ${MAX_NODES}, not '${text}'`)
+  return [2, 20]
+}
+
+function parseFaults(text: string, faulty: string[]): Fault[] {
+  const words = text === '' || text === 'none' ? [] : text.split(',')
+  const faults = faultNames.filter((name) => words.includes(name) || words.includes('all'))
+  const unknown = words.filter((word) => word !== 'all' && !faultNames.some((name) => name === word))
+  if (unknown.length > 0) faulty.push(`--faults: there is no '${unknown.join("', '")}', only ${faultNames.join(', ')}`)
+  return faults
+}

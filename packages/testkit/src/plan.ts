@@ -1,0 +1,176 @@
+/**
+ * What one seed decides before a run begins: how many nodes start when, who leaves, which links drop, when the
+ * workload strikes, how slow the network is. The plan knows nothing of the machines; what depends on the state of the
+ * run (which node gets an operation, which link drops) is drawn while it goes on, from the seed's other streams.
+ */
+import { below, nextFloat, type Random, seedRandom } from '@skep/cluster/core'
+
+/** `joins`: nodes start at other moments than all together, leavers come back. `leaves`: graceful. `loss`: links drop. */
+export const faultNames = ['joins', 'leaves', 'loss'] as const
+export type Fault = (typeof faultNames)[number]
+
+export interface PlanOptions {
+  readonly seed: number
+  /** Fewest and most nodes, inclusive. */
+  readonly nodes: readonly [number, number]
+  readonly faults: readonly Fault[]
+}
+
+/** How long a frame, a dial, a closing takes. */
+export interface Delays {
+  /** Longest of the ordinary ones. */
+  readonly calmMs: number
+  /** Share of slow ones. */
+  readonly tailShare: number
+  /** Longest of the slow ones. */
+  readonly tailMs: number
+}
+
+export interface Start {
+  readonly at: number
+  readonly name: string
+  readonly address: string
+}
+
+export interface Leave {
+  readonly at: number
+  /** Which of `starts`. */
+  readonly node: number
+  /** Milliseconds from its end to its return under a new boot id; undefined: it stays away. */
+  readonly backAfterMs: number | undefined
+  /** It comes back under the same name and address. */
+  readonly sameName: boolean
+}
+
+export interface Plan {
+  readonly seed: number
+  readonly delays: Delays
+  readonly slots: number
+  readonly vnodes: number
+  readonly starts: readonly Start[]
+  readonly leaves: readonly Leave[]
+  /** When links drop. */
+  readonly drops: readonly number[]
+  /** When the workload's operations strike. */
+  readonly ops: readonly number[]
+  readonly names: readonly string[]
+}
+
+/** All planned faults and operations strike before this; a run lasts at least `runMs`. */
+export const actMs = 13_000
+export const runMs = 20_000
+
+/** Operations a run: at least these. */
+export const minOps = 100
+
+/** The independent streams of one seed, so that a frame more or less does not change the workload. */
+export function stream(seed: number, which: 'plan' | 'network' | 'workload' | 'nodes'): Random {
+  const salt = { plan: 0x1234567, network: 0x2468ace, workload: 0x369cf15, nodes: 0x48d159e }[which]
+  return seedRandom(Math.imul(seed + 1, 0x9e3779b1) ^ salt)
+}
+
+export function makePlan(options: PlanOptions): Plan {
+  const random = stream(options.seed, 'plan')
+  const [least, most] = options.nodes
+  const count = least + below(random, most - least + 1)
+  const delays = drawDelays(random)
+  const large = nextFloat(random) < 0.01
+  const starts = drawStarts(random, count, options.faults.includes('joins'))
+  const leaves = options.faults.includes('leaves') ? drawLeaves(random, starts) : []
+  const moments = [...starts.map((start) => start.at), ...leaves.map((leave) => leave.at)]
+  const drops = options.faults.includes('loss') ? drawDrops(random, moments) : []
+  const ops = drawOps(random, moments)
+  const names: string[] = []
+  for (let i = 2 + below(random, 11); i > 0; i--) names.push(`name-${i}`)
+  return {
+    seed: options.seed,
+    delays,
+    slots: large ? 1024 : 64,
+    vnodes: large ? 128 : 16,
+    starts,
+    leaves,
+    drops,
+    ops,
+    names,
+  }
+}
+
+export function drawDelay(random: Random, delays: Delays): number {
+  const slow = nextFloat(random) < delays.tailShare
+  const low = slow ? delays.calmMs : 0.1
+  return low + nextFloat(random) * ((slow ? delays.tailMs : delays.calmMs) - low)
+}
+
+function drawDelays(random: Random): Delays {
+  // Always calm, or 10 % slow on the average; the extremes are where rounds overtake each other.
+  const calmMs = 0.2 + nextFloat(random) * 4.8
+  const shape = nextFloat(random)
+  if (shape < 0.15) return { calmMs, tailShare: 0, tailMs: calmMs }
+  return { calmMs, tailShare: nextFloat(random) * 0.24, tailMs: shape < 0.6 ? 200 : 10 + nextFloat(random) * 190 }
+}
+
+function drawStarts(random: Random, count: number, spread: boolean): Start[] {
+  const starts: Start[] = []
+  const shape = spread ? nextFloat(random) : 0
+  const waveAt = 200 + nextFloat(random) * 6000
+  const firstWave = 1 + below(random, count)
+  const gapMs = 5 + nextFloat(random) * Math.min(800, 9000 / count)
+  const togetherMs = [0, 2, 20, 120][below(random, 4)] ?? 0
+  for (let i = 0; i < count; i++) {
+    let at = nextFloat(random) * togetherMs
+    if (shape >= 0.4 && shape < 0.6 && i >= firstWave) at += waveAt
+    else if (shape >= 0.6 && shape < 0.8) at = i * gapMs
+    else if (shape >= 0.8 && i > 0) at = nextFloat(random) * 9000
+    starts.push({ at, name: nodeName(i), address: nodeAddress(i) })
+  }
+  return starts
+}
+
+export function nodeName(index: number): string {
+  return `n${index < 9 ? '0' : ''}${index + 1}`
+}
+
+export function nodeAddress(index: number): string {
+  return `10.0.0.${index + 1}:7000`
+}
+
+/** At least one node never leaves; several may leave at the same moment, also while they are joining. */
+function drawLeaves(random: Random, starts: readonly Start[]): Leave[] {
+  const leaves: Leave[] = []
+  const count = below(random, starts.length)
+  const stays = below(random, starts.length)
+  const atOnce = nextFloat(random) < 0.3
+  const common = 1000 + nextFloat(random) * (actMs - 2500)
+  for (let i = 0; i < starts.length && leaves.length < count; i++) {
+    const start = starts[i]
+    if (start === undefined || i === stays) continue
+    const from = start.at + 20
+    const at = atOnce ? Math.max(from, common + nextFloat(random) * 200) : from + nextFloat(random) * (actMs - from)
+    const backAfterMs = nextFloat(random) < 0.5 ? 1 + nextFloat(random) * 2000 : undefined
+    leaves.push({ at, node: i, backAfterMs, sameName: nextFloat(random) < 0.7 })
+  }
+  return leaves
+}
+
+/** A moment of the plan, or shortly after one: there the races are. */
+function nearMoment(random: Random, moments: readonly number[], spreadMs: number): number {
+  const moment = moments[below(random, moments.length)] ?? 0
+  return Math.min(actMs, moment + nextFloat(random) * spreadMs)
+}
+
+function drawDrops(random: Random, moments: readonly number[]): number[] {
+  const drops: number[] = []
+  for (let i = 1 + below(random, 10); i > 0; i--) {
+    drops.push(nextFloat(random) < 0.5 ? nearMoment(random, moments, 1500) : 500 + nextFloat(random) * (actMs - 500))
+  }
+  return drops
+}
+
+function drawOps(random: Random, moments: readonly number[]): number[] {
+  const ops: number[] = []
+  for (let i = minOps + 5 + below(random, 60); i > 0; i--) {
+    const near = nextFloat(random) < 0.6
+    ops.push(50 + (near ? nearMoment(random, moments, 800) : nextFloat(random) * actMs))
+  }
+  return ops
+}

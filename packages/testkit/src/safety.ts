@@ -1,0 +1,210 @@
+/**
+ * What must hold after each step (PROTOCOL.md section 6, the rules with a star), checked by looking only at what the
+ * step changed on its node: the claims that nodes wrote into their own logs, the slots that they hold, their clock
+ * ids, and that nothing falls that may only rise. What a user was promised is the ledger's business.
+ */
+import type { BootId } from '@skep/cluster/core'
+import { type Claim, itc } from '@skep/tracker/core'
+import type { SimNode } from './node.js'
+import type { Rule } from './report.js'
+
+export type Complain = (rule: Rule, text: string) => void
+
+/** Names of this prefix are claimed without their owner's grant, so two may hold one for a while. */
+export const freePrefix = 'free-'
+
+/** Entries that a table of a node may have in these small worlds; each table has its own, larger limit besides. */
+const MAX_ENTRIES = 4000
+
+interface NameRecord {
+  readonly holders: SimNode[]
+  fence: number
+  /** Who got that fence. */
+  by: string
+}
+
+export class Safety {
+  private readonly complain: Complain
+  /** Duplicates and fences are promised only while no link drops. */
+  private readonly strict: boolean
+  private readonly names = new Map<string, NameRecord>()
+  private readonly slotHolders: (SimNode | undefined)[]
+  private readonly removed: (node: SimNode, claim: Claim) => void
+  /** "epoch genesis boot" of every node that ever had an id in a lineage. */
+  private readonly idUsers = new Set<string>()
+  /** View changes of all nodes so far. */
+  views = 0
+
+  constructor(slots: number, strict: boolean, complain: Complain, removed: (node: SimNode, claim: Claim) => void) {
+    this.strict = strict
+    this.complain = complain
+    this.removed = removed
+    this.slotHolders = new Array<SimNode | undefined>(slots).fill(undefined)
+  }
+
+  /** After each step of the node. `nodes` are all that ever were. */
+  check(node: SimNode, nodes: readonly SimNode[]): void {
+    const { seen } = node
+    const { tracker, membership } = node.replica
+    const own = tracker.registry.logs.get(node.boot)
+    if (own !== undefined && own.seq !== seen.seq) {
+      if (own.seq < seen.seq)
+        this.complain('backwards', `${node.boot}: its own seq fell from ${seen.seq} to ${own.seq}`)
+      seen.seq = own.seq
+      this.compareClaims(node, own.claims)
+    }
+    if (tracker.heldVersion !== seen.heldVersion) {
+      seen.heldVersion = tracker.heldVersion
+      this.compareSlots(node, tracker.held)
+    }
+    if (tracker.id !== seen.id || tracker.lineage !== seen.lineage || tracker.pendingGrants.size !== seen.pending) {
+      seen.id = tracker.id
+      seen.lineage = tracker.lineage
+      seen.pending = tracker.pendingGrants.size
+      this.compareIds(node, nodes)
+    }
+    if (membership.view.number !== seen.view) {
+      if (membership.view.number < seen.view) this.complain('backwards', `${node.boot}: its view number fell`)
+      seen.view = membership.view.number
+      this.views++
+    }
+    if (tracker.counter < seen.counter) this.complain('backwards', `${node.boot}: its fence counter fell`)
+    seen.counter = tracker.counter
+  }
+
+  /** Nobody is left who knew the names so far: what follows is another cluster, with fences of its own. */
+  newEra(): void {
+    for (const record of this.names.values()) record.fence = 0
+  }
+
+  /** The node's process is gone: it holds nothing any more. */
+  gone(node: SimNode): void {
+    for (const claim of node.seen.claims.values()) this.release(node, claim)
+    for (let slot = 0; slot < this.slotHolders.length; slot++) {
+      if (this.slotHolders[slot] === node) this.slotHolders[slot] = undefined
+    }
+  }
+
+  holderOfSlot(slot: number): SimNode | undefined {
+    return this.slotHolders[slot]
+  }
+
+  holdersOfName(name: string): readonly SimNode[] {
+    return this.names.get(name)?.holders ?? []
+  }
+
+  private compareClaims(node: SimNode, claims: ReadonlyMap<string, Claim>): void {
+    const before = node.seen.claims
+    // Removals first: a step may give a name up and another one take it.
+    for (const [name, claim] of before) {
+      const now = claims.get(name)
+      if (now !== undefined && now.pid.id === claim.pid.id) continue
+      before.delete(name)
+      this.release(node, claim)
+      this.removed(node, claim)
+    }
+    for (const [name, claim] of claims) {
+      if (!before.has(name)) this.take(node, claim)
+      before.set(name, claim)
+    }
+  }
+
+  private take(node: SimNode, claim: Claim): void {
+    let record = this.names.get(claim.name)
+    if (record === undefined) {
+      record = { holders: [], fence: 0, by: '' }
+      this.names.set(claim.name, record)
+    }
+    if (this.strict && !claim.name.startsWith(freePrefix)) {
+      const other = record.holders[0]
+      if (other !== undefined) {
+        this.complain('duplicate', `${claim.name} is held by ${other.boot} and by ${node.boot} (fence ${claim.fence})`)
+      }
+      if (claim.fence <= record.fence) {
+        this.complain(
+          'fence',
+          `${claim.name}: ${node.boot} got fence ${claim.fence} after ${record.fence} of ${record.by}`,
+        )
+      }
+    }
+    record.fence = Math.max(record.fence, claim.fence)
+    record.by = node.boot
+    record.holders.push(node)
+  }
+
+  private release(node: SimNode, claim: Claim): void {
+    const holders = this.names.get(claim.name)?.holders
+    const at = holders?.indexOf(node) ?? -1
+    if (at >= 0) holders?.splice(at, 1)
+  }
+
+  private compareSlots(node: SimNode, held: Uint8Array): void {
+    const { slotHolders } = this
+    for (let slot = 0; slot < held.length; slot++) {
+      const holder = slotHolders[slot]
+      if (held[slot] === 0) {
+        if (holder === node) slotHolders[slot] = undefined
+        continue
+      }
+      if (holder === node) continue
+      if (holder !== undefined && this.strict && holder.replica.tracker.held[slot] === 1) {
+        this.complain('doubleSlot', `slot ${slot} is held by ${holder.boot} and by ${node.boot}`)
+      }
+      slotHolders[slot] = node
+    }
+  }
+
+  private compareIds(changed: SimNode, nodes: readonly SimNode[]): void {
+    const { lineage } = changed.replica.tracker
+    const regions: { readonly id: itc.Id; readonly what: string }[] = []
+    const inLineage = new Set<BootId>()
+    const key = `${lineage.epoch} ${lineage.genesis} `
+    this.idUsers.add(key + changed.boot)
+    for (const node of nodes) {
+      const other = node.replica.tracker
+      if (!node.alive || other.lineage.epoch !== lineage.epoch || other.lineage.genesis !== lineage.genesis) continue
+      inLineage.add(node.boot)
+      regions.push({ id: other.id, what: node.boot })
+    }
+    for (const node of nodes) {
+      if (!inLineage.has(node.boot)) continue
+      for (const [asker, id] of node.replica.tracker.pendingGrants) {
+        // A grant that was used is the asker's id, or it has split and given it away since.
+        if (!this.idUsers.has(key + asker) && nodes.some((one) => one.boot === asker && one.alive)) {
+          regions.push({ id, what: `${node.boot}'s grant to ${asker}` })
+        }
+      }
+    }
+    for (let i = 1; i < regions.length; i++) {
+      for (let j = 0; j < i; j++) {
+        const [a, b] = [regions[i], regions[j]]
+        if (a !== undefined && b !== undefined && !itc.disjoint(a.id, b.id)) {
+          return this.complain('overlap', `the clock ids of ${b.what} and ${a.what} overlap`)
+        }
+      }
+    }
+  }
+
+  /** Now and then: what is too dear for each step. */
+  patrol(node: SimNode): void {
+    const { tracker, membership } = node.replica
+    for (const [boot, log] of tracker.registry.logs) {
+      const before = node.seen.seqs.get(boot) ?? 0
+      if (log.seq < before)
+        this.complain('backwards', `${node.boot}: its copy of ${boot} fell from ${before} to ${log.seq}`)
+      node.seen.seqs.set(boot, log.seq)
+    }
+    this.bound(node, 'members', membership.members.size)
+    this.bound(node, 'asks', tracker.askById.size)
+    this.bound(node, 'grants', tracker.grants.size)
+    this.bound(node, 'waiting asks', tracker.waitingCount)
+    this.bound(node, 'starting names', tracker.starting.size)
+    this.bound(node, 'transfers', tracker.transfers.length)
+    this.bound(node, 'unsent ops', tracker.unsent.length)
+    this.bound(node, 'requests', tracker.requests.size)
+  }
+
+  private bound(node: SimNode, what: string, size: number): void {
+    if (size > MAX_ENTRIES) this.complain('unbounded', `${node.boot} has ${size} ${what}`)
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * A child process of the simulator's command: it gets its options (and perhaps a mutant), then ranges of seeds, and
+ * answers each with the reports of their runs. Imports the simulator only when it knows which mutant to make of it.
+ */
+import { register } from 'node:module'
+import type { LocatedPatch } from './mutation.js'
+import type { RunReport } from './report.js'
+import type { RunOptions } from './world.js'
+
+export type WorkerTask =
+  | {
+      readonly type: 'begin'
+      readonly patches: readonly LocatedPatch[]
+      readonly options: Omit<RunOptions, 'seed' | 'trace'>
+      readonly trace: boolean
+    }
+  | { readonly type: 'run'; readonly seed: number; readonly runs: number }
+
+export type WorkerAnswer =
+  | { readonly type: 'ready' }
+  | { readonly type: 'reports'; readonly reports: readonly RunReport[] }
+  | { readonly type: 'failed'; readonly text: string }
+
+let runOne: ((seed: number) => RunReport) | undefined
+
+process.on('message', (task: WorkerTask) => {
+  perform(task).then(answer, (error: unknown) => {
+    answer({ type: 'failed', text: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  })
+})
+process.on('disconnect', () => process.exit(0))
+
+function answer(message: WorkerAnswer): void {
+  process.send?.(message)
+}
+
+async function perform(task: WorkerTask): Promise<WorkerAnswer> {
+  if (task.type === 'begin') {
+    if (task.patches.length > 0) register('./mutation.js', { parentURL: import.meta.url, data: task.patches })
+    const { runSeed } = await import('./simulate.js')
+    const trace = task.trace ? (line: string) => void process.stdout.write(`${line}\n`) : undefined
+    runOne = (seed) => runSeed({ ...task.options, seed, trace })
+    return { type: 'ready' }
+  }
+  if (runOne === undefined) throw new Error('worker: runs were asked for before it was told how')
+  const reports: RunReport[] = []
+  for (let i = 0; i < task.runs; i++) reports.push(runOne(task.seed + i))
+  return { type: 'reports', reports }
+}

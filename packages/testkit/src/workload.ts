@@ -1,0 +1,156 @@
+/**
+ * What the users of a run do: claim, spawn, unregister, end, update, join, look up, on random nodes and a few names
+ * that everybody wants. Draws from its own stream of the seed.
+ */
+import { below, nextFloat, pick, type Random } from '@skep/cluster/core'
+import { lookup, Pid } from '@skep/tracker/core'
+import type { Ledger } from './ledger.js'
+import { type OpenAsk, type SimNode, workloadKind } from './node.js'
+import { freePrefix } from './safety.js'
+
+/** Longest `init` of a process between its grant and its commit. */
+const MAX_INIT_MS = 300
+
+type Action = 'claim' | 'start' | 'spawn' | 'unregister' | 'end' | 'update' | 'group' | 'whereis' | 'flush' | 'free'
+
+const WEIGHTS: readonly (readonly [Action, number])[] = [
+  ['claim', 24],
+  ['start', 15],
+  ['spawn', 12],
+  ['unregister', 11],
+  ['end', 5],
+  ['update', 6],
+  ['group', 9],
+  ['whereis', 12],
+  ['flush', 3],
+  ['free', 3],
+]
+
+const DECK: readonly Action[] = WEIGHTS.flatMap(([action, weight]) => new Array<Action>(weight).fill(action))
+
+export class Workload {
+  ops = 0
+  private readonly random: Random
+  private readonly ledger: Ledger
+  private readonly names: readonly string[]
+
+  constructor(random: Random, ledger: Ledger, names: readonly string[]) {
+    this.random = random
+    this.ledger = ledger
+    this.names = names
+  }
+
+  /** One operation on one of these nodes, all of which live. Returns that node and what it did, in words. */
+  strike(nodes: readonly SimNode[], now: number, views: number): { node: SimNode; text: string } | undefined {
+    const node = pick(this.random, nodes)
+    const action = pick(this.random, DECK)
+    if (node === undefined || action === undefined) return undefined
+    this.ops++
+    return { node, text: this.perform(node, action, now, views) }
+  }
+
+  private perform(node: SimNode, action: Action, now: number, views: number): string {
+    const { replica } = node
+    switch (action) {
+      case 'claim':
+      case 'free': {
+        const name = action === 'free' ? `${freePrefix}${below(this.random, 2)}` : this.name()
+        const mode = action === 'free' ? 'local' : 'owner'
+        const pid = node.nextPid()
+        const ask = this.open(node, 'claim', name, now, views)
+        replica.track({ type: 'claim', ask, name, pid, mode, meta: pid }, now)
+        return `claim ${name} for ${pid} as ask ${ask} (${mode})`
+      }
+      case 'start': {
+        const name = this.name()
+        const ask = this.open(node, 'claim', name, now, views)
+        replica.track({ type: 'claim', ask, name, kind: workloadKind }, now)
+        return `start ${name} as ask ${ask}`
+      }
+      case 'spawn': {
+        const name = this.name()
+        const ask = this.open(node, 'spawn', name, now, views)
+        replica.track({ type: 'spawn', ask, name, kind: workloadKind, spec: ask }, now)
+        return `spawn ${name} as ask ${ask}`
+      }
+      case 'unregister':
+        return this.unregister(node, now, views)
+      case 'end': {
+        const pid = pick(this.random, [...node.processes.keys()])
+        if (pid === undefined) return this.whereis(node)
+        this.ledger.stop(node, pid)
+        replica.track({ type: 'gone', pid }, now)
+        return `process ${pid} ended`
+      }
+      case 'update': {
+        const name = this.name()
+        const ask = this.open(node, 'request', name, now, views)
+        replica.track({ type: 'request', ask, request: { type: 'update', name, meta: { turn: ask } } }, now)
+        return `update ${name} as ask ${ask}`
+      }
+      case 'group':
+        return this.group(node, now, views)
+      case 'whereis':
+        return this.whereis(node)
+      case 'flush': {
+        const ask = this.open(node, 'flush', '', now, views)
+        replica.track({ type: 'flush', ask, want: 'all' }, now)
+        return `flush as ask ${ask}`
+      }
+    }
+  }
+
+  private open(node: SimNode, what: OpenAsk['what'], name: string, now: number, views: number): number {
+    const ask = node.nextAsk()
+    this.ledger.open(node, ask, what, name, now, views)
+    return ask
+  }
+
+  /** Half of the time one of two names, so that claims meet. */
+  private name(): string {
+    const among = nextFloat(this.random) < 0.5 ? 2 : this.names.length
+    return this.names[below(this.random, among)] ?? 'name-1'
+  }
+
+  private unregister(node: SimNode, now: number, views: number): string {
+    const own = pick(this.random, [...node.holdings.keys()])
+    const afar = own === undefined || nextFloat(this.random) < 0.15
+    const name = afar ? this.name() : own
+    const holding = node.holdings.get(name)
+    if (holding !== undefined) this.ledger.stop(node, holding.pid, name)
+    const ask = this.open(node, 'unregister', name, now, views)
+    node.replica.track({ type: 'request', ask, request: { type: 'unregister', name } }, now)
+    return `unregister ${name} as ask ${ask}`
+  }
+
+  private group(node: SimNode, now: number, views: number): string {
+    const pid = pick(this.random, [...node.processes.keys()]) ?? node.nextPid()
+    const process = node.process(pid)
+    const group = `group-${below(this.random, 2)}`
+    const ask = this.open(node, 'request', group, now, views)
+    const whole = new Pid(node.boot, pid, node.name)
+    if (process.groups.delete(group)) {
+      node.replica.track({ type: 'request', ask, request: { type: 'quit', group, pid: whole } }, now)
+      return `process ${pid} quits ${group} as ask ${ask}`
+    }
+    process.groups.add(group)
+    node.replica.track({ type: 'request', ask, request: { type: 'join', group, pid: whole, meta: undefined } }, now)
+    return `process ${pid} joins ${group} as ask ${ask}`
+  }
+
+  private whereis(node: SimNode): string {
+    const name = this.name()
+    return `whereis ${name}: ${lookup(node.replica.tracker.registry, name)?.pid.toString() ?? 'nobody'}`
+  }
+
+  /** How long the caller of a claim or spawn waits for its outcome at most; undefined: as long as it takes. */
+  patience(): number | undefined {
+    return nextFloat(this.random) < 0.05 ? nextFloat(this.random) * 2000 : undefined
+  }
+
+  /** How long the init of a granted process takes, and whether it succeeds. */
+  init(mayFail: boolean): { ms: number; fails: boolean } {
+    const quick = nextFloat(this.random) < 0.3
+    return { ms: quick ? 0.05 : nextFloat(this.random) * MAX_INIT_MS, fails: mayFail && nextFloat(this.random) < 0.1 }
+  }
+}

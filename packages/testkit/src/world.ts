@@ -1,0 +1,515 @@
+/**
+ * One run: the nodes of a plan on a virtual clock and network, its faults and its workload, from the first start until
+ * rest. Two acts: while faults strike only what must always hold is checked (safety.ts, ledger.ts); then everything
+ * has to come to rest within a bound (rest.ts).
+ */
+import type { BootId, ClusterFrame, ClusterOutput, Random } from '@skep/cluster/core'
+import { below, decodeFrame, encodeFrame, nextFloat, nextInt, pick } from '@skep/cluster/core'
+import { decodeMessage, encodeMessage, lookup, type TrackerMessage, type TrackerOutput } from '@skep/tracker/core'
+import { kinds, SimEvent } from './event.js'
+import { Ledger } from './ledger.js'
+import type { Link } from './link.js'
+import { type DialOutcome, Network } from './network.js'
+import { type NodeHost, SimNode } from './node.js'
+import {
+  type Fault,
+  type Leave,
+  makePlan,
+  nodeAddress,
+  nodeName,
+  type Plan,
+  runMs,
+  type Start,
+  stream,
+} from './plan.js'
+import type { Rule, RunReport, Violation } from './report.js'
+import { unrest } from './rest.js'
+import { freePrefix, Safety } from './safety.js'
+import { Schedule } from './schedule.js'
+import { eventLine, freezeDeep, show, TraceHash } from './trace.js'
+import { Workload } from './workload.js'
+
+export interface RunOptions {
+  readonly seed: number
+  /** Fewest and most nodes at once, inclusive; 2 to 20 by default. */
+  readonly nodes?: readonly [number, number]
+  /** Joins and leaves by default. */
+  readonly faults?: readonly Fault[]
+  /** Freeze every frame that is sent. */
+  readonly freeze?: boolean
+  /** Encode and decode every frame, as the wire does (by default in every 16th run: it takes time). */
+  readonly wire?: boolean
+  /** Gets a line for every event, and for what comes of it. */
+  readonly trace?: ((line: string) => void) | undefined
+}
+
+/** A node is ready within this time from its start. */
+const READY_WITHIN_MS = 10_000
+/** A leaver says bye within this time. */
+const LEFT_WITHIN_MS = 5000
+/** From the last fault to rest. */
+const REST_WITHIN_MS = 15_000
+const PATROL_MS = 500
+/** Violations of one rule in one run: more of them say nothing new. */
+const MAX_OF_A_RULE = 2
+/** Events of one run: more is a machine that wakes itself for ever. */
+const MAX_EVENTS = 3_000_000
+/** One run of so many encodes its frames. */
+const WIRED_RUN = 16
+/** Two turns of an event loop. */
+const TWO_TURNS_MS = 0.2
+
+export class World implements NodeHost {
+  private readonly options: RunOptions
+  private readonly plan: Plan
+  private readonly wired: boolean
+  private readonly schedule = new Schedule<SimEvent>()
+  private readonly random: Random
+  private readonly network: Network
+  private readonly ledger: Ledger
+  private readonly safety: Safety
+  private readonly workload: Workload
+  private readonly hash = new TraceHash()
+  private readonly violations: Violation[] = []
+  /** All that ever were. */
+  private readonly nodes: SimNode[] = []
+  private live: SimNode[] = []
+  private readonly extraStarts: Start[] = []
+  private lastFaultAt = 0
+  private now = 0
+  private events = 0
+  private finished = false
+
+  constructor(options: RunOptions) {
+    this.options = options
+    const { seed } = options
+    this.plan = makePlan({ seed, nodes: options.nodes ?? [2, 20], faults: options.faults ?? ['joins', 'leaves'] })
+    this.wired = options.wire ?? seed % WIRED_RUN === 0
+    this.random = stream(seed, 'nodes')
+    this.network = new Network(this.schedule, stream(seed, 'network'), this.plan.delays)
+    const complain = (rule: Rule, text: string): void => this.complain(rule, text)
+    this.ledger = new Ledger(complain)
+    const strict = this.plan.drops.length === 0
+    this.safety = new Safety(this.plan.slots, strict, complain, (node, claim) => this.ledger.removed(node, claim))
+    this.workload = new Workload(stream(seed, 'workload'), this.ledger, this.plan.names)
+    this.scheduleAll()
+  }
+
+  run(): RunReport {
+    try {
+      while (!this.finished) this.next()
+    } catch (error) {
+      this.complain('thrown', error instanceof Error ? (error.stack ?? error.message) : String(error))
+    }
+    return {
+      seed: this.plan.seed,
+      nodes: this.plan.starts.length,
+      ops: this.workload.ops,
+      frames: this.network.frames,
+      events: this.events,
+      virtualMs: this.now,
+      raced: this.ledger.raced,
+      hash: this.hash.toString(),
+      violations: this.violations,
+      outcomes: Object.fromEntries(this.ledger.outcomes),
+    }
+  }
+
+  private scheduleAll(): void {
+    const { plan } = this
+    plan.starts.forEach((start, index) => {
+      this.push(start.at, kinds.start, undefined, undefined, index)
+    })
+    for (const at of plan.ops) this.push(at, kinds.op, undefined)
+    for (const at of plan.drops) this.push(at, kinds.drop, undefined)
+    this.push(PATROL_MS, kinds.patrol, undefined)
+  }
+
+  private push(
+    at: number,
+    kind: SimEvent['kind'],
+    node: SimNode | undefined,
+    link?: Link,
+    value = 0,
+    text = '',
+    load?: unknown,
+  ): void {
+    this.schedule.push(new SimEvent(at, kind, node, link, value, text, load))
+  }
+
+  private next(): void {
+    const event = this.schedule.pop()
+    if (event === undefined || ++this.events > MAX_EVENTS) {
+      this.complain('stuck', event === undefined ? 'nothing is to come any more' : `more than ${MAX_EVENTS} events`)
+      this.finished = true
+      return
+    }
+    this.now = event.at
+    this.network.now = event.at
+    this.hash.add(event)
+    const node = event.node === undefined ? undefined : (this.nodes[event.node.index] as SimNode)
+    if (node === undefined) return this.performGlobal(event)
+    if (!node.alive) return
+    if (event.kind === kinds.wake && event.at !== node.wakeAt) return
+    this.options.trace?.(eventLine(event))
+    this.perform(event, node)
+    this.settle(node)
+  }
+
+  /** After every step of a node: its checks, its next deadline, and the end of its leaving. */
+  private settle(node: SimNode): void {
+    this.safety.check(node, this.nodes)
+    if (node.departed) this.remove(node)
+    else this.arm(node)
+  }
+
+  private arm(node: SimNode): void {
+    const deadline = node.replica.deadline()
+    if (deadline >= node.wakeAt || deadline === Number.POSITIVE_INFINITY) return
+    // As timers do, up to a millisecond late.
+    node.wakeAt = Math.max(deadline, this.now) + 0.01 + nextFloat(this.random)
+    this.push(node.wakeAt, kinds.wake, node)
+  }
+
+  private performGlobal(event: SimEvent): void {
+    if (event.kind !== kinds.patrol) this.options.trace?.(eventLine(event))
+    switch (event.kind) {
+      case kinds.start:
+        return this.start(event.value)
+      case kinds.op:
+        return this.op()
+      case kinds.drop:
+        return this.drop()
+      case kinds.restore:
+        if (event.link !== undefined) this.network.restore(event.link)
+        this.lastFaultAt = this.now
+        return
+      case kinds.patrol:
+        return this.patrol()
+    }
+  }
+
+  private perform(event: SimEvent, node: SimNode): void {
+    const { now } = this
+    const { replica } = node
+    switch (event.kind) {
+      case kinds.frame:
+        return this.deliver(event, node)
+      case kinds.wake:
+        node.wakeAt = Number.POSITIVE_INFINITY
+        return replica.wake(now)
+      case kinds.linkUp:
+        return this.linkUp(event.link as Link, node)
+      case kinds.linkDown:
+        return this.linkDown(event.link as Link, node, event.value === 1)
+      case kinds.dialArrives:
+        return this.network.arrive(node, event.text)
+      case kinds.dialled:
+        return this.dialled(node, event.text, event.load as DialOutcome)
+      case kinds.discover:
+        return this.discover(node, event.value === 1)
+      case kinds.verdict:
+        return replica.cluster({ type: 'verdict', token: event.value }, now)
+      case kinds.proceed:
+        return replica.track({ type: 'continue' }, now)
+      case kinds.initialised:
+        return this.initialised(node, event.value, event.text === 'fails')
+      case kinds.forget:
+        if (!node.asks.delete(event.value)) return
+        return replica.track({ type: 'forget', ask: event.value }, now)
+      case kinds.ended:
+        this.ledger.stop(node, event.value)
+        return replica.track({ type: 'gone', pid: event.value }, now)
+      case kinds.leave:
+        return this.leave(node)
+    }
+  }
+
+  // -- the network's news
+
+  private deliver(event: SimEvent, node: SimNode): void {
+    const link = event.link as Link
+    const from = link.other(node).boot
+    if (link.dead || (node.links.get(from) !== link && link.closedBy !== node)) return
+    node.replica.cluster({ type: 'frame', from, frame: event.load as ClusterFrame }, this.now)
+  }
+
+  private linkUp(link: Link, node: SimNode): void {
+    if (link.dead) return
+    node.links.set(link.other(node).boot, link)
+    node.replica.cluster(link.helloFor(node), this.now)
+  }
+
+  private linkDown(link: Link, node: SimNode, byPeer: boolean): void {
+    const boot = link.other(node).boot
+    // A newer link may have taken its place already; then nobody misses the old one.
+    if (node.links.get(boot) !== link) return
+    node.links.delete(boot)
+    node.replica.cluster({ type: 'linkDown', boot, byPeer }, this.now)
+  }
+
+  private dialled(node: SimNode, address: string, load: DialOutcome): void {
+    const { link, outcome } = load
+    if (outcome !== 'linked' || link === undefined) {
+      return node.replica.cluster({ type: 'dialled', address, outcome }, this.now)
+    }
+    const boot = link.other(node).boot
+    const linked = node.links.has(boot)
+    node.replica.cluster({ type: 'dialled', address, outcome: linked ? 'linked' : 'failed', boot }, this.now)
+  }
+
+  private discover(node: SimNode, again: boolean): void {
+    const addresses = this.network.addresses()
+    node.replica.cluster({ type: 'discovered', addresses }, this.now)
+    if (again) this.push(this.now + 2000 + nextFloat(this.random) * 3000, kinds.discover, node, undefined, 1)
+  }
+
+  // -- the life of nodes
+
+  private start(index: number): void {
+    const start = this.plan.starts[index] ?? this.extraStarts[index - this.plan.starts.length]
+    if (start === undefined) return
+    this.lastFaultAt = this.now
+    const number = this.nodes.length
+    const node = new SimNode(
+      {
+        index: number,
+        name: start.name,
+        address: start.address,
+        boot: this.bootId(start.name, number),
+        seed: nextInt(this.random),
+        counter: 1_700_000_000_000 + Math.floor(this.now) + below(this.random, 4000) - 2000,
+        ring: { slots: this.plan.slots, vnodes: this.plan.vnodes },
+        now: this.now,
+      },
+      this,
+    )
+    this.nodes.push(node)
+    this.live.push(node)
+    this.network.listen(node)
+    node.replica.track({ type: 'watch', on: true }, this.now)
+    this.push(this.now + nextFloat(this.random) * 30, kinds.discover, node, undefined, 1)
+    const leave = this.plan.leaves.find((one) => one.node === index)
+    if (leave !== undefined) this.push(Math.max(leave.at, this.now), kinds.leave, node)
+    this.settle(node)
+  }
+
+  /** Random letters decide the order of boots, the name makes them readable. */
+  private bootId(name: string, number: number): BootId {
+    const letters = nextInt(this.random).toString(36).padStart(7, '0').slice(-4)
+    return `${letters}-${name}-${number}`
+  }
+
+  /** As the shells do it: the tracker first, then the membership, then the local processes end. */
+  private leave(node: SimNode): void {
+    const { now } = this
+    this.lastFaultAt = now
+    node.leavingSince = now
+    node.replica.track({ type: 'leave' }, now)
+    node.replica.cluster({ type: 'leave' }, now)
+    const pids = [...node.processes.keys()]
+    this.ledger.left(node)
+    for (const pid of pids) node.replica.track({ type: 'gone', pid, keepPlaced: true }, now)
+    node.replica.track({ type: 'part' }, now)
+    if (this.live.some((one) => one.readyAt !== undefined && !one.leaving)) return
+    this.safety.newEra()
+    this.ledger.newEra()
+  }
+
+  private remove(node: SimNode): void {
+    this.lastFaultAt = this.now
+    node.replica.cluster({ type: 'bye' }, this.now)
+    for (const open of node.asks.values()) {
+      this.complain('stuck', `${node.boot} left without an outcome for ${open.what} ${open.name} (ask ${open.ask})`)
+    }
+    node.alive = false
+    this.live = this.live.filter((one) => one !== node)
+    this.safety.gone(node)
+    this.network.remove(node)
+    const leave = this.plan.leaves.find((one) => this.plan.starts[one.node]?.name === node.name)
+    if (leave?.backAfterMs !== undefined && node.index < this.plan.starts.length) this.comeBack(node, leave)
+  }
+
+  private comeBack(node: SimNode, leave: Leave): void {
+    const at = this.now + (leave.backAfterMs ?? 0)
+    const fresh = this.plan.starts.length + this.extraStarts.length
+    const name = leave.sameName ? node.name : nodeName(fresh)
+    const address = leave.sameName ? node.address : nodeAddress(fresh)
+    this.extraStarts.push({ at, name, address })
+    this.push(at, kinds.start, undefined, undefined, fresh)
+  }
+
+  // -- faults and workload
+
+  private op(): void {
+    this.lastFaultAt = this.now
+    const done = this.workload.strike(this.live, this.now, this.safety.views)
+    if (done === undefined) return
+    this.options.trace?.(`           ${done.node.boot} ${done.text}`)
+    this.losePatience(done.node)
+    this.settle(done.node)
+  }
+
+  /** Now and then the caller of the latest claim or spawn gives up before its outcome. */
+  private losePatience(node: SimNode): void {
+    const ask = [...node.asks.values()].at(-1)
+    if (ask === undefined || ask.since !== this.now || (ask.what !== 'claim' && ask.what !== 'spawn')) return
+    const ms = this.workload.patience()
+    if (ms !== undefined) this.push(this.now + ms, kinds.forget, node, undefined, ask.ask)
+  }
+
+  private drop(): void {
+    this.lastFaultAt = this.now
+    const node = pick(this.random, this.live)
+    const link = node === undefined ? undefined : pick(this.random, [...node.links.values()])
+    if (link === undefined || link.dead || link.a.links.get(link.b.boot) !== link) return
+    if (link.b.links.get(link.a.boot) !== link) return
+    this.options.trace?.(`           the link ${link.a.boot} - ${link.b.boot} drops`)
+    this.network.drop(link)
+    this.push(this.now + this.network.outage(), kinds.restore, undefined, link)
+  }
+
+  private initialised(node: SimNode, ask: number, fails: boolean): void {
+    this.lastFaultAt = this.now
+    if (!node.asks.has(ask)) return
+    if (fails || node.leaving) {
+      node.replica.track({ type: 'abandon', ask, code: 'ERR_INIT_FAILED', text: 'its init failed' }, this.now)
+      // Whoever abandons knows the outcome.
+      node.asks.delete(ask)
+      return
+    }
+    node.replica.track({ type: 'commit', ask, pid: node.nextPid() }, this.now)
+  }
+
+  // -- what the machines say
+
+  transmit(from: SimNode, to: BootId, frame: ClusterFrame): void {
+    if (this.options.freeze === true) freezeDeep(frame)
+    this.options.trace?.(`           ${from.boot} -> ${to} ${show(frame)}`)
+    this.network.transmit(from, to, this.wired ? this.rewrite(from, frame) : frame)
+  }
+
+  /** What the far end reads of this frame. */
+  private rewrite(from: SimNode, frame: ClusterFrame): ClusterFrame {
+    const read = decodeFrame(
+      encodeFrame(frame, (message) => encodeMessage(message as TrackerMessage)),
+      (fields) => decodeMessage(fields),
+    )
+    if (read === undefined) this.complain('unreadable', `${from.boot} sent ${show(frame)}`)
+    return read ?? frame
+  }
+
+  clusterOutput(node: SimNode, output: ClusterOutput): void {
+    switch (output.type) {
+      case 'dial':
+        return this.network.dial(node, output.address)
+      case 'close': {
+        const link = node.links.get(output.boot)
+        if (link !== undefined) this.network.close(node, link)
+        return
+      }
+      case 'refresh':
+        return this.push(this.now + 1 + nextFloat(this.random) * 20, kinds.discover, node)
+      case 'defer':
+        return this.push(this.now + TWO_TURNS_MS, kinds.verdict, node, undefined, output.token)
+      case 'condemned':
+        return this.complain('falseDown', `${node.boot} was condemned by ${output.by}`)
+      case 'member':
+        if (output.member.phase === 'down' && this.live.some((one) => one.boot === output.member.info.boot)) {
+          this.complain('falseDown', `${node.boot} holds ${output.member.info.boot} for down: ${output.reason}`)
+        }
+        return
+      case 'log':
+      case 'dropped':
+        this.options.trace?.(`           ${node.boot} ${show(output)}`)
+    }
+  }
+
+  trackerOutput(node: SimNode, output: TrackerOutput): void {
+    if (output.type !== 'continue') this.options.trace?.(`           ${node.boot} ${show(output)}`)
+    const { views } = this.safety
+    switch (output.type) {
+      case 'continue':
+        return this.push(this.now + TWO_TURNS_MS / 2, kinds.proceed, node)
+      case 'ready':
+        node.readyAt = this.now
+        return
+      case 'left':
+        node.departed = true
+        return
+      case 'granted':
+        return this.initialise(node, output.ask, true)
+      case 'activate':
+        this.ledger.open(node, output.ask, 'activate', output.name, this.now, views)
+        this.ledger.activated(node, output.name, output.cause, output.fence)
+        return this.initialise(node, output.ask, output.cause === 'spawn')
+      case 'registered':
+        this.ledger.registered(node, output.ask, output.claim, views)
+        return this.readOwnWrite(node, output)
+      case 'refused':
+        return this.ledger.refused(node, output.ask, output.code, output.text, views)
+      case 'done':
+        return this.ledger.done(node, output.ask, views)
+      case 'deactivate':
+        return this.deactivate(node, output)
+      case 'event':
+        return node.follow(output.event)
+    }
+  }
+
+  private initialise(node: SimNode, ask: number, mayFail: boolean): void {
+    const { ms, fails } = this.workload.init(mayFail)
+    this.push(this.now + ms, kinds.initialised, node, undefined, ask, fails ? 'fails' : '')
+  }
+
+  private readOwnWrite(node: SimNode, output: Extract<TrackerOutput, { type: 'registered' }>): void {
+    const seen = lookup(node.replica.tracker.registry, output.claim.name)
+    if (seen?.pid.equals(output.claim.pid) === true || (seen?.fence ?? 0) > output.claim.fence) return
+    const told = seen?.pid.toString() ?? 'nobody'
+    this.complain('unread', `${node.boot} acknowledged ${output.claim.name} of ${output.claim.pid} and shows ${told}`)
+  }
+
+  private deactivate(node: SimNode, output: Extract<TrackerOutput, { type: 'deactivate' }>): void {
+    if (this.plan.drops.length === 0 && !output.name.startsWith(freePrefix)) {
+      this.complain('stopped', `${node.boot} stops ${output.name} (${output.reason}), held by ${output.winner.pid} too`)
+    }
+    this.ledger.deactivated(node, output.pid, output.name)
+    this.push(this.now + 1 + nextFloat(this.random) * 20, kinds.ended, node, undefined, output.pid)
+  }
+
+  // -- the checks of the run as a whole
+
+  private patrol(): void {
+    const { now } = this
+    for (const node of this.live) {
+      this.safety.patrol(node)
+      this.ledger.patrol(node, now)
+      if (node.readyAt === undefined && !node.leaving && now - node.startedAt > READY_WITHIN_MS) {
+        node.readyAt = now
+        this.complain('stuck', `${node.boot} is not ready ${READY_WITHIN_MS} ms after its start`)
+      }
+      if (node.leavingSince !== undefined && now - node.leavingSince > LEFT_WITHIN_MS) {
+        node.leavingSince = Number.POSITIVE_INFINITY
+        this.complain('stuck', `${node.boot} does not finish leaving within ${LEFT_WITHIN_MS} ms`)
+      }
+    }
+    if (now >= runMs) this.lookForRest()
+    if (!this.finished) this.push(now + PATROL_MS, kinds.patrol, undefined)
+  }
+
+  private lookForRest(): void {
+    if (this.lastFaultAt + PATROL_MS > this.now) return
+    const found = unrest(this.live, this.ledger, this.safety, this.plan.slots)
+    if (found === undefined) this.finished = true
+    else if (this.now >= this.lastFaultAt + REST_WITHIN_MS) {
+      this.complain(found.rule, `no rest ${REST_WITHIN_MS} ms after the last fault: ${found.text}`)
+      this.finished = true
+    }
+  }
+
+  private complain(rule: Rule, text: string): void {
+    if (this.violations.filter((one) => one.rule === rule).length >= MAX_OF_A_RULE) return
+    this.options.trace?.(`!! ${rule}: ${text}`)
+    this.violations.push({ seed: this.plan.seed, rule, at: this.now, text })
+  }
+}

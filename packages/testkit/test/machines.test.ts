@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import { runSeed, simulateMachines } from '../src/index.js'
+
+test('300 schedules of joins and leaves keep every rule at every instant', () => {
+  const result = simulateMachines({ seed: 1, runs: 300, nodes: [2, 20], faults: ['joins', 'leaves'] })
+  expect(result.found).toEqual([])
+  expect(result).toMatchObject({ runs: 300, violations: 0 })
+  expect(result.medianOps).toBeGreaterThanOrEqual(100)
+  expect(result.raced).toBeGreaterThanOrEqual(0.5)
+})
+
+test('200 schedules in which links drop besides come to rest as one registry', () => {
+  const result = simulateMachines({ seed: 1, runs: 200, nodes: [2, 20], faults: ['joins', 'leaves', 'loss'] })
+  expect(result.found).toEqual([])
+  expect(result).toMatchObject({ runs: 200, violations: 0 })
+})
+
+test('the same seed is the same run, event by event', () => {
+  for (let seed = 500; seed < 512; seed++) {
+    const faults = ['joins', 'leaves', 'loss'] as const
+    const lines: string[] = []
+    const first = runSeed({ seed, faults })
+    expect(runSeed({ seed, faults, trace: (line) => void lines.push(line) })).toEqual(first)
+    expect(lines.length).toBeGreaterThan(first.events / 10)
+  }
+})
+
+test('another seed is another run', () => {
+  const hashes = new Set([...Array(20).keys()].map((seed) => runSeed({ seed, nodes: [2, 4] }).hash))
+  expect(hashes.size).toBe(20)
+})
+
+test('the sum of hashes does not depend on how the runs are divided', () => {
+  const all = simulateMachines({ seed: 40, runs: 6, nodes: [2, 5] })
+  expect(simulateMachines({ seed: 40, runs: 6, nodes: [2, 5] }).hash).toBe(all.hash)
+  expect(simulateMachines({ seed: 41, runs: 6, nodes: [2, 5] }).hash).not.toBe(all.hash)
+})
+
+test('no machine writes into a frame that it sent or received', () => {
+  const result = simulateMachines({ seed: 700, runs: 20, freeze: true, faults: ['joins', 'leaves', 'loss'] })
+  expect(result.found).toEqual([])
+})
+
+test('frames that are written and read as on the wire make the very same run', () => {
+  for (let seed = 800; seed < 815; seed++) {
+    const faults = ['joins', 'leaves', 'loss'] as const
+    expect(runSeed({ seed, faults, wire: true })).toEqual(runSeed({ seed, faults, wire: false }))
+  }
+})
+
+test('a run lasts at least 20 virtual seconds with at least 100 operations', () => {
+  for (let seed = 900; seed < 920; seed++) {
+    const run = runSeed({ seed })
+    expect(run.virtualMs).toBeGreaterThanOrEqual(20_000)
+    expect(run.ops).toBeGreaterThanOrEqual(100)
+  }
+})

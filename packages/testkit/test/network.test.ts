@@ -1,0 +1,148 @@
+import { type ClusterFrame, seedRandom } from '@skep/cluster/core'
+import { expect, test } from 'vitest'
+import { kinds, type SimEvent } from '../src/event.js'
+import type { Endpoint, Link } from '../src/link.js'
+import { backWithinMs, Network } from '../src/network.js'
+import { Schedule } from '../src/schedule.js'
+
+function endpoint(index: number): Endpoint {
+  const boot = `boot-${index}`
+  return {
+    index,
+    boot,
+    address: `10.0.0.${index}:7000`,
+    alive: true,
+    links: new Map(),
+    wires: new Map(),
+    hello: () => ({ type: 'ready' }),
+  }
+}
+
+interface Wire {
+  readonly a: Endpoint
+  readonly b: Endpoint
+  readonly link: Link
+  readonly schedule: Schedule<SimEvent>
+  readonly network: Network
+}
+
+/** Two nodes with a link that both ends know of, on a network where every fifth frame is slow. */
+function wire(seed = 1): Wire {
+  const schedule = new Schedule<SimEvent>()
+  const network = new Network(schedule, seedRandom(seed), { calmMs: 5, tailShare: 0.2, tailMs: 200 })
+  const [a, b] = [endpoint(1), endpoint(2)]
+  network.listen(a)
+  network.listen(b)
+  const link = network.connect(a, b, 1, 1, 2)
+  for (let event = schedule.pop(); event !== undefined; event = schedule.pop()) {
+    network.now = event.at
+    event.node?.links.set(link.other(event.node).boot, link)
+  }
+  return { a, b, link, schedule, network }
+}
+
+function events(schedule: Schedule<SimEvent>): SimEvent[] {
+  const all: SimEvent[] = []
+  for (let event = schedule.pop(); event !== undefined; event = schedule.pop()) all.push(event)
+  return all
+}
+
+const ping = (seq: number): ClusterFrame => ({ type: 'ping', seq })
+
+test('frames of one direction of a link arrive in the order in which they were sent, whatever their delays', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { a, b, schedule, network } = wire(seed)
+    for (let seq = 0; seq < 200; seq++) {
+      network.now += 0.5
+      network.transmit(a, b.boot, ping(seq))
+    }
+    const arrived = events(schedule)
+    expect(arrived.map((event) => (event.load as { seq: number }).seq)).toEqual([...Array(200).keys()])
+    expect(arrived.every((event) => event.node === b && event.kind === kinds.frame)).toBe(true)
+  }
+})
+
+test('the two directions of a link do not wait for each other', () => {
+  const { a, b, schedule, network } = wire()
+  for (let seq = 0; seq < 100; seq++) {
+    network.now += 1
+    network.transmit(a, b.boot, ping(seq))
+    network.transmit(b, a.boot, ping(1000 + seq))
+  }
+  const order = events(schedule).map((event) => (event.load as { seq: number }).seq)
+  expect(order).not.toEqual([...order].sort((x, y) => (x % 1000) - (y % 1000) || x - y))
+})
+
+test('what is sent in one turn arrives at one time', () => {
+  const { a, b, schedule, network } = wire()
+  network.transmit(a, b.boot, ping(1))
+  network.transmit(a, b.boot, ping(2))
+  const [first, second] = events(schedule)
+  expect(first?.at).toBe(second?.at)
+})
+
+test('a link that drops tells both ends, and takes no frames any more', () => {
+  const { a, b, link, schedule, network } = wire()
+  network.drop(link)
+  network.transmit(a, b.boot, ping(1))
+  const seen = events(schedule)
+  expect(seen.map((event) => event.kind)).toEqual([kinds.linkDown, kinds.linkDown])
+  expect(new Set(seen.map((event) => event.node))).toEqual(new Set([a, b]))
+  expect(link.dead).toBe(true)
+})
+
+test('a link that is closed delivers what is under way before the far end learns of it', () => {
+  const { a, b, link, schedule, network } = wire()
+  for (let seq = 0; seq < 50; seq++) {
+    network.now += 0.1
+    network.transmit(a, b.boot, ping(seq))
+  }
+  network.close(a, link)
+  const seen = events(schedule)
+  expect(seen).toHaveLength(51)
+  expect(seen.at(-1)).toMatchObject({ kind: kinds.linkDown, node: b, value: 1 })
+})
+
+test('two nodes that dial each other at once get one link, and both dials end as linked', () => {
+  const schedule = new Schedule<SimEvent>()
+  const network = new Network(schedule, seedRandom(3), { calmMs: 5, tailShare: 0, tailMs: 5 })
+  const [a, b] = [endpoint(1), endpoint(2)]
+  network.listen(a)
+  network.listen(b)
+  network.dial(a, b.address)
+  network.dial(b, a.address)
+  const links = new Set<unknown>()
+  const outcomes: unknown[] = []
+  for (let event = schedule.pop(); event !== undefined; event = schedule.pop()) {
+    network.now = event.at
+    if (event.kind === kinds.dialArrives && event.node !== undefined) network.arrive(event.node, event.text)
+    if (event.kind === kinds.linkUp) links.add(event.link)
+    if (event.kind === kinds.dialled) outcomes.push((event.load as { outcome: string }).outcome)
+  }
+  expect(links.size).toBe(1)
+  expect(outcomes).toEqual(['linked', 'linked'])
+})
+
+test('nobody listens: refused; the own address: self', () => {
+  const schedule = new Schedule<SimEvent>()
+  const network = new Network(schedule, seedRandom(4), { calmMs: 5, tailShare: 0, tailMs: 5 })
+  const a = endpoint(1)
+  network.listen(a)
+  network.dial(a, a.address)
+  network.arrive(a, '10.9.9.9:1')
+  expect(events(schedule).map((event) => event.load)).toMatchObject([{ outcome: 'self' }, { outcome: 'refused' }])
+})
+
+test('a dropped link that is forced is up at both ends within the premise', () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const { link, schedule, network } = wire(seed)
+    const droppedAt = network.now
+    network.drop(link)
+    events(schedule)
+    network.now = droppedAt + network.outage()
+    network.restore(link)
+    const ups = events(schedule)
+    expect(ups).toHaveLength(2)
+    for (const event of ups) expect(event.at - droppedAt).toBeLessThan(backWithinMs)
+  }
+})

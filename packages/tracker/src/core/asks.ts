@@ -1,0 +1,301 @@
+/**
+ * The claimant's side of a name (PROTOCOL.md 4.3): the asks of this node, from the first CLAIM to the outcome.
+ *
+ * Nobody writes a unique name without a grant of the slot's holder, the holder itself included. A claimant uses a
+ * grant only for its latest ask and only while the granter owns the slot in its present view; whatever voids an ask
+ * sends it again under a new number, to whoever owns the slot then. So no grant ever needs to be handed over.
+ */
+
+import type { BootId } from '@skep/cluster/core'
+import { stampFor } from './ids.js'
+import { beats, logOf, lookup } from './logs.js'
+import type { Claim, TrackerMessage } from './messages.js'
+import { write } from './own.js'
+import { Pid } from './pid.js'
+import { slotOf } from './ring.js'
+import { type Ask, heardCounter, ownerOf, send, type TrackerOutput, type TrackerState, type Turn } from './state.js'
+
+type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+
+/** A new wish for a name. Those for a name that this node is asking for already wait behind the first. */
+export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Partial<Ask>): void {
+  const { state } = turn
+  const ask: Ask = {
+    slot: slotOf(wish.name, state.held.length),
+    kind: undefined,
+    meta: undefined,
+    spec: undefined,
+    origin: undefined,
+    local: false,
+    cause: 'spawn',
+    starter: undefined,
+    number: 0,
+    owner: undefined,
+    sentAt: Number.NEGATIVE_INFINITY,
+    fence: undefined,
+    told: false,
+    pid: undefined,
+    awaited: undefined,
+    ...wish,
+  }
+  if (state.askById.size >= state.config.limits.maxAsks) {
+    return refuse(
+      turn,
+      ask,
+      'ERR_OVERLOADED',
+      `${state.askById.size} names are being asked for at this node`,
+      undefined,
+    )
+  }
+  state.askById.set(ask.id, ask)
+  const queues = state.asks[ask.role]
+  const queue = queues.get(ask.name)
+  if (queue !== undefined) {
+    queue.push(ask)
+    return
+  }
+  queues.set(ask.name, [ask])
+  sendAsk(turn, ask)
+}
+
+/** The holder of a name is known: what that means for those who ask for it here. */
+export function settleAsks(turn: Turn, name: string, holder: Claim): void {
+  for (const queues of Object.values(turn.state.asks)) {
+    const first = queues.get(name)?.[0]
+    if (first !== undefined) settleAsk(turn, first, holder)
+  }
+}
+
+/** The asks that are with an owner: the first of each name's queue. */
+function openAsks(state: TrackerState): Ask[] {
+  const open: Ask[] = []
+  for (const queues of Object.values(state.asks)) {
+    for (const [first] of queues.values()) if (first !== undefined) open.push(first)
+  }
+  return open
+}
+
+/** Ask the owner of the slot, under a new number: grants for older numbers are void from here on. */
+export function sendAsk(turn: Turn, ask: Ask): void {
+  const { state, now } = turn
+  if (state.leaving) return finishAsk(turn, ask, 'ERR_LEAVING', `this node is leaving the cluster`)
+  const holder = lookup(state.registry, ask.name)
+  if (holder !== undefined) return settleAsk(turn, ask, holder)
+  const owner = ownerOf(state, ask.slot)
+  if (!state.gate || owner === undefined) return
+  if (ask.local) return claimLocally(turn, ask)
+  ask.number = ++state.nextNumber
+  ask.owner = owner
+  ask.sentAt = now
+  ask.fence = undefined
+  const { name, number, kind = '', spec, meta, origin = '' } = ask
+  const message: TrackerMessage =
+    ask.role === 'spawn'
+      ? { type: 'spawn', name, ask: number, kind, spec, meta, origin, counter: state.counter }
+      : { type: 'claim', name, ask: number, origin, counter: state.counter }
+  send(turn, owner, message)
+}
+
+/** The ask that an owner's answer means: the open one of its name, if the answer is to its latest message. */
+function answered(turn: Turn, from: BootId, name: string, number: number): Ask | undefined {
+  for (const queues of Object.values(turn.state.asks)) {
+    const ask = queues.get(name)?.[0]
+    if (ask !== undefined && ask.number === number && ask.owner === from) return ask
+  }
+  return undefined
+}
+
+export function onGrant(turn: Turn, from: BootId, message: Message<'grant'>): void {
+  const { state } = turn
+  heardCounter(state, message.fence)
+  const ask = answered(turn, from, message.name, message.ask)
+  const usable = ask !== undefined && ask.role !== 'spawn' && ownerOf(state, ask.slot) === from && !state.leaving
+  if (!usable || lookup(state.registry, message.name) !== undefined) {
+    send(turn, from, { type: 'unused', name: message.name, ask: message.ask })
+    if (usable) sendAsk(turn, ask)
+    return
+  }
+  ask.fence = message.fence
+  grantedAsk(turn, ask)
+}
+
+/** Put the name if the process is there, else let the shell start it. */
+function grantedAsk(turn: Turn, ask: Ask): void {
+  if (ask.pid !== undefined) return putAsk(turn, ask)
+  if (ask.told) return
+  ask.told = true
+  const { id, name, kind = '', spec, cause } = ask
+  const fence = ask.fence as number
+  turn.out.push(
+    ask.role === 'host'
+      ? { type: 'activate', ask: id, name, kind, spec, fence, cause }
+      : { type: 'granted', ask: id, fence },
+  )
+}
+
+/** `claim: 'local'`: no owner is asked; the claim carries this node's own counter and may meet another one. */
+function claimLocally(turn: Turn, ask: Ask): void {
+  ask.fence ??= ++turn.state.counter
+  grantedAsk(turn, ask)
+}
+
+export function onRefuse(turn: Turn, from: BootId, message: Message<'refuse'>): void {
+  const ask = answered(turn, from, message.name, message.ask)
+  if (ask === undefined) return
+  heardCounter(turn.state, message.holder.fence)
+  // The owner may not have heard yet that this holder is over; asked again later it will have.
+  if (!isOver(turn.state, message.holder)) settleAsk(turn, ask, message.holder)
+}
+
+function isOver(state: TrackerState, holder: Claim): boolean {
+  const boot = holder.pid.boot
+  if (boot === state.self) return logOf(state.registry, boot).claims.get(holder.name)?.seq !== holder.seq
+  const phase = state.peers.get(boot)?.phase
+  return phase === 'down' || phase === 'left'
+}
+
+export function onElsewhere(turn: Turn, from: BootId, message: Message<'elsewhere'>): void {
+  const ask = answered(turn, from, message.name, message.ask)
+  if (ask === undefined) return
+  if (message.full) return finishAsk(turn, ask, 'ERR_OVERLOADED', `too many asks wait at the owner of '${ask.name}'`)
+  // Its members came along and are in our view now; where we still see the same owner, the clock asks again.
+  if (ownerOf(turn.state, ask.slot) !== from) sendAsk(turn, ask)
+}
+
+export function commitAsk(turn: Turn, id: number, pid: number): void {
+  const ask = turn.state.askById.get(id)
+  if (ask === undefined) {
+    turn.out.push(refusal(id, 'ERR_TIMEOUT', 'the claim was given up before it was committed', undefined))
+    return
+  }
+  ask.pid = pid
+  if (ask.fence !== undefined) putAsk(turn, ask)
+}
+
+/** The shell does not want the name any more: its init failed, or its caller gave up. */
+export function abandonAsk(turn: Turn, id: number, code: string | undefined, text: string | undefined): void {
+  const ask = turn.state.askById.get(id)
+  if (ask === undefined) return
+  returnGrant(turn, ask)
+  if (ask.role === 'host') failStart(turn, ask, code ?? 'ERR_INIT_FAILED', text ?? 'it did not start')
+  removeAsk(turn, ask)
+}
+
+function returnGrant(turn: Turn, ask: Ask): void {
+  if (ask.fence === undefined || ask.owner === undefined) return
+  ask.fence = undefined
+  send(turn, ask.owner, { type: 'unused', name: ask.name, ask: ask.number })
+}
+
+/** Somebody holds the name: good for a spawn that started it, else the end of this ask. */
+function settleAsk(turn: Turn, ask: Ask, holder: Claim): void {
+  const { state } = turn
+  if (ask.role === 'spawn' && holder.placed?.origin === ask.origin) {
+    const visible = lookup(state.registry, ask.name)
+    if (visible !== undefined && !beats(holder, visible)) {
+      turn.out.push({ type: 'registered', ask: ask.id, claim: visible })
+      return removeAsk(turn, ask)
+    }
+    ask.awaited = holder
+    return
+  }
+  const by = holder.kind === undefined ? 'registered' : 'started'
+  const code = holder.kind === undefined ? 'ERR_ALREADY_REGISTERED' : 'ERR_ALREADY_STARTED'
+  finishAsk(turn, ask, code, `'${ask.name}' is already ${by} at ${holder.pid}`, holder)
+}
+
+/** End an ask without a name. */
+function finishAsk(turn: Turn, ask: Ask, code: string, text: string, holder?: Claim): void {
+  returnGrant(turn, ask)
+  refuse(turn, ask, code, text, holder)
+  removeAsk(turn, ask)
+}
+
+function refuse(turn: Turn, ask: Ask, code: string, text: string, holder: Claim | undefined): void {
+  if (ask.role === 'host') failStart(turn, ask, code, text)
+  if (ask.role !== 'host' || ask.told) turn.out.push(refusal(ask.id, code, text, holder))
+}
+
+function refusal(ask: number, code: string, text: string, holder: Claim | undefined): TrackerOutput {
+  return { type: 'refused', ask, code, text, holder }
+}
+
+function failStart(turn: Turn, ask: Ask, code: string, text: string): void {
+  if (ask.starter === undefined) return
+  send(turn, ask.starter, { type: 'startFailed', name: ask.name, origin: ask.origin ?? '', code, text })
+}
+
+function removeAsk(turn: Turn, ask: Ask): void {
+  const { state } = turn
+  state.askById.delete(ask.id)
+  const queues = state.asks[ask.role]
+  const queue = queues.get(ask.name)
+  if (queue === undefined) return
+  const at = queue.indexOf(ask)
+  if (at >= 0) queue.splice(at, 1)
+  if (queue.length === 0) queues.delete(ask.name)
+  else if (at === 0) sendAsk(turn, queue[0] as Ask)
+}
+
+/** The open asks whose answer may never come: of an owner that changed, or unanswered for too long. */
+export function askAgain(turn: Turn): void {
+  const { state, now } = turn
+  for (const ask of openAsks(state)) {
+    if (ask.local && ask.fence !== undefined) continue
+    if (ask.owner !== ownerOf(state, ask.slot)) {
+      returnGrant(turn, ask)
+      sendAsk(turn, ask)
+    } else if (ask.fence === undefined && now - ask.sentAt >= state.config.limits.askAgainMs) sendAsk(turn, ask)
+  }
+}
+
+/** The asks that a new link to their owner, or a yielded slot, makes worth asking again at once. */
+export function askAgainWhere(turn: Turn, concerned: (ask: Ask) => boolean): void {
+  for (const ask of openAsks(turn.state)) if (!ask.local && concerned(ask)) sendAsk(turn, ask)
+}
+
+/** Every ask of this node ends: it is leaving. */
+export function endAsks(turn: Turn): void {
+  // The end of one sends the next, which ends likewise because we are leaving.
+  for (const ask of openAsks(turn.state)) finishAsk(turn, ask, 'ERR_LEAVING', 'this node is leaving the cluster')
+}
+
+function putAsk(turn: Turn, ask: Ask): void {
+  const { state } = turn
+  const claim: Claim = {
+    name: ask.name,
+    pid: new Pid(state.self, ask.pid as number, state.info.name),
+    seq: logOf(state.registry, state.self).seq + 1,
+    fence: ask.fence as number,
+    stamp: stampFor(state, ask.name),
+    kind: ask.kind,
+    meta: ask.meta,
+    placed: ask.role === 'host' ? { spec: ask.spec, origin: ask.origin ?? '' } : undefined,
+  }
+  write(turn, { type: 'put', claim })
+  const names = state.names.get(claim.pid.id)
+  if (names === undefined) state.names.set(claim.pid.id, new Set([claim.name]))
+  else names.add(claim.name)
+  turn.out.push({ type: 'registered', ask: ask.id, claim })
+  removeAsk(turn, ask)
+}
+
+export function onSpawned(turn: Turn, from: BootId, message: Message<'spawned'>): void {
+  const ask = answered(turn, from, message.name, message.ask)
+  if (ask !== undefined) settleAsk(turn, ask, message.claim)
+}
+
+export function onSpawnFailed(turn: Turn, from: BootId, message: Message<'spawnFailed'>): void {
+  const ask = answered(turn, from, message.name, message.ask)
+  if (ask === undefined || ask.role !== 'spawn') return
+  if (message.holder === undefined) return finishAsk(turn, ask, message.code, message.text)
+  if (!isOver(turn.state, message.holder)) settleAsk(turn, ask, message.holder)
+}
+
+export function onCheck(turn: Turn, from: BootId, message: Message<'check'>): void {
+  const { state } = turn
+  const ask = answered(turn, from, message.name, message.ask)
+  const written = logOf(state.registry, state.self).claims.has(message.name)
+  const wanted = written || ask?.fence !== undefined
+  send(turn, from, { type: wanted ? 'wanted' : 'unused', name: message.name, ask: message.ask })
+}

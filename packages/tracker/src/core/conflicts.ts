@@ -1,0 +1,52 @@
+/**
+ * Two claims of one name: possible after cuts, crashes and stalls (PROTOCOL.md 4.3). Every node computes the same
+ * winner; only the loser's own node acts, and only after the winner's node has said that it runs the name, so that
+ * both are never stopped.
+ */
+
+import type { BootId } from '@skep/cluster/core'
+import { follows } from './ids.js'
+import { logOf, lookup } from './logs.js'
+import type { Claim, TrackerMessage } from './messages.js'
+import { removeName } from './own.js'
+import { send, type Turn } from './state.js'
+
+type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+
+/** A name that we hold is won by another: ask its node whether it runs it, before our process ends. */
+export function contest(turn: Turn, name: string, winner: Claim | undefined): void {
+  const { state, now } = turn
+  const own = logOf(state.registry, state.self).claims.get(name)
+  if (own === undefined || winner === undefined || winner.pid.boot === state.self) {
+    state.contests.delete(name)
+    return
+  }
+  state.contests.set(name, { name, winner, askedAt: now })
+  send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence })
+}
+
+export function contestAgain(turn: Turn): void {
+  const { state, now } = turn
+  for (const one of [...state.contests.values()]) {
+    if (now - one.askedAt >= state.config.limits.askAgainMs) contest(turn, one.name, lookup(state.registry, one.name))
+  }
+}
+
+export function onRunning(turn: Turn, from: BootId, message: Message<'running'>): void {
+  const { state } = turn
+  const own = logOf(state.registry, state.self).claims.get(message.name)
+  const yes = own !== undefined && own.fence === message.fence && !state.leaving
+  send(turn, from, { type: 'runs', name: message.name, fence: message.fence, yes })
+}
+
+export function onRuns(turn: Turn, from: BootId, message: Message<'runs'>): void {
+  const { state } = turn
+  const contested = state.contests.get(message.name)
+  const own = logOf(state.registry, state.self).claims.get(message.name)
+  if (contested === undefined || own === undefined || !message.yes) return
+  if (contested.winner.pid.boot !== from || contested.winner.fence !== message.fence) return
+  state.contests.delete(message.name)
+  removeName(turn, own)
+  const reason = follows(contested.winner, own) ? 'superseded' : 'conflict'
+  turn.out.push({ type: 'deactivate', pid: own.pid.id, name: own.name, reason, winner: contested.winner })
+}

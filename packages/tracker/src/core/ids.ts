@@ -1,0 +1,182 @@
+/**
+ * Interval tree clock ids (PROTOCOL.md section 3): who owns which part of the clock, and the stamps made with it.
+ *
+ * Every node boots in a lineage of its own with the whole id, so it can write at once. Nodes that meet end in the
+ * highest lineage, each with an id forked for it by a member of that lineage. A donor forks in one step and keeps the
+ * grant under the asker's boot id until the asker confirms or is gone, so a repeated request gets the same id and
+ * never a second one; an id that was given away is never taken back.
+ */
+
+import type { BootId } from '@skep/cluster/core'
+import * as itc from './itc.js'
+import { claimsOf } from './logs.js'
+import type { Claim, Lineage, Stamp, TrackerMessage } from './messages.js'
+import { log, send, type TrackerState, type Turn } from './state.js'
+import { sendDigest } from './sync.js'
+
+type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+
+/** Positive when `a` is the higher one: the greater epoch, then the smaller genesis. */
+export function compareLineages(a: Lineage, b: Lineage): number {
+  if (a.epoch !== b.epoch) return a.epoch - b.epoch
+  return a.genesis === b.genesis ? 0 : a.genesis < b.genesis ? 1 : -1
+}
+
+export function sameLineage(a: Lineage, b: Lineage): boolean {
+  return a.epoch === b.epoch && a.genesis === b.genesis
+}
+
+/** Was `a` made by someone who had seen `b`? Claims of different lineages count as concurrent. */
+export function follows(a: Claim, b: Claim): boolean {
+  return sameLineage(a.stamp.lineage, b.stamp.lineage) && itc.compare(b.stamp.event, a.stamp.event) === 'before'
+}
+
+/** The stamp of a new claim: after every claim of this name known here, inflated under our own id. */
+export function stampFor(state: TrackerState, name: string): Stamp {
+  let base: itc.Event = 0
+  for (const claim of claimsOf(state.registry, name)) {
+    if (sameLineage(claim.stamp.lineage, state.lineage)) base = itc.joinEvents(base, claim.stamp.event)
+  }
+  if (base !== 0) return { lineage: state.lineage, event: itc.event({ id: state.id, event: base }).event }
+  state.firstStamp ??= { lineage: state.lineage, event: itc.event({ id: state.id, event: 0 }).event }
+  return state.firstStamp
+}
+
+/** A digest told the peer's lineage: note it, and seek an id there when it is higher than ours. */
+export function onLineage(turn: Turn, from: BootId, lineage: Lineage, depth: number): void {
+  const { state } = turn
+  const peer = state.peers.get(from)
+  if (peer === undefined) return
+  peer.lineage = lineage
+  peer.depth = depth
+  if (state.leaving || compareLineages(lineage, state.seeking?.lineage ?? state.lineage) <= 0) return
+  seek(turn, from, lineage)
+}
+
+function seek(turn: Turn, from: BootId, lineage: Lineage, pointed = false): void {
+  turn.state.seeking = { lineage, from, since: turn.now }
+  send(turn, from, { type: 'idAsk', lineage, pointed })
+}
+
+/** Ask again, another member of the lineage if there is one. */
+export function seekAgain(turn: Turn): void {
+  const { state, now } = turn
+  const seeking = state.seeking
+  if (seeking === undefined || now - seeking.since < state.config.limits.idAskMs) return
+  for (const boot of state.links) {
+    const peer = state.peers.get(boot)
+    if (boot !== seeking.from && peer?.lineage !== undefined && sameLineage(peer.lineage, seeking.lineage)) {
+      return seek(turn, boot, seeking.lineage)
+    }
+  }
+  if (state.links.has(seeking.from)) return seek(turn, seeking.from, seeking.lineage)
+  // Its members are all gone: whatever digest comes next decides.
+  state.seeking = undefined
+}
+
+export function onIdAsk(turn: Turn, from: BootId, message: Message<'idAsk'>): void {
+  const { state } = turn
+  if (state.leaving || !state.peers.has(from)) return
+  // The first grant of a lone node moves it to epoch 1, so that a newcomer never outranks a cluster.
+  if (state.lineage.epoch === 0 && state.seeking === undefined) found(turn, 1)
+  else if (itc.idDepth(state.id) >= state.config.limits.maxIdDepth && state.seeking === undefined) {
+    found(turn, state.lineage.epoch + 1)
+  }
+  if (!sameLineage(state.lineage, message.lineage)) return sendDigest(turn, from)
+  const pending = state.pendingGrants.get(from)
+  if (pending !== undefined) return send(turn, from, { type: 'idGrant', lineage: state.lineage, id: pending })
+  const better = message.pointed ? undefined : largerRegion(state, from)
+  if (better !== undefined) return send(turn, from, { type: 'idPoint', lineage: state.lineage, to: better })
+  const [mine, theirs] = itc.splitId(state.id)
+  setId(state, state.lineage, mine)
+  state.pendingGrants.set(from, theirs)
+  send(turn, from, { type: 'idGrant', lineage: state.lineage, id: theirs })
+}
+
+/** Start a lineage of our own. */
+function found(turn: Turn, epoch: number): void {
+  const { state } = turn
+  state.pendingGrants.clear()
+  state.inherited.clear()
+  setId(state, { epoch, genesis: state.self }, 1)
+  log(turn, 'debug', `new clock lineage ${epoch}`, { epoch })
+}
+
+/** A linked member of our lineage whose id is two levels shallower than ours, so that forks spread evenly. */
+function largerRegion(state: TrackerState, asker: BootId): BootId | undefined {
+  let best: BootId | undefined
+  let depth = itc.idDepth(state.id) - 1
+  for (const boot of state.links) {
+    const peer = state.peers.get(boot)
+    if (boot === asker || peer?.lineage === undefined || peer.depth >= depth) continue
+    if (peer.phase !== 'up' || !sameLineage(peer.lineage, state.lineage)) continue
+    best = boot
+    depth = peer.depth
+  }
+  return best
+}
+
+export function onIdGrant(turn: Turn, from: BootId, message: Message<'idGrant'>): void {
+  const { state } = turn
+  const seeking = state.seeking
+  if (state.leaving || seeking === undefined || !sameLineage(seeking.lineage, message.lineage)) return
+  state.seeking = undefined
+  state.pendingGrants.clear()
+  state.inherited.clear()
+  setId(state, message.lineage, message.id)
+  send(turn, from, { type: 'idConfirm', lineage: message.lineage, depth: itc.idDepth(message.id) })
+  for (const boot of state.links) {
+    // Peers still below the lineage hear of it from us at once; those in it learn how large our region is.
+    if (boot !== from) sendDigest(turn, boot)
+  }
+}
+
+export function onIdPoint(turn: Turn, message: Message<'idPoint'>): void {
+  const { state } = turn
+  const seeking = state.seeking
+  if (seeking === undefined || !sameLineage(seeking.lineage, message.lineage) || !state.links.has(message.to)) return
+  seek(turn, message.to, message.lineage, true)
+}
+
+export function onIdConfirm(turn: Turn, from: BootId, message: Message<'idConfirm'>): void {
+  const { state } = turn
+  if (!sameLineage(state.lineage, message.lineage)) return
+  state.pendingGrants.delete(from)
+  const peer = state.peers.get(from)
+  if (peer !== undefined) {
+    peer.lineage = message.lineage
+    peer.depth = message.depth
+  }
+}
+
+/** Give our id to one heir; never to a second, so without an answer it is lost and not doubled. */
+export function giveId(turn: Turn): void {
+  const { state } = turn
+  for (const boot of state.links) {
+    const peer = state.peers.get(boot)
+    if (peer?.lineage === undefined || !sameLineage(peer.lineage, state.lineage)) continue
+    if (peer.phase !== 'up' && peer.phase !== 'joining') continue
+    state.heir = { boot, got: false }
+    send(turn, boot, { type: 'idGive', lineage: state.lineage, id: state.id })
+    setId(state, state.lineage, 0)
+    return
+  }
+}
+
+export function onIdGive(turn: Turn, from: BootId, message: Message<'idGive'>): void {
+  const { state } = turn
+  const usable = sameLineage(state.lineage, message.lineage) && !state.leaving && !state.inherited.has(from)
+  if (usable && itc.disjoint(state.id, message.id)) {
+    state.inherited.add(from)
+    setId(state, state.lineage, itc.sumId(state.id, message.id))
+  } else if (usable) {
+    log(turn, 'error', 'a leaver gave an id that overlaps ours: not used', { from })
+  }
+  send(turn, from, { type: 'idGot', lineage: message.lineage })
+}
+
+function setId(state: TrackerState, lineage: Lineage, id: itc.Id): void {
+  state.lineage = lineage
+  state.id = id
+  state.firstStamp = undefined
+}

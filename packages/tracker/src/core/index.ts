@@ -1,0 +1,19 @@
+/** The pure parts of the tracker, for the simulator and for those who bring their own shell. */
+export { type Explanation, explain } from './explain.js'
+export * as itc from './itc.js'
+export { type Change, claimsOf, digestOf, type Log, lookup, membersOf, type Registry } from './logs.js'
+export type * from './messages.js'
+export { nameFault, nameMaxBytes, reservedPrefix } from './name.js'
+export { Pid } from './pid.js'
+export { metaMaxBytes, type PlainFault, plainFault, specMaxBytes } from './plain.js'
+export * as ring from './ring.js'
+export {
+  type TrackerConfig,
+  type TrackerInput,
+  type TrackerLimits,
+  type TrackerOutput,
+  type TrackerState,
+  trackerLimits,
+} from './state.js'
+export { initTracker, stepTracker, trackerDeadline } from './tracker.js'
+export { decodeMessage, encodeMessage, trackerKinds, wireLimits } from './wire.js'

@@ -1,0 +1,402 @@
+/**
+ * The registry's state: one log a boot, and the index of names made of them.
+ *
+ * A log is written by its own boot alone, so the merge of two copies is the one with the greater seq, and there is
+ * nothing to reconcile (PROTOCOL.md 4.1). The index maps a name to its winner among the visible claims: the highest
+ * fence, then the smallest boot id, the same on every node. Every change of a winner is returned as a `Change`.
+ *
+ * A gone boot's claims are hidden at once by a flag and swept from the index in slices afterwards; its placed claims
+ * become orphans, from which the slot's holder restarts. What this file leaves to others: who may write a claim
+ * (claims.ts), how copies travel (sync.ts).
+ */
+
+import type { BootId } from '@skep/cluster/core'
+import type { Claim, DigestEntry, Membership, Op, Strike } from './messages.js'
+
+export interface Log {
+  readonly boot: BootId
+  seq: number
+  high: number
+  low: number
+  claims: Map<string, Claim>
+  /** group -> pid number -> membership. */
+  groups: Map<string, Map<number, Membership>>
+  /** Removals that still have to strike older claims in logs of gone boots; oldest first. */
+  strikes: Map<string, Strike & { readonly at: number }>
+  /** The latest ops, oldest first: op of seq `seq - tail.length + 1 + i` at `i`. */
+  tail: Op[]
+  /** The boot is down or left. */
+  hidden: boolean
+  /** When to forget it; Infinity while the boot is a member. */
+  forgetAt: number
+}
+
+export interface Registry {
+  logs: Map<BootId, Log>
+  /** name -> the winner among the visible claims (while `sweeping` is not empty, also claims still to be swept). */
+  index: Map<string, Claim>
+  /** All claims of a name, where there is more than one. */
+  rivals: Map<string, Claim[]>
+  groups: Map<string, Membership[]>
+  /** Placed names whose boot is gone and which nobody took over yet: the claim with the highest fence. */
+  orphans: Map<string, Claim>
+  /** Hidden logs whose claims still stand in the index. */
+  sweeping: Map<BootId, Iterator<Claim>>
+  /** Winners that changed and were not yet handled; drained by the machine within the same step. */
+  changes: Change[]
+}
+
+export interface Change {
+  readonly name: string
+  readonly before: Claim | undefined
+  readonly after: Claim | undefined
+  readonly reason: string
+}
+
+/** Ops kept for peers that missed a few; beyond it they get the whole log. */
+const MAX_TAIL = 1024
+/** Claims swept from the index per step: well under 5 ms. */
+const SWEEP_SLICE = 2000
+
+export function newRegistry(): Registry {
+  return {
+    logs: new Map(),
+    index: new Map(),
+    rivals: new Map(),
+    groups: new Map(),
+    orphans: new Map(),
+    sweeping: new Map(),
+    changes: [],
+  }
+}
+
+/** The log of this boot, made empty when it is new. */
+export function logOf(registry: Registry, boot: BootId): Log {
+  const known = registry.logs.get(boot)
+  if (known !== undefined) return known
+  const log: Log = {
+    boot,
+    seq: 0,
+    high: 0,
+    low: 0,
+    claims: new Map(),
+    groups: new Map(),
+    strikes: new Map(),
+    tail: [],
+    hidden: false,
+    forgetAt: Number.POSITIVE_INFINITY,
+  }
+  registry.logs.set(boot, log)
+  return log
+}
+
+/** Who holds the name, as far as this node knows: one Map read, and one flag while a gone boot is being swept. */
+export function lookup(registry: Registry, name: string): Claim | undefined {
+  const claim = registry.index.get(name)
+  if (claim === undefined || registry.sweeping.size === 0) return claim
+  return registry.sweeping.has(claim.pid.boot) ? bestVisible(registry, name) : claim
+}
+
+/** Every claim of a name, visible or not: what a new stamp has to cover. */
+export function claimsOf(registry: Registry, name: string): Claim[] {
+  const found: Claim[] = []
+  for (const log of registry.logs.values()) {
+    const claim = log.claims.get(name)
+    if (claim !== undefined) found.push(claim)
+  }
+  return found
+}
+
+/** True when `a` wins the name over `b`. Pure, and a total order over different claims. */
+export function beats(a: Claim, b: Claim): boolean {
+  if (a.fence !== b.fence) return a.fence > b.fence
+  if (a.pid.boot !== b.pid.boot) return a.pid.boot < b.pid.boot
+  return a.seq > b.seq
+}
+
+/** Apply the next op of a log; the caller has checked that it is the next one. */
+export function applyOp(registry: Registry, log: Log, op: Op, now: number): void {
+  log.seq++
+  log.tail.push(op)
+  if (log.tail.length > 2 * MAX_TAIL) log.tail.splice(0, MAX_TAIL)
+  switch (op.type) {
+    case 'put':
+      return putClaim(registry, log, op.claim, 'put')
+    case 'del': {
+      const claim = log.claims.get(op.name)
+      if (op.strike) strike(registry, log, { name: op.name, fence: op.fence, seq: log.seq }, now)
+      if (claim !== undefined) removeClaim(registry, log, claim, 'unregistered')
+      return
+    }
+    case 'join':
+      return addMembership(registry, log, op.membership)
+    case 'quit':
+      return removeMembership(registry, log, op.group, op.id)
+  }
+}
+
+/** The ops after `have`, when the tail still has them all. */
+export function opsAfter(log: Log, have: number): Op[] | undefined {
+  const missing = log.seq - have
+  if (missing < 0 || missing > log.tail.length) return undefined
+  return log.tail.slice(log.tail.length - missing)
+}
+
+/** A whole log as it came from a peer. */
+export interface LogImage {
+  readonly seq: number
+  readonly claims: Map<string, Claim>
+  readonly memberships: readonly Membership[]
+  readonly strikes: readonly Strike[]
+}
+
+/** Put a transferred copy in the place of ours; names that stand in both are not touched in between. */
+export function replaceLog(registry: Registry, log: Log, image: LogImage, now: number): void {
+  for (const [name, claim] of log.claims) {
+    if (!image.claims.has(name)) removeClaim(registry, log, claim, 'unregistered')
+  }
+  for (const claim of image.claims.values()) {
+    if (log.claims.get(claim.name)?.seq !== claim.seq) putClaim(registry, log, claim, 'put')
+  }
+  for (const members of [...log.groups.values()]) {
+    for (const membership of [...members.values()]) {
+      removeMembership(registry, log, membership.group, membership.pid.id)
+    }
+  }
+  for (const membership of image.memberships) addMembership(registry, log, membership)
+  for (const one of image.strikes) strike(registry, log, one, now)
+  log.seq = image.seq
+  log.tail = []
+  // From nothing, so that a hash that had gone astray is right again.
+  log.high = 0
+  log.low = 0
+  for (const claim of log.claims.values()) toggleHash(log, claim.name, claim.seq)
+  for (const membership of image.memberships) toggleHash(log, membership.group, membership.seq)
+}
+
+/** Hide a gone boot's claims at once; they leave the index in slices (`sweep`). */
+export function hideLog(registry: Registry, log: Log, forgetAt: number): void {
+  log.hidden = true
+  log.forgetAt = forgetAt
+  registry.sweeping.set(log.boot, log.claims.values())
+  for (const members of [...log.groups.values()]) {
+    for (const membership of members.values()) unlistMembership(registry, membership)
+  }
+}
+
+/** Sweep a slice of the hidden claims out of the index. Returns false when nothing is left to sweep. */
+export function sweep(registry: Registry, reason: string): boolean {
+  let budget = SWEEP_SLICE
+  for (const [boot, claims] of registry.sweeping) {
+    for (;;) {
+      if (budget-- === 0) return true
+      const next = claims.next()
+      if (next.done === true) break
+      unindex(registry, next.value, reason)
+      adoptOrphan(registry, next.value)
+    }
+    registry.sweeping.delete(boot)
+  }
+  return false
+}
+
+/** Drop a gone boot's log for good. */
+export function forgetLog(registry: Registry, log: Log): void {
+  for (const claim of log.claims.values()) {
+    unindex(registry, claim, 'forgotten')
+    if (registry.orphans.get(claim.name) === claim) registry.orphans.delete(claim.name)
+  }
+  registry.sweeping.delete(log.boot)
+  registry.logs.delete(log.boot)
+}
+
+/** What a peer needs to know to see whether it is behind, or differs. */
+export function digestOf(registry: Registry): DigestEntry[] {
+  const entries: DigestEntry[] = []
+  for (const log of registry.logs.values()) {
+    entries.push({ boot: log.boot, seq: log.seq, high: log.high, low: log.low })
+  }
+  return entries
+}
+
+export function membersOf(registry: Registry, group: string): readonly Membership[] {
+  return registry.groups.get(group) ?? []
+}
+
+// -- claims and the index
+
+function putClaim(registry: Registry, log: Log, claim: Claim, reason: string): void {
+  const before = log.claims.get(claim.name)
+  if (before !== undefined) toggleHash(log, before.name, before.seq)
+  toggleHash(log, claim.name, claim.seq)
+  log.claims.set(claim.name, claim)
+  if (log.hidden) {
+    if (before !== undefined) unindex(registry, before, reason)
+    adoptOrphan(registry, claim)
+    return
+  }
+  const orphan = registry.orphans.get(claim.name)
+  if (orphan !== undefined && beats(claim, orphan)) registry.orphans.delete(claim.name)
+  if (before !== undefined) replaceInIndex(registry, before, claim, reason)
+  else addToIndex(registry, claim, reason)
+}
+
+function removeClaim(registry: Registry, log: Log, claim: Claim, reason: string): void {
+  toggleHash(log, claim.name, claim.seq)
+  log.claims.delete(claim.name)
+  unindex(registry, claim, reason)
+  if (registry.orphans.get(claim.name) === claim) {
+    registry.orphans.delete(claim.name)
+  }
+}
+
+function addToIndex(registry: Registry, claim: Claim, reason: string): void {
+  const winner = registry.index.get(claim.name)
+  if (winner === undefined) {
+    registry.index.set(claim.name, claim)
+    registry.changes.push({ name: claim.name, before: undefined, after: claim, reason })
+    return
+  }
+  const rivals = registry.rivals.get(claim.name)
+  if (rivals === undefined) registry.rivals.set(claim.name, [winner, claim])
+  else rivals.push(claim)
+  elect(registry, claim.name, reason)
+}
+
+function replaceInIndex(registry: Registry, before: Claim, claim: Claim, reason: string): void {
+  const rivals = registry.rivals.get(claim.name)
+  if (rivals !== undefined) {
+    const at = rivals.indexOf(before)
+    if (at >= 0) rivals[at] = claim
+    else rivals.push(claim)
+    elect(registry, claim.name, reason)
+    return
+  }
+  registry.index.set(claim.name, claim)
+  registry.changes.push({ name: claim.name, before, after: claim, reason })
+}
+
+function unindex(registry: Registry, claim: Claim, reason: string): void {
+  const rivals = registry.rivals.get(claim.name)
+  if (rivals === undefined) {
+    if (registry.index.get(claim.name) !== claim) return
+    registry.index.delete(claim.name)
+    registry.changes.push({ name: claim.name, before: claim, after: undefined, reason })
+    return
+  }
+  const at = rivals.indexOf(claim)
+  if (at < 0) return
+  rivals.splice(at, 1)
+  elect(registry, claim.name, reason)
+  if (rivals.length === 1) registry.rivals.delete(claim.name)
+}
+
+/** Choose the winner of a name with rivals anew. */
+function elect(registry: Registry, name: string, reason: string): void {
+  const before = registry.index.get(name)
+  const after = bestVisible(registry, name)
+  if (after === before) return
+  if (after === undefined) registry.index.delete(name)
+  else registry.index.set(name, after)
+  registry.changes.push({ name, before, after, reason })
+}
+
+function bestVisible(registry: Registry, name: string): Claim | undefined {
+  let best: Claim | undefined
+  for (const claim of registry.rivals.get(name) ?? []) {
+    if (registry.logs.get(claim.pid.boot)?.hidden === true) continue
+    if (best === undefined || beats(claim, best)) best = claim
+  }
+  return best
+}
+
+// -- names of gone boots
+
+/** A hidden placed claim is an orphan, unless a greater claim or a strike tells that its life went on or ended. */
+function adoptOrphan(registry: Registry, claim: Claim): void {
+  if (claim.placed === undefined) return
+  const known = registry.orphans.get(claim.name)
+  if (known !== undefined && beats(known, claim)) return
+  const winner = registry.index.get(claim.name)
+  if (winner !== undefined && winner !== claim && beats(winner, claim)) return
+  for (const log of registry.logs.values()) {
+    const struck = log.strikes.get(claim.name)
+    if (struck !== undefined && struck.fence >= claim.fence) return
+  }
+  registry.orphans.set(claim.name, claim)
+}
+
+function strike(registry: Registry, log: Log, one: Strike, now: number): void {
+  log.strikes.delete(one.name)
+  log.strikes.set(one.name, { ...one, at: now })
+  const orphan = registry.orphans.get(one.name)
+  if (orphan !== undefined && orphan.fence <= one.fence) registry.orphans.delete(one.name)
+}
+
+/** Forget strikes older than `before`: the logs that they could strike are forgotten too. */
+export function expireStrikes(registry: Registry, before: number): void {
+  for (const log of registry.logs.values()) {
+    for (const [name, one] of log.strikes) {
+      if (one.at >= before) break
+      log.strikes.delete(name)
+    }
+  }
+}
+
+// -- groups
+
+function addMembership(registry: Registry, log: Log, membership: Membership): void {
+  removeMembership(registry, log, membership.group, membership.pid.id)
+  let members = log.groups.get(membership.group)
+  if (members === undefined) {
+    members = new Map()
+    log.groups.set(membership.group, members)
+  }
+  members.set(membership.pid.id, membership)
+  toggleHash(log, membership.group, membership.seq)
+  if (log.hidden) return
+  const listed = registry.groups.get(membership.group)
+  if (listed === undefined) registry.groups.set(membership.group, [membership])
+  else listed.push(membership)
+}
+
+function removeMembership(registry: Registry, log: Log, group: string, id: number): void {
+  const members = log.groups.get(group)
+  const membership = members?.get(id)
+  if (members === undefined || membership === undefined) return
+  members.delete(id)
+  if (members.size === 0) log.groups.delete(group)
+  toggleHash(log, group, membership.seq)
+  unlistMembership(registry, membership)
+}
+
+function unlistMembership(registry: Registry, membership: Membership): void {
+  const listed = registry.groups.get(membership.group)
+  const at = listed?.indexOf(membership) ?? -1
+  if (listed === undefined || at < 0) return
+  listed.splice(at, 1)
+  if (listed.length === 0) registry.groups.delete(membership.group)
+}
+
+// -- hashes
+
+/** (name, seq) names an entry of a log among all that its writer ever wrote; XOR adds and removes it. */
+function toggleHash(log: Log, name: string, seq: number): void {
+  let a = 0x811c9dc5 ^ seq
+  let b = (0x9e3779b9 ^ Math.floor(seq / 4294967296)) + seq
+  for (let i = 0; i < name.length; i++) {
+    const unit = name.charCodeAt(i)
+    a = Math.imul(a ^ unit, 0x01000193)
+    b = Math.imul(b ^ unit, 0x85ebca6b)
+  }
+  log.high = (log.high ^ mix(a)) >>> 0
+  log.low = (log.low ^ mix(b)) >>> 0
+}
+
+/** The finaliser of MurmurHash3. */
+function mix(value: number): number {
+  let h = value ^ (value >>> 16)
+  h = Math.imul(h, 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return (h ^ (h >>> 16)) >>> 0
+}

@@ -1,0 +1,163 @@
+/**
+ * What two trackers say to each other, as typed values; `wire.ts` turns them into positional arrays and back.
+ * Values in messages are immutable: a receiver keeps them, a simulator hands the same object to many.
+ */
+
+import type { BootId } from '@skep/cluster/core'
+import type * as itc from './itc.js'
+import type { Pid } from './pid.js'
+
+/** All stamps that descend from one seed; stamps compare only within one. */
+export interface Lineage {
+  readonly epoch: number
+  /** The boot whose seed it is. */
+  readonly genesis: BootId
+}
+
+export interface Stamp {
+  readonly lineage: Lineage
+  readonly event: itc.Event
+}
+
+/** How a placed name is started again elsewhere. */
+export interface Placement {
+  /** The start spec: opaque here, sendable. */
+  readonly spec: unknown
+  /** The request that first started it, so that a repeated request knows its own work. */
+  readonly origin: string
+}
+
+/** "This pid holds this name." Written by the pid's node alone, into its own log. */
+export interface Claim {
+  readonly name: string
+  readonly pid: Pid
+  /** The place in its log at which it was written: (boot, seq) names this very claim. */
+  readonly seq: number
+  readonly fence: number
+  readonly stamp: Stamp
+  readonly kind: string | undefined
+  readonly meta: unknown
+  readonly placed: Placement | undefined
+}
+
+/** A pid's membership in a group: a claim without uniqueness. */
+export interface Membership {
+  readonly group: string
+  readonly pid: Pid
+  readonly seq: number
+  readonly meta: unknown
+}
+
+/** A removed name that must stay removed: it strikes lower claims of that name in logs of gone boots. */
+export interface Strike {
+  readonly name: string
+  readonly fence: number
+  readonly seq: number
+}
+
+export type Op =
+  | { readonly type: 'put'; readonly claim: Claim }
+  | { readonly type: 'del'; readonly name: string; readonly fence: number; readonly strike: boolean }
+  | { readonly type: 'join'; readonly membership: Membership }
+  | { readonly type: 'quit'; readonly group: string; readonly id: number }
+
+export interface DigestEntry {
+  readonly boot: BootId
+  readonly seq: number
+  /** 64-bit XOR over the hashes of the log's entries, as two unsigned halves. */
+  readonly high: number
+  readonly low: number
+}
+
+export type TrackerMessage =
+  // Sync (section 4.2)
+  | { type: 'digest'; counter: number; lineage: Lineage; depth: number; entries: readonly DigestEntry[] }
+  | { type: 'pull'; boot: BootId; have: number }
+  | { type: 'busy'; boot: BootId; retryMs: number }
+  /** Ops first..first+n-1 of a log; `reply` when they answer a pull (then perhaps none). */
+  | { type: 'ops'; boot: BootId; first: number; ops: readonly Op[]; counter: number; reply: boolean }
+  /** A whole log in chunks: base is the seq at the first chunk; the last one brings the ops after it, up to `seq`. */
+  | {
+      type: 'state'
+      boot: BootId
+      base: number
+      chunk: number
+      claims: readonly Claim[]
+      memberships: readonly Membership[]
+      strikes: readonly Strike[]
+      last: boolean
+      ops: readonly Op[]
+    }
+  // Claims (section 4.3)
+  /** `origin`: of the start that a host claims the name for; empty for everybody else. */
+  | { type: 'claim'; name: string; ask: number; origin: string; counter: number }
+  | { type: 'grant'; name: string; ask: number; fence: number }
+  /** The name is taken: by `holder`, whose claim travels along. */
+  | { type: 'refuse'; name: string; ask: number; holder: Claim }
+  /** The receiver of an ask does not own the slot (its members travel along), or cannot queue it (`full`). */
+  | { type: 'elsewhere'; name: string; ask: number; full: boolean }
+  | { type: 'unused'; name: string; ask: number }
+  /** The owner asks whether a grant is still wanted; answered by `wanted` or `unused`. */
+  | { type: 'check'; name: string; ask: number }
+  | { type: 'wanted'; name: string; ask: number }
+  /** Slots as a bit set, one bit a slot, lowest bit of the first byte first. */
+  | { type: 'take'; generation: number; slots: Uint8Array; counter: number }
+  | {
+      type: 'ack'
+      generation: number
+      /** The slots yielded; empty where the receiver sees another owner, or with `notYet`. */
+      slots: Uint8Array
+      notYet: boolean
+      counter: number
+      entries: readonly DigestEntry[]
+    }
+  // Placed names (section 4.4)
+  | {
+      type: 'spawn'
+      name: string
+      ask: number
+      kind: string
+      spec: unknown
+      meta: unknown
+      origin: string
+      counter: number
+    }
+  | { type: 'spawned'; name: string; ask: number; claim: Claim }
+  | { type: 'spawnFailed'; name: string; ask: number; code: string; text: string; holder: Claim | undefined }
+  /** The slot's holder tells the host to start a placed name; the host then claims it like anybody. */
+  | { type: 'start'; name: string; kind: string; spec: unknown; meta: unknown; origin: string; failover: boolean }
+  | { type: 'startFailed'; name: string; origin: string; code: string; text: string }
+  // Conflicts
+  /** A loser asks whether the winner's node really runs the name with that fence. */
+  | { type: 'running'; name: string; fence: number }
+  | { type: 'runs'; name: string; fence: number; yes: boolean }
+  // Interval tree clock ids (section 3)
+  /** `pointed`: another donor sent us; grant here, so that two that each think the other larger end it. */
+  | { type: 'idAsk'; lineage: Lineage; pointed: boolean }
+  | { type: 'idGrant'; lineage: Lineage; id: itc.Id }
+  /** Ask this one: its region is larger. */
+  | { type: 'idPoint'; lineage: Lineage; to: BootId }
+  | { type: 'idConfirm'; lineage: Lineage; depth: number }
+  | { type: 'idGive'; lineage: Lineage; id: itc.Id }
+  | { type: 'idGot'; lineage: Lineage }
+  // Requests to the node of a pid, and the barrier
+  | { type: 'request'; ask: number; request: NodeRequest }
+  | { type: 'answer'; ask: number; code: string | undefined; text: string }
+  | { type: 'flush'; ask: number; seq: number }
+  | { type: 'flushed'; ask: number; seq: number }
+
+/** What only the node of a pid may write. */
+export type NodeRequest =
+  | { type: 'update'; name: string; meta: unknown }
+  | { type: 'unregister'; name: string }
+  | { type: 'join'; group: string; pid: Pid; meta: unknown }
+  | { type: 'quit'; group: string; pid: Pid }
+
+/** How a name's life went on, seen from one node. */
+export interface NameEvent {
+  readonly type: 'registered' | 'updated' | 'moved' | 'failover' | 'conflict' | 'unregistered'
+  readonly name: string
+  readonly claim: Claim | undefined
+  readonly previous: Claim | undefined
+  readonly reason: string
+}

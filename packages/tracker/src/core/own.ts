@@ -1,0 +1,29 @@
+/** What this node writes into its own log. */
+
+import { applyOp, claimsOf, logOf } from './logs.js'
+import type { Claim, Op } from './messages.js'
+import type { Turn } from './state.js'
+
+/** Give a name's metadata a new value: a new put of the same claim. */
+export function rewriteMeta(turn: Turn, claim: Claim, meta: unknown): void {
+  const seq = logOf(turn.state.registry, turn.state.self).seq + 1
+  write(turn, { type: 'put', claim: { ...claim, seq, meta } })
+}
+
+/** Remove a name of ours. */
+export function removeName(turn: Turn, claim: Claim): void {
+  const { registry, names } = turn.state
+  // Other claims of this name may lie in logs of gone boots, from which they must not rise again.
+  const strike = claim.placed !== undefined || claimsOf(registry, claim.name).length > 1
+  write(turn, { type: 'del', name: claim.name, fence: claim.fence, strike })
+  const own = names.get(claim.pid.id)
+  own?.delete(claim.name)
+  if (own?.size === 0) names.delete(claim.pid.id)
+}
+
+/** Write an op into our own log; all ops of a step leave together at its end. */
+export function write(turn: Turn, op: Op): void {
+  const { state, now } = turn
+  applyOp(state.registry, logOf(state.registry, state.self), op, now)
+  state.unsent.push(op)
+}

@@ -1,0 +1,140 @@
+/**
+ * Placed names (PROTOCOL.md 4.4): the holder of a slot says where a name is started, the host claims it like anybody,
+ * and the record, not the ring, says where it runs. Level-triggered: `reconcile` compares what should run in the slots
+ * held here with what does, after every change and with time.
+ */
+
+import type { BootId } from '@skep/cluster/core'
+import { openAsk } from './asks.js'
+import { lookup } from './logs.js'
+import type { Claim, TrackerMessage } from './messages.js'
+import { slotOf } from './ring.js'
+import { log, type Starting, send, type TrackerState, type Turn } from './state.js'
+
+type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+
+/** The node where a placed name is started: the first of the slot that knows the kind and takes new work. */
+export function hostOf(state: TrackerState, slot: number, kind: string): BootId | undefined {
+  for (const index of state.table?.order(slot) ?? []) {
+    const boot = state.ringBoots[index]
+    if (boot === undefined) continue
+    const own = boot === state.self
+    const info = own ? state.info : state.peers.get(boot)?.info
+    const open = own ? state.gate && !state.leaving : state.peers.get(boot)?.phase === 'up'
+    if (info !== undefined && open && info.weight > 0 && !info.cordoned && info.kinds.includes(kind)) return boot
+  }
+  return undefined
+}
+
+type StartWish = Pick<Starting, 'name' | 'slot' | 'kind' | 'spec' | 'meta' | 'origin' | 'failover' | 'caller'>
+
+export function beginStart(turn: Turn, wish: StartWish): void {
+  const starting: Starting = { ...wish, host: undefined, since: turn.now, tries: 0, nextAt: turn.now }
+  turn.state.starting.set(wish.name, starting)
+  tryStart(turn, starting)
+}
+
+function tryStart(turn: Turn, starting: Starting): void {
+  const { state, now } = turn
+  const { limits } = state.config
+  const { name, kind, spec, meta, origin, failover } = starting
+  const host = hostOf(state, starting.slot, kind)
+  if (host === undefined && !failover) {
+    return endStart(turn, starting, 'ERR_KIND_UNKNOWN', `no member can start an actor of kind '${kind}'`, undefined)
+  }
+  starting.host = host
+  starting.since = now
+  starting.nextAt = now + limits.startMs
+  if (host === undefined) return
+  send(turn, host, { type: 'start', name, kind, spec, meta, origin, failover })
+  // The host may have been waiting with its claim: told to start by an earlier holder of the slot.
+  turn.released.push(name)
+}
+
+export function onStart(turn: Turn, from: BootId, message: Message<'start'>): void {
+  const { state } = turn
+  const { name, kind, spec, meta, origin, failover } = message
+  if (state.asks.host.get(name)?.some((ask) => ask.origin === origin)) return
+  const refusing =
+    state.leaving || !state.gate ? 'ERR_LEAVING' : state.info.kinds.includes(kind) ? undefined : 'ERR_KIND_UNKNOWN'
+  if (refusing !== undefined) {
+    return send(turn, from, {
+      type: 'startFailed',
+      name,
+      origin,
+      code: refusing,
+      text: `${state.info.name} cannot start '${kind}'`,
+    })
+  }
+  const cause = failover ? 'failover' : 'spawn'
+  openAsk(turn, { id: --state.nextHostAsk, name, role: 'host', kind, spec, meta, origin, cause, starter: from })
+}
+
+export function onStartFailed(turn: Turn, from: BootId, message: Message<'startFailed'>): void {
+  const { state, now } = turn
+  const starting = state.starting.get(message.name)
+  if (starting === undefined || starting.origin !== message.origin || starting.host !== from) return
+  starting.host = undefined
+  if (message.code === 'ERR_LEAVING') {
+    // It is on its way out; the view that says so is on its way here.
+    starting.nextAt = now + 100
+    return
+  }
+  if (!starting.failover) return endStart(turn, starting, message.code, message.text, undefined)
+  starting.tries++
+  starting.nextAt = now + Math.min(30_000, 200 * 2 ** starting.tries)
+  if (starting.tries < state.config.limits.startTries) return
+  starting.nextAt = Number.POSITIVE_INFINITY
+  log(turn, 'error', `'${starting.name}' could not be started again: given up`, {
+    name: starting.name,
+    tries: starting.tries,
+    code: message.code,
+    reason: message.text,
+  })
+}
+
+function endStart(turn: Turn, starting: Starting, code: string, text: string, holder: Claim | undefined): void {
+  turn.state.starting.delete(starting.name)
+  const { caller, name } = starting
+  if (caller !== undefined) send(turn, caller.boot, { type: 'spawnFailed', name, ask: caller.ask, code, text, holder })
+  turn.released.push(name)
+}
+
+/** Compare what should run in the slots held here with what does: names of gone nodes are started again. */
+export function reconcile(turn: Turn): void {
+  const { state, now } = turn
+  if (now < state.pausedUntil) return
+  for (const [name, orphan] of state.registry.orphans) {
+    const slot = slotOf(name, state.held.length)
+    if (state.held[slot] === 0 || state.starting.has(name) || state.grants.has(name)) continue
+    if (lookup(state.registry, name) !== undefined || orphan.placed === undefined) continue
+    const { spec, origin } = orphan.placed
+    const kind = orphan.kind ?? ''
+    beginStart(turn, { name, slot, kind, spec, meta: orphan.meta, origin, failover: true, caller: undefined })
+  }
+}
+
+/** Starts whose host is gone or silent are tried again. */
+export function retryStarts(turn: Turn): void {
+  const { state, now } = turn
+  for (const starting of [...state.starting.values()]) {
+    const phase = starting.host === undefined ? undefined : state.peers.get(starting.host)?.phase
+    const lost = phase === 'down' || phase === 'left' || phase === 'leaving'
+    const over = starting.failover && !state.registry.orphans.has(starting.name)
+    if (over) {
+      state.starting.delete(starting.name)
+      turn.released.push(starting.name)
+    } else if (now >= starting.nextAt || lost) tryStart(turn, starting)
+  }
+}
+
+/** A name that was being started is held, by whoever was first. */
+export function endStarted(turn: Turn, starting: Starting, holder: Claim): void {
+  const { name, caller } = starting
+  turn.state.starting.delete(name)
+  if (caller === undefined) return
+  if (holder.placed?.origin === starting.origin) {
+    return send(turn, caller.boot, { type: 'spawned', name, ask: caller.ask, claim: holder })
+  }
+  send(turn, caller.boot, { type: 'spawnFailed', name, ask: caller.ask, code: 'ERR_ALREADY_STARTED', text: '', holder })
+}

@@ -1,0 +1,394 @@
+/**
+ * What the tracker machine takes, gives and remembers. `tracker.ts` is its one door; the files beside it each own one
+ * idea and a part of this state: logs (the registry), sync, slots (TAKE), claims (asks, grants), placement, ids.
+ */
+
+import type { BootId, ClusterUpward, LogOutput, MemberInfo, Phase, Random, View } from '@skep/cluster/core'
+import type * as itc from './itc.js'
+import type { Registry } from './logs.js'
+import type { Claim, DigestEntry, Lineage, Membership, NameEvent, NodeRequest, Op, TrackerMessage } from './messages.js'
+import type { RingParameters, RingTable } from './ring.js'
+
+export type TrackerInput =
+  | ClusterUpward
+  /** The queue to this peer is below its low mark again; ops may have been dropped. */
+  | { type: 'drained'; boot: BootId }
+  /** Ask for a name. With `pid` the claim is put as soon as it is granted, else `granted` waits for commit or abandon. */
+  | { type: 'claim'; ask: number; name: string; kind?: string; meta?: unknown; pid?: number; mode?: 'owner' | 'local' }
+  | { type: 'commit'; ask: number; pid: number }
+  | { type: 'abandon'; ask: number; code?: string; text?: string }
+  /** Start where the ring says. */
+  | { type: 'spawn'; ask: number; name: string; kind: string; spec: unknown; meta?: unknown }
+  /** The caller does not want the outcome of this ask any more (it timed out or was aborted). */
+  | { type: 'forget'; ask: number }
+  /** Requests to the node of the name or pid, which may be this one. */
+  | { type: 'request'; ask: number; request: NodeRequest }
+  /** A local process ended: its names and groups go; with `keepPlaced` placed names stay, to be restarted elsewhere. */
+  | { type: 'gone'; pid: number; keepPlaced?: boolean }
+  /** The barrier: all own writes so far are known to `want` members. */
+  | { type: 'flush'; ask: number; want: 'all' | number }
+  /** Should winners' changes be reported as `event`? */
+  | { type: 'watch'; on: boolean }
+  /** This node's own description changed (kinds, cordon). */
+  | { type: 'describe'; info: MemberInfo }
+  /** Take nothing new and write no claim any more: given in the same turn in which the cluster announces `leaving`. */
+  | { type: 'leave' }
+  /** The local processes have ended, nothing more will be written: hand over, then `left`. */
+  | { type: 'part' }
+  | { type: 'wake' }
+  | { type: 'continue' }
+
+export type TrackerOutput =
+  /** An input of the membership machine as it stands. */
+  | { type: 'send'; to: BootId; message: TrackerMessage; carry: boolean; relay: boolean }
+  /** Joined and synced: an input of the membership machine as it stands. */
+  | { type: 'ready' }
+  | { type: 'granted'; ask: number; fence: number }
+  /** The host's side of a placed name, granted: run its init, then commit or abandon this ask. */
+  | {
+      type: 'activate'
+      ask: number
+      name: string
+      kind: string
+      spec: unknown
+      fence: number
+      cause: 'spawn' | 'failover'
+    }
+  | { type: 'registered'; ask: number; claim: Claim }
+  | { type: 'refused'; ask: number; code: string; text: string; holder: Claim | undefined }
+  | { type: 'done'; ask: number }
+  /** This node's process lost the name and must end. */
+  | { type: 'deactivate'; pid: number; name: string; reason: 'conflict' | 'superseded'; winner: Claim }
+  | { type: 'event'; event: NameEvent }
+  /** Everything is handed over: the node may say bye. */
+  | { type: 'left' }
+  | { type: 'continue' }
+  | { type: 'dropped'; from: BootId; reason: string }
+  | LogOutput
+
+/** In milliseconds where the name ends in Ms; the reasons stand in PROTOCOL.md. */
+export interface TrackerLimits {
+  readonly digestMs: number
+  readonly askAgainMs: number
+  readonly takeAgainMs: number
+  readonly takeSilenceMs: number
+  /** How long a down boot's log is waited for before a slot is held without it. */
+  readonly downLogMs: number
+  /** How long any log is waited for, when the premise of section 4.3 is already broken. */
+  readonly anyLogMs: number
+  readonly grantCheckMs: number
+  readonly pullMs: number
+  readonly forgetMs: number
+  readonly sweepMs: number
+  readonly lateMs: number
+  /** How long another node may take to answer a request. */
+  readonly requestMs: number
+  readonly idAskMs: number
+  /** How long a leaver waits until everybody has its log and one has its id. */
+  readonly partMs: number
+  readonly startMs: number
+  readonly startTries: number
+  readonly massLossMs: number
+  readonly massLossPauseMs: number
+  /** Asks that may wait at an owner, all names together. */
+  readonly maxWaiting: number
+  /** Asks open at this node, its own callers'. */
+  readonly maxAsks: number
+  /** Logs being sent to one peer at once. */
+  readonly maxTransfers: number
+  /** Ops kept while a log is being transferred. */
+  readonly maxBuffered: number
+  /** Deepest id that a donor forks further before it starts a new lineage. */
+  readonly maxIdDepth: number
+}
+
+export const trackerLimits: TrackerLimits = {
+  digestMs: 1000,
+  askAgainMs: 1500,
+  takeAgainMs: 1000,
+  takeSilenceMs: 1000,
+  downLogMs: 1000,
+  anyLogMs: 5000,
+  grantCheckMs: 5000,
+  pullMs: 2000,
+  forgetMs: 60_000,
+  sweepMs: 100,
+  lateMs: 500,
+  requestMs: 5000,
+  idAskMs: 1000,
+  partMs: 2000,
+  startMs: 5000,
+  startTries: 7,
+  massLossMs: 10_000,
+  massLossPauseMs: 30_000,
+  maxWaiting: 10_000,
+  maxAsks: 100_000,
+  maxTransfers: 8,
+  maxBuffered: 100_000,
+  maxIdDepth: 32,
+}
+
+export interface TrackerConfig {
+  readonly self: MemberInfo
+  /** Where this node's fence counter starts: its wall clock in milliseconds. */
+  readonly counter: number
+  readonly seed: number
+  readonly ring: RingParameters
+  readonly limits: TrackerLimits
+}
+
+/** A member as the tracker sees it. */
+export interface Peer {
+  info: MemberInfo
+  phase: Phase
+  /** Its interval tree clock lineage and depth, as last heard. */
+  lineage: Lineage | undefined
+  depth: number
+  /** A pull of its own log got no answer: until it is heard again the log is asked of others. */
+  mute: boolean
+}
+
+/** A wish for a name by this node, from its first CLAIM to its outcome. */
+export interface Ask {
+  /** The number by which the shell knows it; below 0 for those that a `start` message made. */
+  readonly id: number
+  readonly name: string
+  readonly slot: number
+  readonly kind: string | undefined
+  readonly meta: unknown
+  readonly spec: unknown
+  /** For a placed name: the request that started it. */
+  readonly origin: string | undefined
+  /** `claim`: here; `spawn`: where the ring says; `host`: the ring said here. */
+  readonly role: 'claim' | 'spawn' | 'host'
+  /** Claimed without the owner. */
+  readonly local: boolean
+  readonly cause: 'spawn' | 'failover'
+  /** To whom `startFailed` goes. */
+  readonly starter: BootId | undefined
+  /** The number of the latest message to an owner; grants for older ones are void. */
+  number: number
+  owner: BootId | undefined
+  sentAt: number
+  /** The fence granted, while the grant stands. */
+  fence: number | undefined
+  /** The shell was told `granted` or `activate` once. */
+  told: boolean
+  /** The process that is to hold the name; known at once or from commit. */
+  pid: number | undefined
+  /** The claim that a spawn's reply named and that is not visible here yet. */
+  awaited: Claim | undefined
+}
+
+/** A name given to one claimant, until its put, its "unused" or its end. */
+export interface Grant {
+  readonly name: string
+  readonly slot: number
+  readonly boot: BootId
+  /** Of the start that it was given for; empty for a plain claim. */
+  readonly origin: string
+  ask: number
+  fence: number
+  since: number
+  checkedAt: number
+}
+
+/** An ask that waits at the owner: for the slot to be held, or for the outcome of a grant or a start. */
+export interface Waiter {
+  readonly from: BootId
+  readonly message: Extract<TrackerMessage, { type: 'claim' | 'spawn' }>
+}
+
+/** A placed name being started by the holder of its slot. */
+export interface Starting {
+  readonly name: string
+  readonly slot: number
+  readonly origin: string
+  readonly kind: string
+  readonly spec: unknown
+  readonly meta: unknown
+  readonly failover: boolean
+  host: BootId | undefined
+  /** Who is told the outcome; none for a failover. */
+  caller: { readonly boot: BootId; ask: number } | undefined
+  since: number
+  tries: number
+  nextAt: number
+}
+
+export interface Pull {
+  readonly boot: BootId
+  readonly from: BootId
+  since: number
+  /** The parts of a transfer so far. */
+  image:
+    | {
+        base: number
+        chunk: number
+        claims: Map<string, Claim>
+        memberships: Membership[]
+        strikes: Map<string, { name: string; fence: number; seq: number }>
+      }
+    | undefined
+  /** Ops that arrived meanwhile, by seq of the first. */
+  buffered: { first: number; ops: readonly Op[] }[]
+  bufferedOps: number
+}
+
+/** A log being sent to a peer in chunks. */
+export interface Transfer {
+  readonly to: BootId
+  readonly boot: BootId
+  readonly base: number
+  readonly claims: Iterator<Claim>
+  chunk: number
+}
+
+/** What a member answered to our TAKEs. */
+export interface Taking {
+  /** 1 for each slot that it has yielded in the present generation of the slot. */
+  readonly acked: Uint8Array
+  /** The generation in which it was last asked for each slot; 0 for never. */
+  readonly asked: Uint32Array
+  /** When it was last asked, and since when it has not answered. */
+  askedAt: number
+  silentSince: number | undefined
+}
+
+export interface Contest {
+  readonly name: string
+  readonly winner: Claim
+  askedAt: number
+}
+
+export interface TrackerState {
+  readonly config: TrackerConfig
+  readonly self: BootId
+  registry: Registry
+  peers: Map<BootId, Peer>
+  links: Set<BootId>
+  view: View
+  /** The boots of the view by the ring's own order of names. */
+  ringBoots: BootId[]
+  table: RingTable | undefined
+  /** What this node says of itself at present. */
+  info: MemberInfo
+  gate: boolean
+  ready: boolean
+  leaving: boolean
+  /** Since when the last words are being handed over, and who has them all. */
+  parting: { since: number; sentAt: number; seq: number; done: Set<BootId> } | undefined
+  /** The `left` output was given. */
+  departed: boolean
+  watched: boolean
+  random: Random
+  /** The fence counter (PROTOCOL.md 4.1). */
+  counter: number
+  nextNumber: number
+  nextHostAsk: number
+
+  // slots
+  held: Uint8Array
+  /** Rises whenever `held` changes. */
+  heldVersion: number
+  heldCount: number
+  /** Slots that the present view gives to this node. */
+  ownedCount: number
+  generation: number
+  /** The generation in which the taking of each slot began; answers to older TAKEs are void for it. */
+  slotGeneration: Uint32Array
+  taking: Map<BootId, Taking>
+  /** seqs that our logs must reach before a slot is held. */
+  needed: Map<BootId, { seq: number; since: number }>
+  /** The greatest seq heard of each log, in whatever digest. */
+  told: Map<BootId, number>
+  /** TAKEs that came before the gate opened: answered again when it opens. */
+  early: Map<BootId, Extract<TrackerMessage, { type: 'take' }>>
+
+  // claims
+  /**
+   * This node's asks by role and name: the first is open, the others wait for its outcome. The roles queue apart, for
+   * a spawn, and whoever waits for a name that is being started again, may wait for a host on this very node.
+   */
+  readonly asks: Readonly<Record<Ask['role'], Map<string, Ask[]>>>
+  /** All of them, by the shell's number. */
+  askById: Map<number, Ask>
+  grants: Map<string, Grant>
+  waiting: Map<string, Waiter[]>
+  waitingCount: number
+  starting: Map<string, Starting>
+  contests: Map<string, Contest>
+  /** Local pid number -> its names. */
+  names: Map<number, Set<string>>
+  /** Local pid number -> its groups. */
+  groupsOf: Map<number, Set<string>>
+  requests: Map<number, { to: BootId; since: number }>
+  flushes: Map<number, { seq: number; want: 'all' | number; done: Set<BootId>; sentAt: number }>
+  /** Own ops not yet sent: one message for all of a step. */
+  unsent: Op[]
+
+  // sync
+  pulls: Map<BootId, Pull>
+  transfers: Transfer[]
+  /** Until ready: what the peers had when we met them. */
+  targets: Map<BootId, readonly DigestEntry[]>
+  nextDigestAt: number
+
+  // placement
+  viewSizes: { at: number; size: number }[]
+  pausedUntil: number
+
+  // ids
+  lineage: Lineage
+  id: itc.Id
+  /** Ids forked for a boot that has not confirmed yet. */
+  pendingGrants: Map<BootId, itc.Id>
+  seeking: { lineage: Lineage; from: BootId; since: number } | undefined
+  /** Leavers whose id was taken over. */
+  inherited: Set<BootId>
+  /** Who takes over our id; `got` once it has said so. */
+  heir: { boot: BootId; got: boolean } | undefined
+  /** The stamp of a first claim under the present id. */
+  firstStamp: Claim['stamp'] | undefined
+
+  nextSweepAt: number
+}
+
+/** One step: the state, its time and what it gives. Handed from function to function of the machine. */
+export interface Turn {
+  readonly state: TrackerState
+  readonly now: number
+  readonly out: TrackerOutput[]
+  /** Messages of this node to itself: the owner is often the claimant or the host. */
+  readonly inbox: TrackerMessage[]
+  /** Names whose fate is known: whoever waits for one is decided upon anew. */
+  readonly released: string[]
+}
+
+/** To another member as soon as this step ends; to ourselves within it. */
+export function send(turn: Turn, to: BootId, message: TrackerMessage): void {
+  if (to === turn.state.self) {
+    turn.inbox.push(message)
+    return
+  }
+  turn.out.push({ type: 'send', to, message, carry: false, relay: true })
+}
+
+/** With our members, which the receiver joins before it reads the message. */
+export function sendCarrying(turn: Turn, to: BootId, message: TrackerMessage): void {
+  turn.out.push({ type: 'send', to, message, carry: true, relay: true })
+}
+
+export function log(turn: Turn, level: LogOutput['level'], text: string, fields: Record<string, unknown> = {}): void {
+  turn.out.push({ type: 'log', level, text, fields })
+}
+
+export function heardCounter(state: TrackerState, counter: number): void {
+  if (counter > state.counter) state.counter = counter
+}
+
+/** The owner of a slot in the present view; undefined before the first view. */
+export function ownerOf(state: TrackerState, slot: number): BootId | undefined {
+  const index = state.table?.owners[slot]
+  return index === undefined ? undefined : state.ringBoots[index]
+}

@@ -1,0 +1,303 @@
+/**
+ * How copies of logs travel (PROTOCOL.md 4.2): digests say who is behind, whoever is behind pulls, a pull is answered
+ * in the same turn from the data as it is now. There is no "syncing" state in which a node could wait for another:
+ * a pull that gets no answer frees itself, and the next digest begins anew.
+ */
+
+import { type BootId, pick } from '@skep/cluster/core'
+import * as itc from './itc.js'
+import { applyOp, digestOf, type Log, logOf, opsAfter, replaceLog } from './logs.js'
+import type { DigestEntry, Op, TrackerMessage } from './messages.js'
+import { heardCounter, log, type Pull, send, type TrackerState, type Turn } from './state.js'
+
+type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+
+/** Ops of one message: with names and metadata at their usual size well under 64 KB. */
+const OPS_A_FRAME = 256
+/** Rough size of a claim on the wire without its name, spec and metadata. */
+const CLAIM_BYTES = 64
+const CHUNK_BYTES = 60_000
+/** Chunks made per step and transfer, so that a step stays short. */
+const CHUNKS_A_STEP = 4
+
+export function sendDigest(turn: Turn, to: BootId): void {
+  const { state } = turn
+  send(turn, to, {
+    type: 'digest',
+    counter: state.counter,
+    lineage: state.lineage,
+    depth: itc.idDepth(state.id),
+    entries: digestOf(state.registry),
+  })
+}
+
+/** One random peer each round, for ever: random pairing spreads the newest of everything in O(log N) rounds. */
+export function digestRound(turn: Turn): void {
+  const to = pick(turn.state.random, [...turn.state.links])
+  if (to !== undefined) sendDigest(turn, to)
+}
+
+export function onDigest(turn: Turn, from: BootId, message: Message<'digest'>): void {
+  const { state } = turn
+  heardCounter(state, message.counter)
+  for (const entry of message.entries) compareEntry(turn, from, entry)
+  if (!state.ready) {
+    state.targets.set(from, message.entries)
+  }
+}
+
+/** Note what a log has reached elsewhere, and pull it where we are behind or differ. */
+export function compareEntry(turn: Turn, from: BootId, entry: DigestEntry): void {
+  const { state } = turn
+  if (entry.boot === state.self || !state.peers.has(entry.boot)) return
+  if (entry.seq > (state.told.get(entry.boot) ?? 0)) state.told.set(entry.boot, entry.seq)
+  const known = logOf(state.registry, entry.boot)
+  if (known.seq < entry.seq) return pull(turn, known, from)
+  const differs = known.high !== entry.high || known.low !== entry.low
+  if (known.seq === entry.seq && differs && !known.hidden && entry.boot !== from) return
+  if (known.seq === entry.seq && differs && entry.boot === from) {
+    log(turn, 'warn', 'a copy differs from its writer at the same seq: fetched anew', {
+      boot: entry.boot,
+      seq: entry.seq,
+    })
+    pull(turn, known, from, 0)
+  }
+}
+
+/** Has every log reached what this digest says? Boots that we do not know count as reached. */
+export function reached(state: TrackerState, entries: readonly DigestEntry[]): boolean {
+  for (const entry of entries) {
+    if (entry.boot === state.self || !state.peers.has(entry.boot)) continue
+    if ((state.registry.logs.get(entry.boot)?.seq ?? 0) < entry.seq) return false
+  }
+  return true
+}
+
+/** Ask for what is missing: its writer when linked, else the peer that told of it. One pull a log at a time. */
+export function pull(turn: Turn, of: Log, teller: BootId, have: number = of.seq): void {
+  const { state } = turn
+  if (state.pulls.has(of.boot)) return
+  const mute = state.peers.get(of.boot)?.mute === true && teller !== of.boot
+  const from = state.links.has(of.boot) && !mute ? of.boot : teller
+  if (!state.links.has(from)) return
+  state.pulls.set(of.boot, { boot: of.boot, from, since: turn.now, image: undefined, buffered: [], bufferedOps: 0 })
+  send(turn, from, { type: 'pull', boot: of.boot, have })
+}
+
+export function onPull(turn: Turn, from: BootId, message: Message<'pull'>): void {
+  const { state } = turn
+  const of = state.registry.logs.get(message.boot)
+  const missing = of === undefined ? [] : opsAfter(of, message.have)
+  if (missing !== undefined && message.have > 0) return sendOps(turn, from, message.boot, message.have + 1, missing)
+  if (of === undefined || of.seq <= message.have) return sendOps(turn, from, message.boot, message.have + 1, [])
+  if (state.transfers.filter((one) => one.to === from).length >= state.config.limits.maxTransfers) {
+    return send(turn, from, { type: 'busy', boot: message.boot, retryMs: 200 })
+  }
+  state.transfers = state.transfers.filter((one) => one.to !== from || one.boot !== message.boot)
+  state.transfers.push({ to: from, boot: message.boot, base: of.seq, claims: of.claims.values(), chunk: 0 })
+  continueTransfers(turn)
+}
+
+function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: readonly Op[]): void {
+  for (let at = 0; at === 0 || at < ops.length; at += OPS_A_FRAME) {
+    const part = ops.length <= OPS_A_FRAME ? ops : ops.slice(at, at + OPS_A_FRAME)
+    send(turn, to, { type: 'ops', boot, first: first + at, ops: part, counter: turn.state.counter, reply: true })
+  }
+}
+
+/** Send the next chunks of every log under way; asks for `continue` while there is more. */
+export function continueTransfers(turn: Turn): void {
+  const { state } = turn
+  const open: TrackerState['transfers'] = []
+  for (const transfer of state.transfers) {
+    if (!state.links.has(transfer.to)) continue
+    let budget = CHUNKS_A_STEP
+    while (budget > 0 && sendChunk(turn, transfer)) budget--
+    if (budget === 0) open.push(transfer)
+  }
+  state.transfers = open
+  if (open.length > 0) turn.out.push({ type: 'continue' })
+}
+
+/** Send one chunk. Returns false when it was the last one. */
+function sendChunk(turn: Turn, transfer: TrackerState['transfers'][number]): boolean {
+  const of = turn.state.registry.logs.get(transfer.boot)
+  if (of === undefined) return false
+  const claims = []
+  let bytes = 0
+  let last = false
+  while (bytes < CHUNK_BYTES) {
+    const next = transfer.claims.next()
+    if (next.done === true) {
+      last = true
+      break
+    }
+    claims.push(next.value)
+    bytes += CLAIM_BYTES + next.value.name.length + weightOf(next.value.meta) + weightOf(next.value.placed?.spec)
+  }
+  const ops = last ? opsAfter(of, transfer.base) : []
+  if (ops === undefined) {
+    // The log changed by more than its tail holds while it was sent: begin again from what it is now.
+    turn.state.transfers.push({ to: transfer.to, boot: of.boot, base: of.seq, claims: of.claims.values(), chunk: 0 })
+    turn.out.push({ type: 'continue' })
+    return false
+  }
+  send(turn, transfer.to, {
+    type: 'state',
+    boot: of.boot,
+    base: transfer.base,
+    chunk: transfer.chunk++,
+    claims,
+    memberships: last ? [...of.groups.values()].flatMap((members) => [...members.values()]) : [],
+    strikes: last ? [...of.strikes.values()].map(({ name, fence, seq }) => ({ name, fence, seq })) : [],
+    last,
+    ops,
+  })
+  return !last
+}
+
+/** A guess at the packed size of a user's value; only the cut into chunks depends on it. */
+function weightOf(value: unknown): number {
+  if (value === undefined) return 0
+  if (typeof value === 'string') return value.length
+  if (value instanceof Uint8Array) return value.byteLength
+  return 256
+}
+
+export function onOps(turn: Turn, from: BootId, message: Message<'ops'>): void {
+  const { state } = turn
+  heardCounter(state, message.counter)
+  if (message.boot === state.self) return
+  if (!state.peers.has(message.boot)) {
+    turn.out.push({ type: 'dropped', from, reason: 'ops of an unknown boot' })
+    return
+  }
+  const peer = state.peers.get(from)
+  if (peer !== undefined) peer.mute = false
+  const open = state.pulls.get(message.boot)
+  if (open !== undefined && open.from === from && message.reply) {
+    state.pulls.delete(message.boot)
+    applyOps(turn, from, message.first, message.ops, message.boot)
+    for (const kept of open.buffered) applyOps(turn, from, kept.first, kept.ops, message.boot)
+    return
+  }
+  if (open !== undefined && !message.reply) keep(turn, open, message.first, message.ops)
+  applyOps(turn, from, message.first, message.ops, message.boot)
+}
+
+/** Ops that arrive during a transfer are applied at once to the old copy, and once more on top of the new one. */
+function keep(turn: Turn, open: Pull, first: number, ops: readonly Op[]): void {
+  if (open.bufferedOps + ops.length > turn.state.config.limits.maxBuffered) {
+    // Nothing is lost: the copy will end before these, and the next digest shows the gap.
+    return
+  }
+  open.buffered.push({ first, ops })
+  open.bufferedOps += ops.length
+}
+
+function applyOps(turn: Turn, from: BootId, first: number, ops: readonly Op[], boot: BootId): void {
+  const { state } = turn
+  const into = logOf(state.registry, boot)
+  for (let i = 0; i < ops.length; i++) {
+    const seq = first + i
+    if (seq <= into.seq) continue
+    if (seq > into.seq + 1) {
+      pull(turn, into, from)
+      return
+    }
+    applyOp(state.registry, into, ops[i] as Op, turn.now)
+  }
+}
+
+export function onState(turn: Turn, from: BootId, message: Message<'state'>): void {
+  const { state } = turn
+  const open = state.pulls.get(message.boot)
+  if (open === undefined || open.from !== from) return
+  if (message.chunk === 0) {
+    open.image = { base: message.base, chunk: 0, claims: new Map(), memberships: [], strikes: new Map() }
+  }
+  const image = open.image
+  if (image === undefined || image.chunk !== message.chunk || image.base !== message.base) {
+    // A chunk of an older transfer, or one is missing: the old copy stands, the next digest begins anew.
+    state.pulls.delete(message.boot)
+    return
+  }
+  image.chunk++
+  open.since = turn.now
+  for (const claim of message.claims) image.claims.set(claim.name, claim)
+  for (const membership of message.memberships) image.memberships.push(membership)
+  for (const one of message.strikes) image.strikes.set(one.name, one)
+  if (!message.last) return
+  state.pulls.delete(message.boot)
+  const into = logOf(state.registry, message.boot)
+  const end = message.base + message.ops.length
+  if (end < into.seq) return
+  finishImage(image, message.ops, message.base)
+  const memberships = image.memberships
+  replaceLog(
+    state.registry,
+    into,
+    { seq: end, claims: image.claims, memberships, strikes: [...image.strikes.values()] },
+    turn.now,
+  )
+  into.tail = [...message.ops]
+  for (const kept of open.buffered) applyOps(turn, from, kept.first, kept.ops, message.boot)
+}
+
+/** Bring the parts, each taken at some moment of the transfer, to its end: ops are whole replacements, so order is all. */
+function finishImage(image: NonNullable<Pull['image']>, ops: readonly Op[], base: number): void {
+  ops.forEach((op, i) => {
+    if (op.type === 'put') image.claims.set(op.claim.name, op.claim)
+    else if (op.type === 'del') {
+      image.claims.delete(op.name)
+      if (op.strike) image.strikes.set(op.name, { name: op.name, fence: op.fence, seq: base + i + 1 })
+    }
+  })
+}
+
+export function onBusy(turn: Turn, from: BootId, message: Message<'busy'>): void {
+  const open = turn.state.pulls.get(message.boot)
+  if (open !== undefined && open.from === from) turn.state.pulls.delete(message.boot)
+}
+
+/** Free the pulls that a lost link or a silent peer holds. */
+export function expirePulls(turn: Turn): void {
+  const { state, now } = turn
+  for (const open of state.pulls.values()) {
+    if (now - open.since < state.config.limits.pullMs && state.links.has(open.from)) continue
+    state.pulls.delete(open.boot)
+    const peer = state.peers.get(open.boot)
+    if (peer !== undefined && open.from === open.boot) peer.mute = true
+  }
+}
+
+/** Logs that we have heard more of than we have: pulled from whoever may have it. */
+export function pullMissing(turn: Turn, boot: BootId): void {
+  const { state } = turn
+  const of = state.registry.logs.get(boot)
+  if (of === undefined || of.seq >= (state.told.get(boot) ?? 0)) return
+  const teller = pick(state.random, [...state.links])
+  if (teller !== undefined) pull(turn, of, teller)
+}
+
+/** Hand this step's own ops to every peer as one message. */
+export function flushOps(turn: Turn): void {
+  const { state } = turn
+  if (state.unsent.length === 0) return
+  const own = logOf(state.registry, state.self)
+  const ops = state.unsent
+  state.unsent = []
+  for (let at = 0; at < ops.length; at += OPS_A_FRAME) {
+    const part = ops.length <= OPS_A_FRAME ? ops : ops.slice(at, at + OPS_A_FRAME)
+    const first = own.seq - ops.length + 1 + at
+    const message: TrackerMessage = {
+      type: 'ops',
+      boot: state.self,
+      first,
+      ops: part,
+      counter: state.counter,
+      reply: false,
+    }
+    for (const to of state.links) turn.out.push({ type: 'send', to, message, carry: false, relay: false })
+  }
+}

@@ -1,0 +1,578 @@
+/**
+ * The tracker machine: the cluster-wide registry of names as one pure step function. It stands on the membership
+ * machine, whose upward outputs are its inputs, and is driven by a shell, by the simulator and by tests alike.
+ *
+ * `step` is total for whatever peers send (bad input gives `dropped`); local inputs that break the contract throw.
+ * Each idea lives in a file of its own: the registry in logs.ts, its copies in sync.ts, the right to grant in
+ * slots.ts, names and placement in claims.ts, clock ids in ids.ts. This file routes, keeps the members and the time.
+ */
+
+import { type BootId, type Member, seedRandom, type View } from '@skep/cluster/core'
+import {
+  abandonAsk,
+  askAgain,
+  askAgainWhere,
+  commitAsk,
+  endAsks,
+  onCheck,
+  onElsewhere,
+  onGrant,
+  onRefuse,
+  onSpawned,
+  onSpawnFailed,
+  openAsk,
+} from './asks.js'
+import { onChange } from './changes.js'
+import { contestAgain, onRunning, onRuns } from './conflicts.js'
+import { checkGrants, dropYielded, onAsk, onUnused, serveSlots, serveWaiting } from './grants.js'
+import { giveId, onIdAsk, onIdConfirm, onIdGive, onIdGrant, onIdPoint, onLineage, seekAgain } from './ids.js'
+import { expireStrikes, forgetLog, hideLog, logOf, newRegistry, sweep } from './logs.js'
+import type { TrackerMessage } from './messages.js'
+import { onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
+import {
+  answerFlush,
+  dropRequests,
+  endProcess,
+  endRequests,
+  onAnswer,
+  onFlushed,
+  onRequest,
+  request,
+  startFlush,
+  tickRequests,
+} from './requests.js'
+import { build } from './ring.js'
+import { onAck, onTake, pursue, yieldAll, yieldForeign } from './slots.js'
+import {
+  log,
+  send,
+  type TrackerConfig,
+  type TrackerInput,
+  type TrackerOutput,
+  type TrackerState,
+  type Turn,
+} from './state.js'
+import {
+  continueTransfers,
+  digestRound,
+  expirePulls,
+  flushOps,
+  onBusy,
+  onDigest,
+  onOps,
+  onPull,
+  onState,
+  reached,
+  sendDigest,
+} from './sync.js'
+
+/** The number of a leaver's own barrier; those of the shell begin at 1. */
+const partingAsk = 0
+
+export function initTracker(config: TrackerConfig, now: number): TrackerState {
+  const { slots } = config.ring
+  const self = config.self.boot
+  const state: TrackerState = {
+    config,
+    self,
+    registry: newRegistry(),
+    peers: new Map(),
+    links: new Set(),
+    view: { number: 0, members: [] },
+    ringBoots: [],
+    table: undefined,
+    info: config.self,
+    gate: false,
+    ready: false,
+    leaving: false,
+    parting: undefined,
+    departed: false,
+    watched: false,
+    random: seedRandom(config.seed),
+    counter: config.counter,
+    nextNumber: 0,
+    nextHostAsk: 0,
+    held: new Uint8Array(slots),
+    heldVersion: 0,
+    heldCount: 0,
+    ownedCount: 0,
+    generation: 1,
+    slotGeneration: new Uint32Array(slots).fill(1),
+    taking: new Map(),
+    needed: new Map(),
+    told: new Map(),
+    early: new Map(),
+    asks: { claim: new Map(), spawn: new Map(), host: new Map() },
+    askById: new Map(),
+    grants: new Map(),
+    waiting: new Map(),
+    waitingCount: 0,
+    starting: new Map(),
+    contests: new Map(),
+    names: new Map(),
+    groupsOf: new Map(),
+    requests: new Map(),
+    flushes: new Map(),
+    unsent: [],
+    pulls: new Map(),
+    transfers: [],
+    targets: new Map(),
+    nextDigestAt: now + config.limits.digestMs,
+    viewSizes: [],
+    pausedUntil: 0,
+    lineage: { epoch: 0, genesis: self },
+    id: 1,
+    pendingGrants: new Map(),
+    seeking: undefined,
+    inherited: new Set(),
+    heir: undefined,
+    firstStamp: undefined,
+    nextSweepAt: now + config.limits.sweepMs,
+  }
+  logOf(state.registry, self)
+  return state
+}
+
+/** When `wake` is due at the latest. A `wake` before it does no harm. */
+export function trackerDeadline(state: TrackerState): number {
+  return isBusy(state) ? Math.min(state.nextDigestAt, state.nextSweepAt) : state.nextDigestAt
+}
+
+/** Is anything open that time must look after? Without it only the digest round is due. */
+function isBusy(state: TrackerState): boolean {
+  return (
+    state.askById.size > 0 ||
+    state.heldCount < state.ownedCount ||
+    state.grants.size > 0 ||
+    state.starting.size > 0 ||
+    state.registry.sweeping.size > 0 ||
+    state.pulls.size > 0 ||
+    state.contests.size > 0 ||
+    state.requests.size > 0 ||
+    state.flushes.size > 0 ||
+    state.seeking !== undefined ||
+    (state.leaving && !state.departed)
+  )
+}
+
+export function stepTracker(state: TrackerState, input: TrackerInput, now: number): TrackerOutput[] {
+  const turn: Turn = { state, now, out: [], inbox: [], released: [] }
+  if (now > trackerDeadline(state) + state.config.limits.lateMs) afterStall(turn)
+  handle(turn, input)
+  tick(turn)
+  settle(turn)
+  return turn.out
+}
+
+function handle(turn: Turn, input: TrackerInput): void {
+  const { state } = turn
+  switch (input.type) {
+    case 'message':
+      return onMessage(turn, input.from, input.message as TrackerMessage)
+    case 'view':
+      return onView(turn, input.view)
+    case 'member':
+      return onMember(turn, input.member)
+    case 'linked':
+      return onLinked(turn, input.boot)
+    case 'unlinked':
+      return onUnlinked(turn, input.boot)
+    case 'drained':
+      return sendDigest(turn, input.boot)
+    case 'gateOpen':
+      return onGateOpen(turn)
+    case 'claim':
+      return openAsk(turn, {
+        id: input.ask,
+        name: input.name,
+        role: 'claim',
+        kind: input.kind,
+        meta: input.meta,
+        pid: input.pid,
+        local: input.mode === 'local',
+      })
+    case 'spawn':
+      return openAsk(turn, {
+        id: input.ask,
+        name: input.name,
+        role: 'spawn',
+        kind: input.kind,
+        spec: input.spec,
+        meta: input.meta,
+        origin: `${state.self}:${input.ask}`,
+      })
+    case 'commit':
+      return commitAsk(turn, input.ask, input.pid)
+    case 'abandon':
+      return abandonAsk(turn, input.ask, input.code, input.text)
+    case 'forget':
+      state.requests.delete(input.ask)
+      state.flushes.delete(input.ask)
+      return abandonAsk(turn, input.ask, undefined, undefined)
+    case 'request':
+      return request(turn, input.ask, input.request)
+    case 'gone':
+      return endProcess(turn, input.pid, input.keepPlaced === true)
+    case 'flush':
+      return startFlush(turn, input.ask, input.want)
+    case 'watch':
+      state.watched = input.on
+      return
+    case 'describe':
+      state.info = input.info
+      return reconcile(turn)
+    case 'leave':
+      return leave(turn)
+    case 'part':
+      return part(turn)
+    case 'continue':
+      return continueTransfers(turn)
+    case 'wake':
+      return
+  }
+}
+
+/** What follows from the input, until nothing follows any more; then our own ops leave together. */
+function settle(turn: Turn): void {
+  const { state, inbox, released } = turn
+  const { changes } = state.registry
+  for (;;) {
+    const change = changes.shift()
+    if (change !== undefined) {
+      onChange(turn, change)
+      continue
+    }
+    const message = inbox.shift()
+    if (message !== undefined) {
+      onMessage(turn, state.self, message)
+      continue
+    }
+    const name = released.shift()
+    if (name !== undefined) {
+      serveWaiting(turn, name)
+      continue
+    }
+    if (!hold(turn)) break
+  }
+  if (state.gate && !state.ready) checkReady(turn)
+  flushOps(turn)
+}
+
+/** Go on taking the slots that we own. Returns true when some came to be held. */
+function hold(turn: Turn): boolean {
+  if (turn.state.heldCount === turn.state.ownedCount) return false
+  const held = pursue(turn)
+  if (held.length === 0) return false
+  serveSlots(turn, held)
+  reconcile(turn)
+  return true
+}
+
+function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
+  const { state } = turn
+  switch (message.type) {
+    case 'claim':
+    case 'spawn':
+      return onAsk(turn, from, message)
+    case 'grant':
+      return onGrant(turn, from, message)
+    case 'refuse':
+      return onRefuse(turn, from, message)
+    case 'elsewhere':
+      return onElsewhere(turn, from, message)
+    case 'unused':
+      return onUnused(turn, from, message)
+    case 'check':
+      return onCheck(turn, from, message)
+    case 'wanted':
+      return
+    case 'start':
+      return onStart(turn, from, message)
+    case 'startFailed':
+      return onStartFailed(turn, from, message)
+    case 'spawned':
+      return onSpawned(turn, from, message)
+    case 'spawnFailed':
+      return onSpawnFailed(turn, from, message)
+    case 'running':
+      return onRunning(turn, from, message)
+    case 'runs':
+      return onRuns(turn, from, message)
+    case 'digest':
+      onDigest(turn, from, message)
+      return onLineage(turn, from, message.lineage, message.depth)
+    case 'pull':
+      return onPull(turn, from, message)
+    case 'busy':
+      return onBusy(turn, from, message)
+    case 'ops':
+      return onOps(turn, from, message)
+    case 'state':
+      return onState(turn, from, message)
+    case 'take':
+      return afterYield(turn, onTake(turn, from, message))
+    case 'ack':
+      return onAck(turn, from, message)
+    case 'idAsk':
+      return onIdAsk(turn, from, message)
+    case 'idGrant':
+      return onIdGrant(turn, from, message)
+    case 'idPoint':
+      return onIdPoint(turn, message)
+    case 'idConfirm':
+      return onIdConfirm(turn, from, message)
+    case 'idGive':
+      return onIdGive(turn, from, message)
+    case 'idGot':
+      if (state.heir?.boot === from) state.heir.got = true
+      return depart(turn)
+    case 'request':
+      return onRequest(turn, from, message)
+    case 'answer':
+      return onAnswer(turn, from, message)
+    case 'flush':
+      return answerFlush(turn, from, message)
+    case 'flushed':
+      if (message.ask !== partingAsk) return onFlushed(turn, from, message)
+      if (state.parting !== undefined && message.seq >= state.parting.seq) state.parting.done.add(from)
+      return depart(turn)
+  }
+}
+
+/** Own asks in yielded slots are void: asked again, of the taker. */
+function afterYield(turn: Turn, yielded: readonly number[]): void {
+  if (yielded.length === 0) return
+  const slots = new Set(yielded)
+  dropYielded(turn)
+  askAgainWhere(turn, (ask) => slots.has(ask.slot))
+}
+
+// -- members
+
+function onView(turn: Turn, view: View): void {
+  const { state } = turn
+  state.view = view
+  noteViewSize(turn, view.members.length)
+  const boots = new Map<string, BootId>()
+  for (const member of view.members) boots.set(member.name, member.boot)
+  state.table = build([...boots.keys()], state.config.ring)
+  state.ringBoots = state.table.names.map((name) => boots.get(name) as BootId)
+  const own = state.ringBoots.indexOf(state.self)
+  state.ownedCount =
+    own < 0 || state.leaving ? 0 : state.table.owners.reduce((n, owner) => (owner === own ? n + 1 : n), 0)
+  yieldForeign(state)
+  dropYielded(turn)
+  askAgain(turn)
+  retryStarts(turn)
+  reconcile(turn)
+  tickRequests(turn)
+}
+
+function onMember(turn: Turn, member: Member): void {
+  const { state, now } = turn
+  const { info, phase } = member
+  if (info.boot === state.self) return
+  const known = state.peers.get(info.boot)
+  if (known === undefined) state.peers.set(info.boot, { info, phase, lineage: undefined, depth: 0, mute: false })
+  else {
+    known.info = info
+    known.phase = phase
+  }
+  const gone = phase === 'down' || phase === 'left'
+  const wasGone = known !== undefined && (state.registry.logs.get(info.boot)?.hidden ?? false)
+  if (!gone || wasGone) return
+  if (phase === 'down' && known !== undefined) noteLoss(turn)
+  hideLog(state.registry, logOf(state.registry, info.boot), now + state.config.limits.forgetMs)
+  forgetPeer(turn, info.boot)
+  sweepGone(turn)
+}
+
+/** Whatever was open with a boot that is gone ends. */
+function forgetPeer(turn: Turn, boot: BootId): void {
+  const { state } = turn
+  state.pendingGrants.delete(boot)
+  state.targets.delete(boot)
+  state.early.delete(boot)
+  for (const grant of [...state.grants.values()]) {
+    if (grant.boot !== boot) continue
+    state.grants.delete(grant.name)
+    turn.released.push(grant.name)
+  }
+  for (const [name, queue] of state.waiting) {
+    const left = queue.filter((waiter) => waiter.from !== boot)
+    state.waitingCount -= queue.length - left.length
+    if (left.length === 0) state.waiting.delete(name)
+    else state.waiting.set(name, left)
+  }
+}
+
+/**
+ * Fewer than half of the members that were there a short time ago: we may be the one that is cut off. A member that
+ * came back, or another in its stead, makes up for a loss: nodes that are killed one after the other and started again
+ * are no reason to leave their names down.
+ */
+function noteLoss(turn: Turn): void {
+  const { state, now } = turn
+  const { massLossPauseMs } = state.config.limits
+  let standing = 1
+  for (const { phase } of state.peers.values()) if (phase === 'joining' || phase === 'up') standing += 1
+  const largest = state.viewSizes.reduce((most, { size }) => Math.max(most, size), 1)
+  if (standing * 2 >= largest) return
+  state.pausedUntil = now + massLossPauseMs
+  const text = `${standing} of ${largest} members are left: nothing is restarted for ${massLossPauseMs / 1000} s`
+  log(turn, 'warn', text, { standing, largest })
+}
+
+/** Remembers how many members the views of the last `massLossMs` had: each from its own time until the next one's. */
+function noteViewSize(turn: Turn, size: number): void {
+  const { state, now } = turn
+  state.viewSizes.push({ at: now, size })
+  const { massLossMs } = state.config.limits
+  state.viewSizes = state.viewSizes.filter((_, i, all) => now - (all[i + 1]?.at ?? now) < massLossMs)
+}
+
+function onLinked(turn: Turn, boot: BootId): void {
+  const { state } = turn
+  state.links.add(boot)
+  sendDigest(turn, boot)
+  // What went to it before may have been lost with the old link.
+  const taking = state.taking.get(boot)
+  if (taking !== undefined) taking.askedAt = Number.NEGATIVE_INFINITY
+  askAgainWhere(turn, (ask) => ask.owner === boot && ask.fence === undefined)
+}
+
+function onUnlinked(turn: Turn, boot: BootId): void {
+  const { state } = turn
+  state.links.delete(boot)
+  state.targets.delete(boot)
+  state.transfers = state.transfers.filter((transfer) => transfer.to !== boot)
+  for (const pull of state.pulls.values()) {
+    if (pull.from === boot) state.pulls.delete(pull.boot)
+  }
+  dropRequests(turn, boot)
+}
+
+function onGateOpen(turn: Turn): void {
+  const { state } = turn
+  state.gate = true
+  for (const [boot, take] of state.early) afterYield(turn, onTake(turn, boot, take))
+  state.early.clear()
+  askAgain(turn)
+}
+
+function checkReady(turn: Turn): void {
+  const { state } = turn
+  if (!isSynced(state)) return
+  state.ready = true
+  state.targets.clear()
+  turn.out.push({ type: 'ready' })
+}
+
+/** Either nobody else is known, or one peer's state is merged. */
+function isSynced(state: TrackerState): boolean {
+  if (state.view.members.every((member) => member.boot === state.self)) return true
+  for (const entries of state.targets.values()) if (reached(state, entries)) return true
+  return false
+}
+
+// -- time
+
+/** What is due, whatever the input was: a busy node must not starve its own clock. */
+function tick(turn: Turn): void {
+  const { state, now } = turn
+  if (now >= state.nextDigestAt) everySecond(turn)
+  if (now < state.nextSweepAt) return
+  if (isBusy(state)) sweepOpen(turn)
+  state.nextSweepAt = now + state.config.limits.sweepMs
+}
+
+function everySecond(turn: Turn): void {
+  const { state, now } = turn
+  const { digestMs, forgetMs } = state.config.limits
+  state.nextDigestAt = now + digestMs
+  digestRound(turn)
+  for (const one of [...state.registry.logs.values()]) {
+    if (one.forgetAt > now) continue
+    forgetLog(state.registry, one)
+    state.peers.delete(one.boot)
+    state.told.delete(one.boot)
+    state.inherited.delete(one.boot)
+  }
+  expireStrikes(state.registry, now - 2 * forgetMs)
+  reconcile(turn)
+}
+
+function sweepOpen(turn: Turn): void {
+  sweepGone(turn)
+  expirePulls(turn)
+  askAgain(turn)
+  checkGrants(turn)
+  retryStarts(turn)
+  contestAgain(turn)
+  seekAgain(turn)
+  tickRequests(turn)
+  depart(turn)
+}
+
+function sweepGone(turn: Turn): void {
+  if (turn.state.registry.sweeping.size === 0) return
+  if (sweep(turn.state.registry, 'node gone')) turn.out.push({ type: 'continue' })
+  else reconcile(turn)
+}
+
+/** The late rule (PROTOCOL.md section 1): a node that stalled must not grant, or use a grant, from its backlog. */
+function afterStall(turn: Turn): void {
+  log(turn, 'warn', 'this node stalled: it gives up its slots and asks for its names again', {
+    lateMs: Math.round(turn.now - trackerDeadline(turn.state)),
+  })
+  yieldAll(turn.state)
+  dropYielded(turn)
+  askAgainWhere(turn, () => true)
+  tick(turn)
+}
+
+// -- leaving
+
+function leave(turn: Turn): void {
+  const { state } = turn
+  if (state.leaving) return
+  state.leaving = true
+  state.ownedCount = 0
+  endAsks(turn)
+  endRequests(turn)
+  yieldAll(state)
+  dropYielded(turn)
+}
+
+/** The last words: our id goes to an heir, and everybody must have our log before we are `left`. */
+function part(turn: Turn): void {
+  const { state, now } = turn
+  if (state.parting !== undefined) return
+  flushOps(turn)
+  giveId(turn)
+  state.parting = { since: now, sentAt: Number.NEGATIVE_INFINITY, seq: 0, done: new Set() }
+  depart(turn)
+}
+
+/** `left`, once all is handed over or the time for it is up. */
+function depart(turn: Turn): void {
+  const { state, now } = turn
+  const { parting } = state
+  if (parting === undefined || state.departed) return
+  const { seq } = logOf(state.registry, state.self)
+  if (seq > parting.seq) {
+    parting.seq = seq
+    parting.done.clear()
+    parting.sentAt = Number.NEGATIVE_INFINITY
+  }
+  const others = state.view.members.filter(({ boot }) => boot !== state.self && !parting.done.has(boot))
+  const handedOver = others.length === 0 && state.heir?.got !== false
+  if (handedOver || now - parting.since >= state.config.limits.partMs) {
+    state.departed = true
+    turn.out.push({ type: 'left' })
+    return
+  }
+  if (now - parting.sentAt < state.config.limits.sweepMs * 2) return
+  parting.sentAt = now
+  for (const { boot } of others) send(turn, boot, { type: 'flush', ask: partingAsk, seq })
+}

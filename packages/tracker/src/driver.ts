@@ -1,0 +1,165 @@
+/**
+ * Runs the tracker machine on a cluster: feeds it, performs what it asks of the world (send, ready, continue, log), and
+ * wakes it at its deadline with one timer. Nothing is decided here. What concerns callers goes to `outcome`.
+ *
+ * An exception in a step or in what it asked for is a broken invariant: the machine is stopped at once and `onFatal`
+ * hears of it, for a state that is half changed must not be acted on.
+ */
+import type { Cluster, Lane, Layer, Logger } from '@skep/cluster'
+import type { TrackerMessage } from './core/messages.js'
+import type { TrackerConfig, TrackerInput, TrackerOutput, TrackerState } from './core/state.js'
+import { initTracker, stepTracker, trackerDeadline } from './core/tracker.js'
+import { decodeMessage, encodeMessage, trackerKinds } from './core/wire.js'
+import type { Time } from './time.js'
+
+/** What callers hear of: the outputs that are neither sent nor noted here. */
+export type Outcome = Exclude<TrackerOutput, { type: 'send' | 'ready' | 'continue' | 'log' | 'dropped' }>
+
+export interface DriverOptions {
+  readonly cluster: Cluster
+  readonly time: Time
+  readonly logger: Logger
+  readonly config: TrackerConfig
+  readonly outcome: (output: Outcome) => void
+  readonly onReady: () => void
+  readonly onFatal: (error: unknown) => void
+  /** Another deadline that shares the timer: when it is, and what to do then. */
+  readonly also: { readonly deadline: number; sweep(now: number): void }
+}
+
+/** Most different reasons that are counted apart; the rest is counted together. */
+const maxReasons = 64
+
+export class Driver {
+  readonly state: TrackerState
+  /** Messages that the machine refused, by reason. */
+  readonly dropped: Map<string, number> = new Map()
+  readonly #options: DriverOptions
+  #stopped = false
+  #timer: { readonly at: number; readonly cancel: () => void } | undefined
+
+  constructor(options: DriverOptions) {
+    this.#options = options
+    this.state = initTracker(options.config, options.time.now())
+  }
+
+  get stopped(): boolean {
+    return this.#stopped
+  }
+
+  /** Takes the place above the cluster; its inputs come from now on. */
+  attach(): void {
+    const layer: Layer<TrackerMessage> = {
+      kinds: trackerKinds,
+      encode: encodeMessage,
+      decode: decodeMessage,
+      lane: laneOf,
+      input: (input) => {
+        this.feed(input)
+        // What this node says of itself (kinds, cordon) may have changed: the machine hears it as a description.
+        const info = input.type === 'member' ? input.member.info : undefined
+        if (info?.boot === this.state.self && info !== this.state.info) this.feed({ type: 'describe', info })
+      },
+    }
+    this.#options.cluster.attach(layer)
+    this.arm()
+  }
+
+  /**
+   * One step, and all that comes of it, in order, before this returns. Nothing happens once stopped.
+   *
+   * A deadline that has come goes first: on a busy node inputs reach a turn of the event loop before its timers do,
+   * and what is to be done again after a time would never be.
+   */
+  feed(input: TrackerInput): void {
+    if (input.type !== 'wake' && trackerDeadline(this.state) <= this.#options.time.now()) this.#step({ type: 'wake' })
+    this.#step(input)
+    this.arm()
+  }
+
+  #step(input: TrackerInput): void {
+    if (this.#stopped) return
+    try {
+      for (const output of stepTracker(this.state, input, this.#options.time.now())) {
+        // An earlier output may have ended it all.
+        if (this.#stopped) return
+        this.#perform(output)
+      }
+    } catch (error) {
+      this.stop()
+      this.#options.onFatal(error)
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  /** Sees to it that the timer fires no later than the earliest deadline. One that fires too early is set again. */
+  arm(): void {
+    if (this.#stopped) return
+    const { time, also } = this.#options
+    const at = Math.min(trackerDeadline(this.state), also.deadline)
+    if (at === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timer.at <= at)) return
+    this.#timer?.cancel()
+    this.#timer = { at, cancel: time.setTimer(() => this.#wake(), Math.max(0, at - time.now())) }
+  }
+
+  #wake(): void {
+    this.#timer = undefined
+    const { time, also } = this.#options
+    also.sweep(time.now())
+    if (trackerDeadline(this.state) <= time.now()) this.feed({ type: 'wake' })
+    this.arm()
+  }
+
+  #perform(output: TrackerOutput): void {
+    const { cluster, logger, time } = this.#options
+    switch (output.type) {
+      case 'send':
+        cluster.send(output.to, output.message, { carry: output.carry, relay: output.relay })
+        return
+      case 'ready':
+        cluster.markReady()
+        this.#options.onReady()
+        return
+      case 'continue':
+        time.defer(() => this.feed({ type: 'continue' }))
+        return
+      case 'log':
+        logger[output.level](output.fields, output.text)
+        return
+      case 'dropped':
+        this.#drop(output.from, output.reason)
+        return
+      default:
+        this.#options.outcome(output)
+        return
+    }
+  }
+
+  #drop(from: string, reason: string): void {
+    const key = this.dropped.has(reason) || this.dropped.size < maxReasons ? reason : 'other'
+    this.dropped.set(key, (this.dropped.get(key) ?? 0) + 1)
+    this.#options.logger.debug({ from, reason }, 'dropped a tracker message')
+  }
+}
+
+/**
+ * How a full link treats a message. Ops and digests may be dropped: the digest after `drained` finds what is missing.
+ * Whole logs wait behind all else. What claims, grants and slots depend on is never dropped (PROTOCOL.md section 2).
+ */
+export function laneOf(message: TrackerMessage): Lane {
+  switch (message.type) {
+    case 'digest':
+      return 'droppable'
+    case 'ops':
+      return message.reply ? 'bulk' : 'droppable'
+    case 'state':
+      return 'bulk'
+    default:
+      return 'control'
+  }
+}

@@ -1,0 +1,140 @@
+/** The tracker's public face: what its users call, give and get. `tracker.ts` does it. */
+import type { Cluster, Logger } from '@skep/cluster'
+import type { Explanation } from './core/explain.js'
+import type { Claim, NameEvent } from './core/messages.js'
+import type { Pid } from './core/pid.js'
+import type { TrackerLimits } from './core/state.js'
+import type { EventOptions, MissedEvents } from './events.js'
+import type { Time } from './time.js'
+
+export interface TrackerOptions {
+  /** Started with `manualReady: true`: the tracker says when this node is synced. */
+  readonly cluster: Cluster
+  /** pino's shape. Default: that of the cluster, JSON lines on standard output. */
+  readonly logger?: Logger
+  readonly limits?: Partial<TrackerLimits>
+  /** A broken invariant of the node itself. Default: log it as fatal and end the process with code 70. */
+  readonly onFatal?: (error: unknown) => void
+  /** The clock and its timers; tests and simulations give their own. */
+  readonly time?: Time
+}
+
+export interface WaitOptions {
+  /** Milliseconds until ERR_TIMEOUT; 10 s by default, Infinity waits as long as it takes. */
+  readonly timeout?: number | undefined
+  /** Aborting gives ERR_ABORTED at once. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ClaimOptions extends WaitOptions {
+  /** What holds the name, for people and for `spawn`: an actor's kind. */
+  readonly kind?: string | undefined
+  /** Plain data of at most 4 KiB that travels with the name. */
+  readonly meta?: unknown
+  /** `owner` (default) asks the owner of the name's slot; `local` skips it: one hop less, and two holders may stand for a moment. */
+  readonly mode?: 'owner' | 'local' | undefined
+}
+
+export interface RegisterOptions extends ClaimOptions {
+  /** Return only when so many other members have acknowledged the name; `all`: everyone linked. */
+  readonly visible?: 'all' | number | undefined
+}
+
+export interface SpawnOptions extends WaitOptions {
+  readonly meta?: unknown
+}
+
+export interface FlushOptions extends WaitOptions {
+  /** How many other members must have acknowledged; all by default. */
+  readonly want?: 'all' | number | undefined
+}
+
+/** A placed name that this node is to start, granted already: run it, and give its pid. */
+export interface Activation {
+  readonly name: string
+  readonly kind: string
+  readonly spec: unknown
+  /** Rises with every activation of a name: goes with writes to outside stores. */
+  readonly fence: number
+  readonly cause: 'spawn' | 'failover'
+}
+
+/** A process of this node that lost its name and must end. */
+export interface Deactivation {
+  readonly pid: Pid
+  readonly name: string
+  /** `conflict`: another copy won after a split; `superseded`: it lives elsewhere now, by the cluster's own decision. */
+  readonly reason: string
+}
+
+/** A name reserved for this node. Start what is to hold it, then `commit`; or `abandon`. */
+export interface Grant {
+  readonly name: string
+  /** The fence of this activation. */
+  readonly fence: number
+  /** Writes the name. Rejects with ERR_ALREADY_STARTED (`pid`) when the grant was lost meanwhile, ERR_TIMEOUT, ERR_STOPPED. */
+  commit(pid: Pid): Promise<Claim>
+  /** Gives the name back; nothing after `commit` or a second time. */
+  abandon(): void
+}
+
+export interface TrackerStats {
+  /** Names visible here. */
+  readonly names: number
+  /** Callers that wait. */
+  readonly waiting: number
+  /** Readers of `events()`. */
+  readonly readers: number
+  /** Messages of peers that made no sense, by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export interface Tracker {
+  readonly cluster: Cluster
+  /** Who holds the name, as this node knows: synchronous, local. */
+  whereis(name: string): Pid | undefined
+  lookup(name: string): Claim | undefined
+  /** The names visible here that begin with `prefix`; with `local` only this node's. A snapshot. */
+  registered(filter?: { readonly prefix?: string; readonly local?: boolean }): Claim[]
+  /** A pid of this node that was never given before. */
+  nextPid(): Pid
+  /**
+   * Asks for the name and resolves with the grant. Rejects with ERR_ALREADY_STARTED or ERR_ALREADY_REGISTERED (`pid` is
+   * the holder), ERR_BAD_NAME, ERR_NOT_SENDABLE, ERR_TOO_LARGE, ERR_TIMEOUT, ERR_ABORTED, ERR_LEAVING, ERR_STOPPED.
+   */
+  claim(name: string, options?: ClaimOptions): Promise<Grant>
+  /** Puts a process of this node under the name. Rejects as `claim`, and with ERR_NOT_LOCAL for another node's pid. */
+  register(name: string, pid: Pid, options?: RegisterOptions): Promise<Claim>
+  /** The holder of the name, which is `pid` when nobody held it. Atomic: all who ask at once get one answer. */
+  whereisOrRegister(name: string, pid: Pid, options?: RegisterOptions): Promise<Pid>
+  /** Starts where the ring says. Rejects as `claim`, and with ERR_KIND_UNKNOWN, ERR_INIT_FAILED. */
+  spawn(name: string, kind: string, spec: unknown, options?: SpawnOptions): Promise<Claim>
+  /** Takes the name off its process, wherever that runs. Nothing when nobody holds it. */
+  unregister(name: string, options?: WaitOptions): Promise<void>
+  /** Replaces the metadata of a name, wherever it is held. */
+  update(name: string, meta: unknown, options?: WaitOptions): Promise<void>
+  /** A process of this node ended: its names and groups go. `keepPlaced`: placed names are started again elsewhere. */
+  gone(pid: Pid, options?: { readonly keepPlaced?: boolean }): void
+  join(group: string, pid: Pid, meta?: unknown, options?: WaitOptions): Promise<void>
+  leaveGroup(group: string, pid: Pid, options?: WaitOptions): Promise<void>
+  membersOf(group: string): readonly Pid[]
+  /** The barrier: resolves when all earlier writes of this node are known to the others. */
+  flush(options?: FlushOptions): Promise<void>
+  /** The present state first, then what happens; a slow reader is told what it missed. */
+  events(options?: EventOptions): AsyncIterable<NameEvent | MissedEvents>
+  /** Who starts placed names here; a rejection means that init failed. A later call replaces the function. */
+  onActivate(fn: (activation: Activation) => Promise<Pid>): void
+  /** Who ends processes that lost their name. A later call replaces the function. */
+  onDeactivate(fn: (deactivation: Deactivation) => void): void
+  /** Joined and synced. Waits as long as it takes, or rejects with ERR_NOT_READY after `timeout`, ERR_ABORTED, ERR_STOPPED. */
+  ready(options?: WaitOptions): Promise<void>
+  /** Why the name is where it is, as this node sees it. */
+  explain(name: string): Explanation
+  stats(): TrackerStats
+  /** Announces that this node leaves: from here on nothing is claimed here (ERR_LEAVING), no slot is held. */
+  leave(): void
+  /** After the local processes have ended: hands over what others need, and resolves when the node may close, at most 2 s later. */
+  part(): Promise<void>
+  /** At once: callers get ERR_STOPPED, streams end. The cluster stays open. */
+  close(): Promise<void>
+}

@@ -1,0 +1,459 @@
+/**
+ * The tracker's shell: names for pids, over a cluster. Every answer is the machine's (`core/`); here promises wait for
+ * them, user code is run (never inside a step of the registry), and what a user gives is checked at the door.
+ */
+import { randomInt } from 'node:crypto'
+import {
+  type Cluster,
+  defaultLogger,
+  type ErrorCode,
+  errorCodes,
+  isSkepError,
+  type Logger,
+  SkepError,
+} from '@skep/cluster'
+import { Activations } from './activations.js'
+import { Asks, abortError, type Wish } from './asks.js'
+import { type Explanation, explain } from './core/explain.js'
+import { lookup, membersOf } from './core/logs.js'
+import type { Claim, NameEvent, NodeRequest } from './core/messages.js'
+import { Pid } from './core/pid.js'
+import { metaMaxBytes, specMaxBytes } from './core/plain.js'
+import { ringDefaults } from './core/ring.js'
+import { type TrackerInput, type TrackerOutput, trackerLimits } from './core/state.js'
+import { Driver, type Outcome } from './driver.js'
+import { type EventOptions, EventStreams, type MissedEvents } from './events.js'
+import { checkKind, checkName, checkPlain, checkWant, claimFields } from './given.js'
+import type {
+  Activation,
+  ClaimOptions,
+  Deactivation,
+  FlushOptions,
+  Grant,
+  RegisterOptions,
+  SpawnOptions,
+  Tracker,
+  TrackerOptions,
+  TrackerStats,
+  WaitOptions,
+} from './surface.js'
+import { realTime, type Time } from './time.js'
+
+const defaultTimeoutMs = 10_000
+
+/** Callers that may wait at one time: a caller that asks in a loop without awaiting ends here, not in memory. */
+const maxWaiting = 100_000
+
+/** Attaches a tracker to a cluster that has no tracker yet. */
+export function startTracker(options: TrackerOptions): Tracker {
+  return new TrackerShell(options)
+}
+
+class TrackerShell implements Tracker {
+  readonly cluster: Cluster
+  readonly #time: Time
+  readonly #logger: Logger
+  readonly #driver: Driver
+  readonly #asks: Asks = new Asks()
+  readonly #streams: EventStreams
+  readonly #activations: Activations
+  readonly #readyWaits = new Set<number>()
+  readonly #onFatal: ((error: unknown) => void) | undefined
+  #lastPid = 0
+  #ready = false
+  #leaving = false
+  #left: Promise<void> | undefined
+  #onLeft: () => void = () => {}
+
+  constructor(options: TrackerOptions) {
+    this.cluster = options.cluster
+    this.#time = options.time ?? realTime
+    this.#logger = (options.logger ?? defaultLogger()).child({ component: 'tracker' })
+    this.#onFatal = options.onFatal
+    this.#driver = new Driver({
+      cluster: this.cluster,
+      time: this.#time,
+      logger: this.#logger,
+      config: {
+        self: this.cluster.self,
+        counter: Math.floor(this.#time.wall()),
+        seed: randomInt(2 ** 32),
+        ring: ringDefaults,
+        limits: { ...trackerLimits, ...options.limits },
+      },
+      outcome: (output) => this.#outcome(output),
+      onReady: () => this.#becomeReady(),
+      onFatal: (error) => this.#fatal(error),
+      also: this.#asks,
+    })
+    this.#activations = new Activations({ feed: (input) => this.#driver.feed(input), logger: this.#logger })
+    this.#streams = new EventStreams((on) => this.#driver.feed({ type: 'watch', on }))
+    this.#driver.attach()
+  }
+
+  // Looking up
+
+  whereis(name: string): Pid | undefined {
+    return lookup(this.#driver.state.registry, name)?.pid
+  }
+
+  lookup(name: string): Claim | undefined {
+    return lookup(this.#driver.state.registry, name)
+  }
+
+  registered(filter: { readonly prefix?: string; readonly local?: boolean } = {}): Claim[] {
+    const { prefix = '', local = false } = filter
+    const { registry, self } = this.#driver.state
+    const claims: Claim[] = []
+    for (const name of registry.index.keys()) {
+      if (!name.startsWith(prefix)) continue
+      const claim = lookup(registry, name)
+      if (claim !== undefined && (!local || claim.pid.boot === self)) claims.push(claim)
+    }
+    return claims
+  }
+
+  membersOf(group: string): readonly Pid[] {
+    return membersOf(this.#driver.state.registry, group).map((membership) => membership.pid)
+  }
+
+  explain(name: string): Explanation {
+    return explain(this.#driver.state, name)
+  }
+
+  events(options: EventOptions = {}): AsyncIterable<NameEvent | MissedEvents> {
+    const { prefix } = options
+    return this.#streams.open(options, () => this.registered(prefix === undefined ? {} : { prefix }))
+  }
+
+  stats(): TrackerStats {
+    return {
+      names: this.#driver.state.registry.index.size,
+      waiting: this.#asks.size,
+      readers: this.#streams.size,
+      dropped: Object.fromEntries(this.#driver.dropped),
+    }
+  }
+
+  // Claiming
+
+  nextPid(): Pid {
+    this.#lastPid += 1
+    return this.#pid(this.#lastPid)
+  }
+
+  async claim(name: string, options: ClaimOptions = {}): Promise<Grant> {
+    const ask = this.#asks.next()
+    const fence = await this.#askFor<number>(ask, `claim '${name}'`, options, () => {
+      checkName(name)
+      return { type: 'claim', ask, name, ...claimFields(options) }
+    })
+    return this.#grant(ask, name, fence, options)
+  }
+
+  async register(name: string, pid: Pid, options: RegisterOptions = {}): Promise<Claim> {
+    const startedMs = this.#time.now()
+    const ask = this.#asks.next()
+    const claim = await this.#askFor<Claim>(ask, `register '${name}'`, options, () => {
+      checkName(name)
+      this.#checkLocal(pid)
+      return { type: 'claim', ask, name, pid: pid.id, ...claimFields(options) }
+    })
+    if (options.visible !== undefined) await this.#becomeVisible(claim, options, startedMs)
+    return claim
+  }
+
+  async whereisOrRegister(name: string, pid: Pid, options: RegisterOptions = {}): Promise<Pid> {
+    const holder = this.whereis(name)
+    if (holder !== undefined) return holder
+    try {
+      return (await this.register(name, pid, options)).pid
+    } catch (error) {
+      const taken = isSkepError(error, 'ERR_ALREADY_STARTED') || isSkepError(error, 'ERR_ALREADY_REGISTERED')
+      if (taken && error.pid instanceof Pid) return error.pid
+      throw error
+    }
+  }
+
+  spawn(name: string, kind: string, spec: unknown, options: SpawnOptions = {}): Promise<Claim> {
+    const ask = this.#asks.next()
+    return this.#askFor<Claim>(ask, `spawn '${name}'`, options, () => {
+      checkName(name)
+      checkKind(kind)
+      checkPlain(spec, specMaxBytes, 'spec')
+      checkPlain(options.meta, metaMaxBytes, 'meta')
+      return { type: 'spawn', ask, name, kind, spec, meta: options.meta }
+    })
+  }
+
+  // Changing what is there
+
+  unregister(name: string, options: WaitOptions = {}): Promise<void> {
+    return this.#request(`unregister '${name}'`, options, () => {
+      checkName(name)
+      return { type: 'unregister', name }
+    })
+  }
+
+  update(name: string, meta: unknown, options: WaitOptions = {}): Promise<void> {
+    return this.#request(`update '${name}'`, options, () => {
+      checkName(name)
+      checkPlain(meta, metaMaxBytes, 'meta')
+      return { type: 'update', name, meta }
+    })
+  }
+
+  join(group: string, pid: Pid, meta?: unknown, options: WaitOptions = {}): Promise<void> {
+    return this.#request(`join group '${group}'`, options, () => {
+      checkName(group)
+      checkPlain(meta, metaMaxBytes, 'meta')
+      return { type: 'join', group, pid, meta }
+    })
+  }
+
+  leaveGroup(group: string, pid: Pid, options: WaitOptions = {}): Promise<void> {
+    return this.#request(`leave group '${group}'`, options, () => {
+      checkName(group)
+      return { type: 'quit', group, pid }
+    })
+  }
+
+  gone(pid: Pid, options: { readonly keepPlaced?: boolean } = {}): void {
+    this.#checkLocal(pid)
+    const ended = (what: string): SkepError =>
+      new SkepError('ERR_NO_PROCESS', `${what}: ${pid} ended meanwhile`, { pid })
+    this.#asks.rejectAll(ended, (wish) => wish.pid === pid.id)
+    this.#driver.feed({ type: 'gone', pid: pid.id, keepPlaced: options.keepPlaced ?? false })
+  }
+
+  flush(options: FlushOptions = {}): Promise<void> {
+    const { want = 'all' } = options
+    const ask = this.#asks.next()
+    return this.#askFor<void>(ask, 'flush', options, () => {
+      checkWant(want)
+      return { type: 'flush', ask, want }
+    })
+  }
+
+  // The node's life
+
+  onActivate(fn: (activation: Activation) => Promise<Pid>): void {
+    this.#activations.onActivate = fn
+  }
+
+  onDeactivate(fn: (deactivation: Deactivation) => void): void {
+    this.#activations.onDeactivate = fn
+  }
+
+  async ready({ timeout = Number.POSITIVE_INFINITY, signal }: WaitOptions = {}): Promise<void> {
+    const startedMs = this.#time.now()
+    const ask = this.#asks.next()
+    const onGiveUp = (): boolean => this.#readyWaits.delete(ask)
+    const wish = this.#wish('ready', { timeout, signal }, { code: 'ERR_NOT_READY', onGiveUp })
+    this.#checkOpen(wish)
+    if (!this.#ready) {
+      this.#readyWaits.add(ask)
+      await this.#wait<void>(ask, wish)
+    }
+    const leftMs = remaining({ timeout }, this.#time.now() - startedMs)
+    await this.cluster.ready({ ...(leftMs === Infinity ? {} : { timeout: leftMs }), ...(signal ? { signal } : {}) })
+  }
+
+  leave(): void {
+    if (this.#driver.stopped || this.#leaving) return
+    this.#leaving = true
+    this.#asks.rejectAll((what) => new SkepError('ERR_LEAVING', `${what}: this node is leaving`, { sent: 'maybe' }))
+    // In one turn, and in this order: once others see us leaving, nothing more may be claimed here.
+    this.#driver.feed({ type: 'leave' })
+    void this.cluster.leave()
+  }
+
+  part(): Promise<void> {
+    if (this.#driver.stopped) return Promise.resolve()
+    this.leave()
+    if (this.#left === undefined) {
+      this.#left = new Promise((resolve) => {
+        this.#onLeft = resolve
+      })
+      this.#driver.feed({ type: 'part' })
+    }
+    return this.#left
+  }
+
+  close(): Promise<void> {
+    this.#end((what) => new SkepError('ERR_STOPPED', `${what}: the node was stopped`, { sent: 'maybe' }))
+    return Promise.resolve()
+  }
+
+  #end(makeError: (what: string) => SkepError): void {
+    // First the machine: what callers give up now must not reach it any more.
+    this.#driver.stop()
+    this.#asks.rejectAll(makeError)
+    this.#streams.end()
+    this.#onLeft()
+  }
+
+  #fatal(error: unknown): void {
+    this.#end((what) => new SkepError('ERR_STOPPED', `${what}: the node failed`, { cause: error, sent: 'maybe' }))
+    if (this.#onFatal !== undefined) {
+      this.#onFatal(error)
+      return
+    }
+    this.#logger.fatal({ err: error }, 'a broken invariant of the tracker ends this process')
+    process.exit(70)
+  }
+
+  // Asks
+
+  /**
+   * Waits for what the machine says to the input that `make` gives. `make` checks the arguments first: nothing is
+   * asked when it throws.
+   */
+  async #askFor<T>(ask: number, what: string, options: WaitOptions, make: () => TrackerInput): Promise<T> {
+    const wish = this.#wish(what, options, { onGiveUp: () => this.#driver.feed({ type: 'forget', ask }) })
+    this.#checkOpen(wish)
+    const input = make()
+    const outcome = this.#wait<T>(
+      ask,
+      input.type === 'claim' && input.pid !== undefined ? { ...wish, pid: input.pid } : wish,
+    )
+    this.#driver.feed(input)
+    return outcome
+  }
+
+  #request(what: string, options: WaitOptions, make: () => NodeRequest): Promise<void> {
+    const ask = this.#asks.next()
+    return this.#askFor<void>(ask, what, options, () => ({ type: 'request', ask, request: make() }))
+  }
+
+  #wish(what: string, options: WaitOptions, more: Pick<Wish, 'code' | 'pid' | 'onGiveUp'>): Wish {
+    const { timeout = defaultTimeoutMs, signal } = options
+    if (typeof timeout !== 'number' || !(timeout >= 0))
+      throw new TypeError(`timeout must be a number of milliseconds, not ${timeout}`)
+    return { what, timeoutMs: timeout, signal, ...more }
+  }
+
+  #checkOpen(wish: Wish): void {
+    if (this.#driver.stopped) throw new SkepError('ERR_STOPPED', `${wish.what}: the node was stopped`)
+    if (this.#leaving) throw new SkepError('ERR_LEAVING', `${wish.what}: this node is leaving`)
+    if (this.#asks.size >= maxWaiting)
+      throw new SkepError('ERR_OVERLOADED', `${wish.what}: ${maxWaiting} callers wait already`)
+    if (wish.signal?.aborted === true) throw abortError(wish, 'no')
+  }
+
+  #wait<T>(ask: number, wish: Wish): Promise<T> {
+    const promise = this.#asks.wait<T>(ask, wish, this.#time.now())
+    this.#driver.arm()
+    return promise
+  }
+
+  #grant(ask: number, name: string, fence: number, options: WaitOptions): Grant {
+    let open = true
+    return {
+      name,
+      fence,
+      commit: async (pid) => {
+        if (!open) throw new TypeError(`the grant of '${name}' was used already`)
+        this.#checkLocal(pid)
+        open = false
+        const wish = this.#wish(
+          `commit '${name}'`,
+          { timeout: options.timeout },
+          {
+            pid: pid.id,
+            onGiveUp: () => this.#driver.feed({ type: 'forget', ask }),
+          },
+        )
+        if (this.#driver.stopped) throw new SkepError('ERR_STOPPED', `${wish.what}: the node was stopped`)
+        const claim = this.#wait<Claim>(ask, wish)
+        this.#driver.feed({ type: 'commit', ask, pid: pid.id })
+        return claim
+      },
+      abandon: () => {
+        if (!open) return
+        open = false
+        this.#driver.feed({ type: 'abandon', ask })
+      },
+    }
+  }
+
+  async #becomeVisible(claim: Claim, options: RegisterOptions, startedMs: number): Promise<void> {
+    const timeout = remaining(options, this.#time.now() - startedMs)
+    try {
+      await this.flush({ want: options.visible, timeout, signal: options.signal })
+    } catch (error) {
+      if (!isSkepError(error)) throw error
+      const text = `register '${claim.name}': it stands, but was not acknowledged by ${options.visible} in time`
+      throw new SkepError(error.code, text, { cause: error, sent: 'yes', pid: claim.pid })
+    }
+  }
+
+  // What the machine says
+
+  #outcome(output: Outcome): void {
+    switch (output.type) {
+      case 'granted':
+        if (!this.#asks.resolve(output.ask, output.fence)) this.#driver.feed({ type: 'abandon', ask: output.ask })
+        return
+      case 'registered':
+        this.#registered(output.ask, output.claim)
+        return
+      case 'refused':
+        if (!this.#activations.refused(output.ask)) this.#asks.reject(output.ask, refusal(output))
+        return
+      case 'done':
+        this.#asks.resolve(output.ask, undefined)
+        return
+      case 'activate':
+        this.#activations.start(output)
+        return
+      case 'deactivate':
+        this.#activations.stop({ pid: this.#pid(output.pid), name: output.name, reason: output.reason })
+        return
+      case 'event':
+        this.#streams.push(output.event)
+        return
+      case 'left':
+        this.#onLeft()
+        return
+    }
+  }
+
+  #registered(ask: number, claim: Claim): void {
+    if (this.#activations.registered(ask) || this.#asks.resolve(ask, claim)) return
+    // Nobody waits for it any more. A placed name lives on without its caller; one by hand would stand for nobody.
+    if (claim.placed !== undefined || claim.pid.boot !== this.#driver.state.self) return
+    this.#driver.feed({ type: 'request', ask: this.#asks.next(), request: { type: 'unregister', name: claim.name } })
+  }
+
+  #becomeReady(): void {
+    this.#ready = true
+    for (const ask of this.#readyWaits) this.#asks.resolve(ask, undefined)
+    this.#readyWaits.clear()
+  }
+
+  #pid(id: number): Pid {
+    return new Pid(this.#driver.state.self, id, this.#driver.state.config.self.name)
+  }
+
+  #checkLocal(pid: Pid): void {
+    if (!(pid instanceof Pid)) throw new TypeError(`a Pid is needed, not ${String(pid)}`)
+    if (pid.boot === this.#driver.state.self) return
+    throw new SkepError('ERR_NOT_LOCAL', `${pid} is not a process of node ${this.#driver.state.config.self.name}`, {
+      pid,
+    })
+  }
+}
+
+/** What is left of the caller's time, in milliseconds. */
+function remaining(options: WaitOptions, spentMs: number): number {
+  return Math.max(0, (options.timeout ?? defaultTimeoutMs) - spentMs)
+}
+
+function refusal({ code, text, holder }: Extract<TrackerOutput, { type: 'refused' }>): SkepError {
+  const known = Object.hasOwn(errorCodes, code)
+  const fields = holder === undefined ? {} : { pid: holder.pid, holder }
+  // A code of a newer peer is kept for people.
+  if (!known) return new SkepError('ERR_BAD_REPLY', `${code}: ${text}`, fields)
+  return new SkepError(code as ErrorCode, text, { ...fields, sent: code === 'ERR_TIMEOUT' ? 'maybe' : 'no' })
+}

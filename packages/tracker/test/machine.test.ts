@@ -1,0 +1,605 @@
+/** The tracker machine's rules, one by one, on machines that only this test moves. */
+
+import { describe, expect, test } from 'vitest'
+import { digestOf, itc, ring as rings, type TrackerMessage } from '../src/core/index.js'
+import { ring, Trackers } from './trackers.js'
+
+const FIVE = ['a', 'b', 'c', 'd', 'e']
+
+/** A name whose slot this node owns. */
+function ownedBy(net: Trackers, owner: string): string {
+  const { table } = net.state(owner)
+  for (let i = 0; i < 10_000; i++) {
+    const name = `name-${i}`
+    if (table !== undefined && rings.ownerOf(table, rings.slotOf(name, ring.slots)) === owner) return name
+  }
+  throw new Error(`${owner} owns nothing`)
+}
+
+function started(names: readonly string[] = ['a', 'b', 'c']): Trackers {
+  const net = new Trackers()
+  net.add(names)
+  net.pass(100)
+  return net
+}
+
+describe('claims', () => {
+  test('a lone node gives itself a name in the same step', () => {
+    const net = started(['a'])
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 7 })
+    expect(net.outputs('a', 'registered').map((output) => output.claim.pid.id)).toEqual([7])
+    expect(net.wires).toEqual([])
+  })
+
+  test('a name held on one node is refused on the others, with its holder', () => {
+    const net = started()
+    net.input('a', { type: 'claim', ask: 1, name: 'x', kind: 'counter', pid: 7 })
+    net.drain()
+    net.input('b', { type: 'claim', ask: 1, name: 'x', kind: 'counter', pid: 8 })
+    net.drain()
+    const [refused] = net.outputs('b', 'refused')
+    expect(refused?.code).toBe('ERR_ALREADY_STARTED')
+    expect(refused?.holder?.pid.equals(net.claim('a', 'x')?.pid)).toBe(true)
+    expect(net.holder('c', 'x')).toBe('a')
+  })
+
+  test('of five that claim one name at the same moment exactly one gets it, and all are told', () => {
+    const net = started(FIVE)
+    for (const at of FIVE) net.input(at, { type: 'claim', ask: 1, name: 'x', pid: 1 })
+    net.drain()
+    const winners = FIVE.filter((at) => net.outputs(at, 'registered').length === 1)
+    expect(winners).toHaveLength(1)
+    expect(FIVE.filter((at) => net.outputs(at, 'refused').length === 1)).toHaveLength(4)
+    expect(new Set(FIVE.map((at) => net.holder(at, 'x')))).toEqual(new Set(winners))
+  })
+
+  test('two asks of one node for one name: the second gets the answer of the first', () => {
+    const net = started()
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1 })
+    net.input('a', { type: 'claim', ask: 2, name: 'x', pid: 2 })
+    net.drain()
+    expect(net.outputs('a', 'registered').map((output) => output.ask)).toEqual([1])
+    const refused = net.outputs('a', 'refused').map((output) => [output.ask, output.code])
+    expect(refused).toEqual([[2, 'ERR_ALREADY_REGISTERED']])
+  })
+
+  test('a claim without a process is granted first and put at commit; an abandoned one goes to who waits', () => {
+    const net = started()
+    net.input('a', { type: 'claim', ask: 1, name: 'x', kind: 'counter' })
+    net.drain()
+    net.input('b', { type: 'claim', ask: 1, name: 'x', kind: 'counter' })
+    net.drain()
+    expect(net.outputs('a', 'granted')).toHaveLength(1)
+    expect(net.outputs('b', 'granted')).toHaveLength(0)
+    net.input('a', { type: 'abandon', ask: 1 })
+    net.drain()
+    expect(net.outputs('b', 'granted')).toHaveLength(1)
+    net.input('b', { type: 'commit', ask: 1, pid: 5 })
+    net.drain()
+    expect(net.holder('c', 'x')).toBe('b')
+  })
+
+  test('a grant is void once the slot belongs to another', () => {
+    const net = started(['a', 'b'])
+    const name = ownedBy(net, 'a')
+    net.input('b', { type: 'claim', ask: 1, name, pid: 1 })
+    net.deliver()
+    // The grant is on its way when a view without its granter arrives.
+    const grant = net.wires.splice(0).find((frame) => frame.message.type === 'grant') as (typeof net.wires)[number]
+    net.phase('a', 'leaving')
+    const later = net.wires.splice(0)
+    net.wires.push(grant)
+    net.deliver()
+    expect(net.outputs('b', 'registered')).toHaveLength(0)
+    net.wires.push(...later)
+    net.drain()
+    expect(net.outputs('b', 'registered')).toHaveLength(1)
+  })
+
+  test('fences of a name rise from holder to holder', () => {
+    const net = started(FIVE)
+    const fences: number[] = []
+    for (const at of [...FIVE, ...FIVE]) {
+      net.input(at, { type: 'claim', ask: fences.length + 1, name: 'x', pid: 1 })
+      net.drain()
+      fences.push(net.claim(at, 'x')?.fence ?? 0)
+      net.input(at, { type: 'gone', pid: 1 })
+      net.drain()
+    }
+    expect(fences).toEqual([...fences].sort((x, y) => x - y))
+    expect(new Set(fences).size).toBe(10)
+  })
+
+  test('an ask whose answer was lost is asked again', () => {
+    const net = started(['a', 'b'])
+    const name = ownedBy(net, 'a')
+    net.cut('b', 'a')
+    net.input('b', { type: 'claim', ask: 1, name, pid: 1 })
+    net.drain()
+    net.mend()
+    net.pass(2_000)
+    expect(net.outputs('b', 'registered')).toHaveLength(1)
+  })
+
+  test('a grant whose "unused" was lost is free again after the owner asked', () => {
+    const net = started()
+    const name = ownedBy(net, 'a')
+    net.input('b', { type: 'claim', ask: 1, name })
+    net.drain()
+    net.cut('b', 'a')
+    net.input('b', { type: 'abandon', ask: 1 })
+    net.drain()
+    net.mend()
+    net.input('c', { type: 'claim', ask: 1, name, pid: 1 })
+    net.pass(4_000)
+    expect(net.outputs('c', 'registered')).toHaveLength(0)
+    net.pass(3_000)
+    expect(net.outputs('c', 'registered')).toHaveLength(1)
+  })
+})
+
+describe('claims, as the simulator found them wrong', () => {
+  test('a relayed ask that comes after a later one of its node does not replace what was granted for that', () => {
+    const net = started(['a', 'b', 'c'])
+    const name = ownedBy(net, 'a')
+    net.input('b', { type: 'claim', ask: 1, name })
+    net.drain()
+    const fence = net.outputs('b', 'granted')[0]?.fence
+    const old: TrackerMessage = { type: 'claim', name, ask: 0, origin: '', counter: 0 }
+    net.input('a', { type: 'message', from: 'boot-b', message: old })
+    net.input('c', { type: 'claim', ask: 1, name, pid: 9 })
+    net.drain()
+    net.input('b', { type: 'commit', ask: 1, pid: 3 })
+    net.drain()
+    expect(net.claim('c', name)?.fence).toBe(fence)
+    expect(net.outputs('c', 'registered')).toEqual([])
+  })
+
+  test('who takes a slot asks leavers too: what they wrote last may be known to them alone', () => {
+    const net = started(['a', 'b', 'c'])
+    const name = ownedBy(net, 'b')
+    net.input('b', { type: 'claim', ask: 1, name, pid: 1 })
+    const fence = net.claim('b', name)?.fence ?? Number.POSITIVE_INFINITY
+    const ops = net.wires.splice(0)
+    net.input('b', { type: 'leave' })
+    net.phase('b', 'leaving')
+    net.input('a', { type: 'claim', ask: 1, name, pid: 1 })
+    net.input('c', { type: 'claim', ask: 1, name, pid: 1 })
+    net.drain()
+    expect(net.outputs('a', 'registered').length + net.outputs('c', 'registered').length).toBe(0)
+    net.wires.push(...ops)
+    net.input('b', { type: 'gone', pid: 1 })
+    net.pass(3_000)
+    net.input('a', { type: 'claim', ask: 2, name, pid: 1 })
+    net.drain()
+    expect(net.claim('a', name)?.fence).toBeGreaterThan(fence)
+  })
+})
+
+describe('slots', () => {
+  test('every slot comes to be held by its owner, and never by two on the way', () => {
+    const net = new Trackers()
+    for (const name of FIVE) {
+      net.add([name])
+      while (net.wires.length > 0) {
+        net.deliver()
+        net.slotHolders()
+      }
+    }
+    const { table } = net.state('a')
+    expect(net.slotHolders()).toEqual(Array.from(table?.owners ?? [], (owner) => table?.names[owner]))
+  })
+
+  test('a node whose gate is shut answers "not yet" and holds nothing; when it opens it answers again at once', () => {
+    const net = started(['a'])
+    net.add(['b'], { gate: false })
+    net.pass(500)
+    expect(net.state('b').heldCount).toBe(0)
+    // What `a` owns it still holds; what `b` owns nobody does.
+    expect(net.slotHolders().filter((holder) => holder === undefined)).toHaveLength(net.state('b').ownedCount)
+    net.input('b', { type: 'gateOpen', reason: 'test' })
+    net.drain()
+    expect(net.slotHolders()).not.toContain(undefined)
+  })
+
+  test('claims for a slot that its owner does not hold yet wait there and are served then', () => {
+    const net = started(['a', 'b'])
+    net.cut('b', 'c')
+    net.add(['c'])
+    net.drain()
+    const name = ownedBy(net, 'c')
+    net.input('a', { type: 'claim', ask: 1, name, pid: 1 })
+    net.drain()
+    expect(net.outputs('a', 'registered')).toHaveLength(0)
+    net.mend()
+    net.pass(1_200)
+    expect(net.outputs('a', 'registered')).toHaveLength(1)
+  })
+
+  test('a member that is silent for a second is passed over', () => {
+    const net = started(['a', 'b', 'c'])
+    net.cut('c', 'd')
+    net.add(['d'])
+    net.pass(900)
+    expect(net.state('d').heldCount).toBe(0)
+    net.pass(400)
+    expect(net.state('d').heldCount).toBe(net.state('d').ownedCount)
+  })
+
+  test('a taker waits for the claims that were granted before it came, from whoever has them', () => {
+    const net = started(['a', 'b'])
+    net.cut('b', 'c')
+    for (let i = 0; i < 20; i++) net.input('b', { type: 'claim', ask: i, name: `n${i}`, pid: i })
+    net.drain()
+    // `c` hears nothing from their writer: what it must wait for it learns and gets from `a`.
+    net.add(['c'])
+    net.pass(4_500)
+    for (let i = 0; i < 20; i++) net.input('c', { type: 'claim', ask: i, name: `n${i}`, pid: i })
+    net.pass(3_000)
+    expect(net.outputs('c', 'registered')).toEqual([])
+    expect(net.outputs('c', 'refused')).toHaveLength(20)
+  })
+
+  test('a node that stalled gives its slots up before it reads its backlog, and takes them again', () => {
+    const net = started(['a', 'b'])
+    expect(net.state('a').heldCount).toBeGreaterThan(0)
+    net.now += 5_000
+    net.input('a', { type: 'wake' })
+    expect(net.state('a').heldCount).toBe(0)
+    net.pass(100)
+    expect(net.state('a').heldCount).toBe(net.state('a').ownedCount)
+  })
+})
+
+describe('sync', () => {
+  function fill(net: Trackers, at: string, count: number): void {
+    for (let i = 0; i < count; i++) net.input(at, { type: 'claim', ask: i, name: `n${i}`, pid: i })
+    net.drain()
+  }
+
+  function expectSameLogs(net: Trackers): void {
+    const digests = [...net.states.values()].map((state) =>
+      digestOf(state.registry)
+        .map((entry) => `${entry.boot} ${entry.seq} ${entry.high} ${entry.low}`)
+        .sort(),
+    )
+    for (const digest of digests) expect(digest).toEqual(digests[0])
+  }
+
+  test('a newcomer gets 5,000 names in chunks and is ready only then', () => {
+    const net = started(['a'])
+    fill(net, 'a', 5_000)
+    net.add(['b'])
+    for (let i = 0; i < 4; i++) net.deliver()
+    expect(net.outputs('b', 'ready')).toHaveLength(0)
+    net.pass(1_000)
+    expect(net.outputs('b', 'ready')).toHaveLength(1)
+    expect(net.state('b').registry.index.size).toBe(5_000)
+    expectSameLogs(net)
+  })
+
+  test('ops lost on the way are pulled at the next op, or by the next digest', () => {
+    const net = started(['a', 'b', 'c'])
+    net.cut('a', 'c')
+    fill(net, 'a', 50)
+    net.mend()
+    net.pass(4_000)
+    expectSameLogs(net)
+  })
+
+  test('ops that come during a transfer are not lost', () => {
+    const net = started(['a'])
+    fill(net, 'a', 3_000)
+    net.add(['b'])
+    for (let i = 0; net.wires.length > 0; i++) {
+      if (i % 3 === 0 && i < 300) net.input('a', { type: 'gone', pid: i })
+      if (i % 5 === 0 && i < 300) net.input('a', { type: 'claim', ask: 10_000 + i, name: `late${i}`, pid: 10_000 + i })
+      net.deliver()
+    }
+    net.pass(3_000)
+    expectSameLogs(net)
+    expect(net.holder('b', 'late5')).toBe('a')
+    expect(net.holder('b', 'n3')).toBeUndefined()
+  })
+
+  test('a copy that differs at the same seq is fetched anew from its writer', () => {
+    const net = started(['a', 'b'])
+    fill(net, 'a', 10)
+    const log = net.state('b').registry.logs.get('boot-a')
+    if (log !== undefined) log.low ^= 1
+    net.pass(4_000)
+    expectSameLogs(net)
+  })
+
+  test('ops of a boot that nobody knows are refused', () => {
+    const net = started(['a', 'b'])
+    const message: TrackerMessage = { type: 'ops', boot: 'stranger', first: 1, ops: [], counter: 0, reply: false }
+    net.input('a', { type: 'message', from: 'boot-b', message })
+    expect(net.outputs('a', 'dropped')).toHaveLength(1)
+    expect(net.state('a').registry.logs.has('stranger')).toBe(false)
+  })
+})
+
+describe('placed names', () => {
+  /** Run every start that a host was asked for; returns how many there were. */
+  function runStarts(net: Trackers, fails = false): number {
+    let starts = 0
+    for (let round = 0; round < 5; round++) {
+      for (const [boot, given] of net.given) {
+        const node = net.infos.get(boot)?.name ?? ''
+        const wanted = given.filter((output) => output.type === 'activate')
+        starts += wanted.length
+        net.given.set(
+          boot,
+          given.filter((output) => output.type !== 'activate'),
+        )
+        for (const { ask } of wanted) {
+          if (fails) net.input(node, { type: 'abandon', ask, code: 'ERR_INIT_FAILED', text: 'no' })
+          else net.input(node, { type: 'commit', ask, pid: 1000 + Math.abs(ask) })
+        }
+      }
+      net.drain()
+    }
+    return starts
+  }
+
+  function spawn(net: Trackers, at: string, name: string, ask = 1): void {
+    net.input(at, { type: 'spawn', ask, name, kind: 'counter', spec: [0] })
+    net.drain()
+    runStarts(net)
+  }
+
+  test('a spawn starts where the ring says and its caller sees it; a second one is refused with the pid', () => {
+    const net = started()
+    const name = ownedBy(net, 'b')
+    spawn(net, 'a', name)
+    expect(net.outputs('a', 'registered').map((output) => output.claim.pid.node)).toEqual(['b'])
+    expect(net.holder('a', name)).toBe('b')
+    spawn(net, 'c', name)
+    expect(net.outputs('c', 'refused')[0]?.holder?.pid.node).toBe('b')
+  })
+
+  test('a spawn asked for by the very node that hosts it does not wait for itself', () => {
+    const net = started()
+    const name = ownedBy(net, 'a')
+    spawn(net, 'a', name)
+    expect(net.outputs('a', 'registered').map((output) => output.ask)).toContain(1)
+  })
+
+  test('a name that is to be started again goes to that start alone, though others on the same node want it', () => {
+    const net = started(['a', 'b'])
+    const name = ownedBy(net, 'b')
+    spawn(net, 'a', name)
+    net.kill('b')
+    net.input('a', { type: 'claim', ask: 5, name, kind: 'counter', pid: 1 })
+    net.pass(300)
+    expect(runStarts(net)).toBe(1)
+    expect(net.claim('a', name)?.placed).toBeDefined()
+    expect(net.outputs('a', 'refused').map((output) => output.ask)).toEqual([5])
+  })
+
+  test('a kind is started only where it is known', () => {
+    const net = new Trackers()
+    net.add(['a', 'b'], { kinds: [] })
+    net.add(['c'], { kinds: ['counter'] })
+    net.pass(100)
+    const name = ownedBy(net, 'a')
+    spawn(net, 'b', name)
+    expect(net.holder('b', name)).toBe('c')
+    net.input('b', { type: 'spawn', ask: 2, name: 'other', kind: 'clock', spec: [] })
+    net.drain()
+    expect(net.outputs('b', 'refused').map((output) => output.code)).toEqual(['ERR_KIND_UNKNOWN'])
+  })
+
+  test('when its node dies a placed name is started elsewhere with a higher fence; a bare one is gone', () => {
+    const net = started(FIVE)
+    const name = ownedBy(net, 'b')
+    spawn(net, 'a', name)
+    net.input('b', { type: 'claim', ask: 1, name: 'bare', pid: 1 })
+    net.pass(3_000)
+    const before = net.claim('a', name)
+    net.kill('b')
+    expect(net.claim('a', name)).toBeUndefined()
+    net.pass(300)
+    runStarts(net)
+    const after = net.claim('a', name)
+    expect(after?.pid.node).not.toBe('b')
+    expect(after?.fence).toBeGreaterThan(before?.fence ?? Number.POSITIVE_INFINITY)
+    expect(net.claim('a', 'bare')).toBeUndefined()
+  })
+
+  test('a name that its user stopped does not rise again from the log of a dead node', () => {
+    const net = started(FIVE)
+    const name = ownedBy(net, 'b')
+    spawn(net, 'a', name)
+    net.kill('b')
+    net.pass(300)
+    runStarts(net)
+    const claim = net.claim('a', name)
+    net.input(claim?.pid.node ?? '', { type: 'gone', pid: claim?.pid.id ?? 0 })
+    net.drain()
+    // Not even a member that comes now and gets every log starts it again.
+    net.add(['f'])
+    net.pass(3_000)
+    expect(runStarts(net)).toBe(0)
+    for (const at of ['a', 'c', 'd', 'e', 'f']) expect(net.claim(at, name)).toBeUndefined()
+  })
+
+  test('a start that fails everywhere is tried a bounded number of times and then given up, loudly', () => {
+    const net = started()
+    const name = ownedBy(net, 'b')
+    spawn(net, 'a', name)
+    net.kill('b')
+    let starts = 0
+    for (let second = 0; second < 58; second++) {
+      net.pass(1_000)
+      starts += runStarts(net, true)
+    }
+    expect(starts).toBe(7)
+    const errors = [...net.given.values()].flat().filter((output) => output.type === 'log' && output.level === 'error')
+    expect(errors).toHaveLength(1)
+  })
+
+  test('a node that loses more than half of its members at once restarts nothing for a while', () => {
+    const net = started(FIVE)
+    for (let i = 0; i < 10; i++) spawn(net, 'a', `p${i}`, i)
+    for (const name of ['b', 'c', 'd']) net.kill(name)
+    net.pass(5_000)
+    expect(runStarts(net)).toBe(0)
+    net.pass(31_000)
+    expect(runStarts(net)).toBeGreaterThan(0)
+    for (let i = 0; i < 10; i++) expect(['a', 'e']).toContain(net.holder('a', `p${i}`))
+  })
+
+  test('a spawn whose answer was lost and is asked again knows its own work', () => {
+    const net = started()
+    const name = ownedBy(net, 'b')
+    net.cut('b', 'a')
+    spawn(net, 'a', name)
+    expect(net.outputs('a', 'registered')).toEqual([])
+    net.mend()
+    net.pass(3_000)
+    expect(net.outputs('a', 'registered').map((output) => output.claim.pid.node)).toEqual(['b'])
+    expect(net.outputs('a', 'refused')).toEqual([])
+  })
+})
+
+describe('ids and stamps', () => {
+  test('nodes that start at once end in one lineage with disjoint ids', () => {
+    const net = new Trackers()
+    net.add(Array.from({ length: 20 }, (_, i) => `n${i}`))
+    net.pass(5_000)
+    const lineages = new Set([...net.states.values()].map((state) => `${state.lineage.epoch}/${state.lineage.genesis}`))
+    expect(lineages.size).toBe(1)
+    expect(net.overlappingIds()).toEqual([])
+  })
+
+  test('a newcomer takes an id of the cluster, never the other way round', () => {
+    const net = started()
+    net.pass(3_000)
+    const before = net.state('a').lineage
+    net.add(['0'])
+    net.pass(3_000)
+    expect(net.state('0').lineage).toEqual(before)
+    expect(net.overlappingIds()).toEqual([])
+  })
+
+  test('a leaver gives its id to one heir, and claims nothing after', () => {
+    const net = started()
+    net.pass(3_000)
+    net.input('b', { type: 'claim', ask: 1, name: 'x', pid: 1 })
+    net.drain()
+    net.input('b', { type: 'leave' })
+    net.phase('b', 'leaving')
+    net.input('b', { type: 'gone', pid: 1 })
+    net.cut('b', 'c')
+    net.input('b', { type: 'part' })
+    net.drain()
+    // Not before everybody knows what it wrote last.
+    expect(net.outputs('b', 'left')).toHaveLength(0)
+    net.mend()
+    net.pass(3_000)
+    expect(net.holder('c', 'x')).toBeUndefined()
+    expect(net.outputs('b', 'left')).toHaveLength(1)
+    expect(net.state('b').id).toBe(0)
+    net.input('b', { type: 'claim', ask: 9, name: 'x', pid: 1 })
+    expect(net.outputs('b', 'refused').map((output) => output.code)).toEqual(['ERR_LEAVING'])
+    expect(net.overlappingIds()).toEqual([])
+  })
+
+  test('a claim made by someone who had seen an earlier one is stamped after it', () => {
+    const net = started(FIVE)
+    net.pass(5_000)
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1, mode: 'local' })
+    net.drain()
+    const first = net.claim('a', 'x')
+    net.cut('a', 'b')
+    net.input('b', { type: 'message', from: 'boot-c', message: { type: 'pull', boot: 'boot-a', have: 0 } })
+    net.phase('a', 'leaving')
+    net.phase('a', 'left')
+    net.input('b', { type: 'claim', ask: 1, name: 'x', pid: 1, mode: 'local' })
+    net.pass(1_000)
+    const second = net.claim('c', 'x')
+    if (first === undefined || second === undefined) throw new Error('not registered')
+    expect(second.pid.node).toBe('b')
+    expect(itc.compare(first.stamp.event, second.stamp.event)).toBe('before')
+  })
+})
+
+describe('requests and barriers', () => {
+  test('metadata, groups and removal are asked of the node of the pid, and read back at the asker', () => {
+    const net = started()
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1 })
+    net.drain()
+    const pid = net.claim('b', 'x')?.pid
+    if (pid === undefined) throw new Error('not registered')
+    net.input('b', { type: 'request', ask: 2, request: { type: 'update', name: 'x', meta: { v: 1 } } })
+    net.input('b', { type: 'request', ask: 3, request: { type: 'join', group: 'g', pid, meta: undefined } })
+    net.drain()
+    expect(net.outputs('b', 'done').map((output) => output.ask)).toEqual([2, 3])
+    expect(net.claim('b', 'x')?.meta).toEqual({ v: 1 })
+    expect(
+      net
+        .state('b')
+        .registry.groups.get('g')
+        ?.map((one) => one.pid.node),
+    ).toEqual(['a'])
+    net.input('a', { type: 'gone', pid: 1 })
+    net.drain()
+    expect(net.state('b').registry.groups.has('g')).toBe(false)
+    expect(net.holder('c', 'x')).toBeUndefined()
+  })
+
+  test('a request whose node goes down ends with an error', () => {
+    const net = started()
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1 })
+    net.drain()
+    net.input('b', { type: 'request', ask: 2, request: { type: 'unregister', name: 'x' } })
+    net.wires.length = 0
+    net.kill('a')
+    net.pass(200)
+    expect(net.outputs('b', 'refused').map((output) => output.code)).toEqual(['ERR_NODE_DOWN'])
+  })
+
+  test('flush ends when as many members as wanted have what was written before it', () => {
+    const net = started()
+    net.cut('a', 'c')
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1, mode: 'local' })
+    net.input('a', { type: 'flush', ask: 2, want: 'all' })
+    net.input('a', { type: 'flush', ask: 3, want: 1 })
+    net.drain()
+    expect(net.outputs('a', 'done').map((output) => output.ask)).toEqual([3])
+    net.mend()
+    net.pass(4_000)
+    expect(net.outputs('a', 'done').map((output) => output.ask)).toEqual([3, 2])
+    expect(net.holder('c', 'x')).toBe('a')
+  })
+})
+
+describe('conflicts', () => {
+  test('of two local claims one wins everywhere; the loser stops after the winner said that it runs', () => {
+    const net = started(FIVE)
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1, mode: 'local' })
+    net.input('b', { type: 'claim', ask: 1, name: 'x', pid: 2, mode: 'local' })
+    net.drain()
+    net.pass(2_000)
+    const stopped = FIVE.flatMap((at) => net.outputs(at, 'deactivate').map((output) => [at, output.reason]))
+    expect(stopped).toHaveLength(1)
+    expect(stopped[0]?.[1]).toBe('conflict')
+    const winner = stopped[0]?.[0] === 'a' ? 'b' : 'a'
+    for (const at of FIVE) expect(net.holder(at, 'x')).toBe(winner)
+  })
+
+  test('the loser runs on while the winner does not answer', () => {
+    const net = started()
+    net.cut('a', 'b')
+    net.cut('b', 'a')
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1, mode: 'local' })
+    net.input('b', { type: 'claim', ask: 1, name: 'x', pid: 2, mode: 'local' })
+    net.pass(3_000)
+    expect(net.outputs('a', 'deactivate').length + net.outputs('b', 'deactivate').length).toBe(0)
+    net.mend()
+    net.pass(6_000)
+    expect(net.outputs('a', 'deactivate').length + net.outputs('b', 'deactivate').length).toBe(1)
+  })
+})

@@ -1,0 +1,203 @@
+/**
+ * Tracker machines on a network of this test's own: links are FIFO, nothing moves until the test says so, time is a
+ * number. The membership below is the test's word: it hands out views and members.
+ */
+
+import type { BootId, Member, MemberInfo, Phase } from '@skep/cluster/core'
+import {
+  type Claim,
+  initTracker,
+  lookup,
+  stepTracker,
+  type TrackerInput,
+  type TrackerLimits,
+  type TrackerMessage,
+  type TrackerOutput,
+  type TrackerState,
+  trackerDeadline,
+  trackerLimits,
+} from '../src/core/index.js'
+import { disjoint, type Id } from '../src/core/itc.js'
+
+export const ring = { slots: 32, vnodes: 8 }
+
+export class Trackers {
+  now = 1_000_000
+  readonly states = new Map<BootId, TrackerState>()
+  readonly infos = new Map<BootId, MemberInfo>()
+  readonly phases = new Map<BootId, Phase>()
+  /** What each machine gave to its shell, oldest first. */
+  readonly given = new Map<BootId, TrackerOutput[]>()
+  readonly wires: { from: BootId; to: BootId; message: TrackerMessage }[] = []
+  readonly #cut = new Set<string>()
+  readonly #limits: TrackerLimits
+  #views = 0
+
+  constructor(limits: Partial<TrackerLimits> = {}) {
+    this.#limits = { ...trackerLimits, ...limits }
+  }
+
+  /** Add nodes that are members of everybody's view from now on; links and gate follow unless told otherwise. */
+  add(names: readonly string[], options: { gate?: boolean; kinds?: readonly string[] } = {}): void {
+    for (const name of names) {
+      const boot = `boot-${name}`
+      const info: MemberInfo = {
+        boot,
+        name,
+        address: `${name}:1`,
+        roles: [],
+        weight: 1,
+        cordoned: false,
+        kinds: options.kinds ?? ['counter'],
+        version: '',
+      }
+      this.infos.set(boot, info)
+      this.phases.set(boot, 'up')
+      const config = { self: info, counter: this.now, seed: this.states.size + 1, ring, limits: this.#limits }
+      this.states.set(boot, initTracker(config, this.now))
+      this.given.set(boot, [])
+    }
+    this.#announce()
+    for (const name of names) {
+      for (const other of this.infos.keys()) {
+        if (other !== `boot-${name}`) this.#bothWays('linked', `boot-${name}`, other)
+      }
+      if (options.gate !== false) this.input(name, { type: 'gateOpen', reason: 'test' })
+    }
+  }
+
+  /** Change a member's phase at everybody and give the new view. */
+  phase(name: string, phase: Phase): void {
+    this.phases.set(`boot-${name}`, phase)
+    if (phase === 'down' || phase === 'left') {
+      for (const other of this.states.keys()) this.#bothWays('unlinked', `boot-${name}`, other)
+    }
+    this.#announce()
+  }
+
+  /** The node's process is gone: nothing reaches it and nothing more comes from it. */
+  kill(name: string): void {
+    this.states.delete(`boot-${name}`)
+    this.phase(name, 'down')
+  }
+
+  /** Frames between the two are lost, in both directions or one, while the members stay. */
+  cut(a: string, b: string): void {
+    this.#cut.add(`boot-${a}>boot-${b}`)
+  }
+
+  mend(): void {
+    this.#cut.clear()
+  }
+
+  input(name: string, input: TrackerInput): TrackerOutput[] {
+    return this.#step(`boot-${name}`, input)
+  }
+
+  /** Deliver frames, those given too, until there are none. */
+  drain(limit = 100_000): void {
+    while (this.wires.length > 0) {
+      if (limit-- === 0) throw new Error('the machines do not come to rest')
+      this.deliver()
+    }
+  }
+
+  /** Deliver the oldest frame. */
+  deliver(): void {
+    const frame = this.wires.shift()
+    if (frame === undefined || this.#cut.has(`${frame.from}>${frame.to}`)) return
+    this.#step(frame.to, { type: 'message', from: frame.from, message: frame.message })
+  }
+
+  /** Let time pass, waking each machine when it wants, and delivering everything in between. */
+  pass(ms: number): void {
+    const end = this.now + ms
+    this.drain()
+    for (;;) {
+      const next = Math.min(...[...this.states.values()].map(trackerDeadline))
+      if (next > end) break
+      this.now = Math.max(this.now, next)
+      for (const [boot, state] of this.states) {
+        if (trackerDeadline(state) <= this.now) this.#step(boot, { type: 'wake' })
+      }
+      this.drain()
+    }
+    this.now = end
+  }
+
+  state(name: string): TrackerState {
+    const state = this.states.get(`boot-${name}`)
+    if (state === undefined) throw new Error(`no node ${name}`)
+    return state
+  }
+
+  holder(at: string, name: string): string | undefined {
+    return lookup(this.state(at).registry, name)?.pid.node
+  }
+
+  claim(at: string, name: string): Claim | undefined {
+    return lookup(this.state(at).registry, name)
+  }
+
+  /** What this node's shell was given of this type. */
+  outputs<T extends TrackerOutput['type']>(name: string, type: T): Extract<TrackerOutput, { type: T }>[] {
+    const given = this.given.get(`boot-${name}`) ?? []
+    return given.filter((output): output is Extract<TrackerOutput, { type: T }> => output.type === type)
+  }
+
+  /** Who holds each slot; an error when two do. */
+  slotHolders(): (string | undefined)[] {
+    return Array.from({ length: ring.slots }, (_, slot) => {
+      const holders = [...this.states.values()].filter((state) => state.held[slot] === 1)
+      if (holders.length > 1)
+        throw new Error(`slot ${slot} is held by ${holders.map((one) => one.info.name).join(' and ')}`)
+      return holders[0]?.info.name
+    })
+  }
+
+  /** Do the ids of any two nodes of one lineage overlap? */
+  overlappingIds(): string[] {
+    const found: string[] = []
+    const all: { who: string; lineage: string; id: Id }[] = [...this.states.values()].map((state) => ({
+      who: state.info.name,
+      lineage: `${state.lineage.epoch}/${state.lineage.genesis}`,
+      id: state.id,
+    }))
+    all.forEach((a, i) => {
+      for (const b of all.slice(i + 1)) {
+        if (a.lineage === b.lineage && !disjoint(a.id, b.id)) found.push(`${a.who} and ${b.who}`)
+      }
+    })
+    return found
+  }
+
+  #step(boot: BootId, input: TrackerInput): TrackerOutput[] {
+    const state = this.states.get(boot)
+    if (state === undefined) return []
+    const outputs = stepTracker(state, input, this.now)
+    for (const output of outputs) {
+      if (output.type === 'send') this.wires.push({ from: boot, to: output.to, message: output.message })
+      else if (output.type === 'continue') this.#step(boot, { type: 'continue' })
+      else this.given.get(boot)?.push(output)
+    }
+    return outputs
+  }
+
+  #bothWays(type: 'linked' | 'unlinked', a: BootId, b: BootId): void {
+    this.#step(a, { type, boot: b })
+    this.#step(b, { type, boot: a })
+  }
+
+  #announce(): void {
+    const members = [...this.infos.values()]
+    const inView = members.filter((info) => ['joining', 'up'].includes(this.phases.get(info.boot) ?? 'down'))
+    const view = { number: ++this.#views, members: inView }
+    for (const boot of this.states.keys()) {
+      for (const info of members) {
+        const member: Member = { info, phase: this.phases.get(info.boot) ?? 'up', incarnation: 1, suspect: false }
+        this.#step(boot, { type: 'member', member, previous: undefined, reason: 'test' })
+      }
+      this.#step(boot, { type: 'view', view })
+    }
+  }
+}

@@ -1,0 +1,337 @@
+import { deserialize, serialize } from 'node:v8'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import * as itc from '../src/core/itc.js'
+import type {
+  Claim,
+  DigestEntry,
+  Lineage,
+  Membership,
+  NodeRequest,
+  Op,
+  Placement,
+  Stamp,
+  Strike,
+  TrackerMessage,
+} from '../src/core/messages.js'
+import { wireNameFault } from '../src/core/name.js'
+import { Pid } from '../src/core/pid.js'
+import { decodeMessage, encodeMessage, trackerKinds, wireLimits } from '../src/core/wire.js'
+
+const count = fc.oneof(fc.nat(), fc.maxSafeNat())
+const word = fc.integer({ min: 0, max: 0xffffffff })
+const boot = fc.stringMatching(/^[A-Za-z0-9_-]{22}$/)
+const node = fc.stringMatching(/^[a-z]{1,12}-[0-9]{1,2}$/)
+const name = fc
+  .string({ unit: 'binary', minLength: 1, maxLength: 40 })
+  .filter((text) => wireNameFault(text) === undefined)
+const short = fc.string({ maxLength: 40 })
+const code = fc.stringMatching(/^ERR_[A-Z_]{1,20}$/)
+const meta: fc.Arbitrary<unknown> = fc.oneof(
+  fc.constant(undefined),
+  fc.jsonValue({ maxDepth: 3 }),
+  fc.uint8Array({ maxLength: 20 }),
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
+)
+
+const id: fc.Arbitrary<itc.Id> = fc
+  .letrec<{ id: itc.Id }>((tie) => ({
+    id: fc.oneof({ maxDepth: 5 }, fc.constantFrom<itc.Id>(0, 1), fc.tuple(tie('id'), tie('id'))),
+  }))
+  .id.map(itc.normaliseId)
+const event: fc.Arbitrary<itc.Event> = fc
+  .letrec<{ event: itc.Event }>((tie) => ({
+    event: fc.oneof({ maxDepth: 5 }, fc.nat({ max: 100 }), fc.tuple(fc.nat({ max: 30 }), tie('event'), tie('event'))),
+  }))
+  .event.map(itc.normaliseEvent)
+
+const lineage: fc.Arbitrary<Lineage> = fc.record({ epoch: count, genesis: boot })
+const stamp: fc.Arbitrary<Stamp> = fc.record({ lineage, event })
+const placement: fc.Arbitrary<Placement> = fc.record({ spec: meta, origin: short })
+const optional = <T>(of: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(of, { nil: undefined })
+
+const pid = fc.tuple(boot, count, node).map(([at, number, on]) => new Pid(at, number, on))
+const claimWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Claim> =>
+  fc.record({
+    name,
+    pid: pids,
+    seq: count,
+    fence: count,
+    stamp,
+    kind: optional(name),
+    meta,
+    placed: optional(placement),
+  })
+const claim = claimWith(pid)
+const membershipWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Membership> =>
+  fc.record({ group: name, pid: pids, seq: count, meta })
+const strike: fc.Arbitrary<Strike> = fc.record({ name, fence: count, seq: count })
+const entry: fc.Arbitrary<DigestEntry> = fc.record({ boot, seq: count, high: word, low: word })
+const entries = fc.array(entry, { maxLength: 5 })
+const slots = fc.uint8Array({ maxLength: wireLimits.slotBytes })
+
+const opWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Op> =>
+  fc.oneof(
+    fc.record({ type: fc.constant('put' as const), claim: claimWith(pids) }),
+    fc.record({ type: fc.constant('del' as const), name, fence: count, strike: fc.boolean() }),
+    fc.record({ type: fc.constant('join' as const), membership: membershipWith(pids) }),
+    fc.record({ type: fc.constant('quit' as const), group: name, id: count }),
+  )
+
+/** Everything in one log has the boot and the node's name of its writer. */
+const log = fc.tuple(boot, node).map(([at, on]) => ({ at, pids: count.map((number) => new Pid(at, number, on)) }))
+
+const request: fc.Arbitrary<NodeRequest> = fc.oneof(
+  fc.record({ type: fc.constant('update' as const), name, meta }),
+  fc.record({ type: fc.constant('unregister' as const), name }),
+  fc.record({ type: fc.constant('join' as const), group: name, pid, meta }),
+  fc.record({ type: fc.constant('quit' as const), group: name, pid }),
+)
+
+type Type = TrackerMessage['type']
+const record = <T extends Type>(
+  type: T,
+  fields: { [K in Exclude<keyof Extract<TrackerMessage, { type: T }>, 'type'>]: fc.Arbitrary<unknown> },
+): fc.Arbitrary<TrackerMessage> =>
+  fc.record({ type: fc.constant(type), ...fields }) as unknown as fc.Arbitrary<TrackerMessage>
+
+/** The compiler sees to it that no kind of message is forgotten here. */
+const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
+  digest: record('digest', { counter: count, lineage, depth: count, entries }),
+  pull: record('pull', { boot, have: count }),
+  busy: record('busy', { boot, retryMs: count }),
+  ops: log.chain(({ at, pids }) =>
+    record('ops', {
+      boot: fc.constant(at),
+      first: count,
+      ops: fc.array(opWith(pids), { maxLength: 5 }),
+      counter: count,
+      reply: fc.boolean(),
+    }),
+  ),
+  state: log.chain(({ at, pids }) =>
+    record('state', {
+      boot: fc.constant(at),
+      base: count,
+      chunk: count,
+      claims: fc.array(claimWith(pids), { maxLength: 5 }),
+      memberships: fc.array(membershipWith(pids), { maxLength: 3 }),
+      strikes: fc.array(strike, { maxLength: 3 }),
+      last: fc.boolean(),
+      ops: fc.array(opWith(pids), { maxLength: 3 }),
+    }),
+  ),
+  claim: record('claim', { name, ask: count, origin: short, counter: count }),
+  grant: record('grant', { name, ask: count, fence: count }),
+  refuse: record('refuse', { name, ask: count, holder: claim }),
+  elsewhere: record('elsewhere', { name, ask: count, full: fc.boolean() }),
+  unused: record('unused', { name, ask: count }),
+  check: record('check', { name, ask: count }),
+  wanted: record('wanted', { name, ask: count }),
+  take: record('take', { generation: count, slots, counter: count }),
+  ack: record('ack', { generation: count, slots, notYet: fc.boolean(), counter: count, entries }),
+  spawn: record('spawn', { name, ask: count, kind: name, spec: meta, meta, origin: short, counter: count }),
+  spawned: record('spawned', { name, ask: count, claim }),
+  spawnFailed: record('spawnFailed', { name, ask: count, code, text: short, holder: optional(claim) }),
+  start: record('start', { name, kind: name, spec: meta, meta, origin: short, failover: fc.boolean() }),
+  startFailed: record('startFailed', { name, origin: short, code, text: short }),
+  running: record('running', { name, fence: count }),
+  runs: record('runs', { name, fence: count, yes: fc.boolean() }),
+  idAsk: record('idAsk', { lineage, pointed: fc.boolean() }),
+  idGrant: record('idGrant', { lineage, id }),
+  idPoint: record('idPoint', { lineage, to: boot }),
+  idConfirm: record('idConfirm', { lineage, depth: count }),
+  idGive: record('idGive', { lineage, id }),
+  idGot: record('idGot', { lineage }),
+  request: record('request', { ask: count, request }),
+  answer: record('answer', { ask: count, code: optional(code), text: short }),
+  flush: record('flush', { ask: count, seq: count }),
+  flushed: record('flushed', { ask: count, seq: count }),
+}
+const types = Object.keys(arbitraries) as Type[]
+const anyMessage = fc.constantFrom(...types).chain((type) => arbitraries[type])
+
+/** What a frame is after a journey as bytes: nothing shared, no class but plain ones. */
+const travel = (frame: unknown[]): unknown[] => deserialize(serialize(frame)) as unknown[]
+
+describe('the codec of tracker messages', () => {
+  test.each(types)('gives back every %s as it was', (type) => {
+    fc.assert(
+      fc.property(arbitraries[type], (message) => {
+        expect(decodeMessage(travel(encodeMessage(message)))).toEqual(message)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('gives every message a kind of its own within the range of the tracker', () => {
+    const kinds = types.map((type) => encodeMessage(fc.sample(arbitraries[type], 1)[0] as TrackerMessage)[0] as number)
+    expect(new Set(kinds).size).toBe(types.length)
+    const [from, to] = trackerKinds
+    for (const kind of kinds) expect(kind >= from && kind <= to).toBe(true)
+  })
+
+  test('ignores fields that a newer version appends', () => {
+    fc.assert(
+      fc.property(anyMessage, fc.anything(), (message, extra) => {
+        expect(decodeMessage([...encodeMessage(message), extra])).toEqual(message)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('writes a stamp that many claims share once, and they share it again afterwards', () => {
+    const at = 'b'.repeat(22)
+    const shared: Stamp = { lineage: { epoch: 1, genesis: at }, event: 3 }
+    const ops: Op[] = Array.from({ length: 100 }, (_, i) => ({
+      type: 'put',
+      claim: {
+        name: `name-${i}`,
+        pid: new Pid(at, i, 'n'),
+        seq: i + 1,
+        fence: 1_700_000_000_000 + i,
+        stamp: shared,
+        kind: undefined,
+        meta: undefined,
+        placed: undefined,
+      },
+    }))
+    const frame = encodeMessage({ type: 'ops', boot: at, first: 1, ops, counter: 0, reply: false })
+    expect(frame[6]).toHaveLength(1)
+    const read = decodeMessage(frame)
+    if (read?.type !== 'ops') throw new Error('not ops')
+    const stamps = read.ops.map((op) => (op.type === 'put' ? op.claim.stamp : undefined))
+    expect(new Set(stamps).size).toBe(1)
+  })
+
+  test('cuts a long explanation instead of losing the answer', () => {
+    const frame = encodeMessage({ type: 'answer', ask: 1, code: 'ERR_TIMEOUT', text: 'x'.repeat(100_000) })
+    expect(decodeMessage(frame)).toMatchObject({ type: 'answer', text: 'x'.repeat(wireLimits.textChars) })
+  })
+
+  test('copies bytes out of the frame that they came in', () => {
+    const memory = Buffer.alloc(64, 7)
+    const message = decodeMessage([44, 1, memory.subarray(0, 4), 0])
+    memory.fill(0)
+    expect(message).toEqual({ type: 'take', generation: 1, slots: Uint8Array.of(7, 7, 7, 7), counter: 0 })
+  })
+})
+
+/** A small change anywhere in a frame: a value of another type, a list cut, doubled or emptied. */
+function damage(frame: unknown, path: readonly number[], value: unknown): unknown {
+  if (!Array.isArray(frame) || frame.length === 0 || path.length === 0) return value
+  const at = (path[0] as number) % frame.length
+  const copy = frame.slice()
+  copy[at] = damage(frame[at], path.slice(1), value)
+  return copy
+}
+
+describe('hostile frames', () => {
+  test('anything at all gives undefined or a message, never a throw', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.anything({ withBigInt: true, withTypedArray: true, withNullPrototype: true })),
+        (frame) => {
+          decodeMessage(frame)
+        },
+      ),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('any fields behind a valid kind never throw', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 32, max: 63 }),
+        fc.array(fc.anything({ withBigInt: true, withTypedArray: true })),
+        (kind, fields) => {
+          decodeMessage([kind, ...fields])
+        },
+      ),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('a damaged frame is refused, or is a message that can be sent on as it was read', () => {
+    const junk = fc.oneof(
+      fc.constantFrom<unknown>(
+        null,
+        undefined,
+        -1,
+        1.5,
+        Number.NaN,
+        Number.POSITIVE_INFINITY,
+        2 ** 53,
+        '',
+        '\u0000',
+        [],
+        {},
+        true,
+      ),
+      fc.anything({ withTypedArray: true }),
+    )
+    fc.assert(
+      fc.property(anyMessage, fc.array(fc.nat(), { minLength: 1, maxLength: 6 }), junk, (message, path, value) => {
+        const read = decodeMessage(damage(encodeMessage(message), path, value) as unknown[])
+        if (read !== undefined) expect(decodeMessage(encodeMessage(read))).toEqual(read)
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  test('a frame cut short is refused', () => {
+    fc.assert(
+      fc.property(anyMessage, fc.nat(), (message, at) => {
+        const frame = encodeMessage(message)
+        expect(decodeMessage(frame.slice(0, at % frame.length))).toBeUndefined()
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  const grant = (subject: unknown): unknown[] => [38, subject, 1, 1]
+  test.each([
+    ['a kind that nobody knows', [63]],
+    ['a kind of another layer', [31, 'a', 1, 1]],
+    ['no kind', []],
+    ['an empty name', grant('')],
+    ['a name of 513 bytes', grant('x'.repeat(513))],
+    ['a name of 512 characters and more bytes', grant('é'.repeat(257))],
+    ['a name with a control character', grant('a\u0007')],
+    ['a name with half a surrogate pair', grant('\ud800')],
+    ['a negative number', [38, 'a', -1, 1]],
+    ['a number beyond the safe ones', [38, 'a', 2 ** 53, 1]],
+    ['a fraction', [38, 'a', 1, 0.5]],
+    ['a bigint for a number', [38, 'a', 1n, 1]],
+    ['a boot id of 65 characters', [33, 'b'.repeat(65), 1]],
+    ['too many bytes of slots', [44, 1, new Uint8Array(wireLimits.slotBytes + 1), 0]],
+    [
+      'a digest of more logs than there can be',
+      [32, 0, [0, 'b'], 0, new Array(wireLimits.digest + 1).fill(['b', 0, 0, 0])],
+    ],
+    ['metadata over 4 KiB', [59, 1, [0, 'a', 'x'.repeat(4096)]]],
+    ['metadata that is nested for ever', [59, 1, [0, 'a', nested(100)]]],
+    ['a start spec over 32 KiB', [49, 'a', 'kind', 'x'.repeat(32 * 1024), null, '', false]],
+    ['an id that is not in normal form', [54, [0, 'b'], Uint8Array.of(0xff, 0xff)]],
+    ['an id of too many bytes', [54, [0, 'b'], new Uint8Array(wireLimits.itcBytes + 1)]],
+    ['a claim that names a stamp which is not there', [35, 'b', 'n', 1, 0, false, [], [[0, 'a', 1, 1, 1, 0]]]],
+    [
+      'a claim with half a placement',
+      [35, 'b', 'n', 1, 0, false, [[0, 'b', itc.encodeEvent(1)]], [[0, 'a', 1, 1, 1, 0, null, null, 1]]],
+    ],
+    ['an op of no known type', [35, 'b', 'n', 1, 0, false, [], [[9, 'a']]]],
+    ['a request of no known type', [59, 1, [4, 'a']]],
+  ])('refused: %s', (_, frame) => {
+    expect(decodeMessage(frame)).toBeUndefined()
+  })
+
+  test('bounds hold at the limit: 512 bytes of name, 128 bytes of slots', () => {
+    expect(decodeMessage(grant('x'.repeat(512)))).toMatchObject({ type: 'grant' })
+    expect(decodeMessage(grant('é'.repeat(256)))).toMatchObject({ type: 'grant' })
+    expect(decodeMessage([44, 1, new Uint8Array(wireLimits.slotBytes), 0])).toMatchObject({ type: 'take' })
+  })
+})
+
+function nested(depth: number): unknown {
+  return depth === 0 ? [] : [nested(depth - 1)]
+}
