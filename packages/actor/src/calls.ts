@@ -18,6 +18,7 @@ import type { Address, CallContext, RefHost } from './ref.js'
 import type { Time } from './time.js'
 import { type RefSource, Refused } from './values.js'
 import type { ViaOptions } from './via.js'
+import { LinkWaits } from './waits.js'
 
 /** Times that a call is sent again, to the new holder of its name, after it certainly was not done. */
 const maxRedirects = 2
@@ -51,12 +52,16 @@ export class Calls implements RefHost, Router {
   readonly #pending = new Map<number, Outgoing>()
   /** Names that are being spawned for `ensure`, with what waits for that, in order. */
   readonly #ensuring = new Map<string, Outgoing[]>()
+  readonly #waits: LinkWaits
   #lastId = 0
   #closed = false
 
   constructor(outside: Outside, deadlines: Deadlines) {
     this.#outside = outside
     this.deadlines = deadlines
+    this.#waits = new LinkWaits(outside.time, (out) => {
+      out.refuse('ERR_UNREACHABLE', `there is no link to ${out.pid?.node ?? 'its node'} at present`, 'no')
+    })
   }
 
   /** Calls and streams that wait for another node. */
@@ -184,10 +189,12 @@ export class Calls implements RefHost, Router {
 
   #sendAway(out: Outgoing, pid: Pid): void {
     const outside = this.#outside
-    if (this.#pending.size >= outside.maxPending) {
+    if (this.#pending.size + this.#waits.size >= outside.maxPending) {
       return out.refuse('ERR_OVERLOADED', `${this.#pending.size} calls to other nodes are open already`, 'no')
     }
     out.payload ??= pack(out.args, 'args', outside.maxPayloadBytes)
+    // Behind those that wait for the link already, or it would overtake them.
+    if (this.#waits.has(pid.boot)) return this.#waits.add(pid.boot, out)
     this.#lastId += 1
     out.id = this.#lastId
     if (!(out instanceof Cast)) this.#pending.set(out.id, out)
@@ -200,7 +207,7 @@ export class Calls implements RefHost, Router {
     if (posted === 'overloaded') return out.refuse('ERR_OVERLOADED', `the link to ${pid.node} is full`, 'no')
     switch (outside.known(pid.boot)) {
       case 'alive':
-        return out.refuse('ERR_UNREACHABLE', `there is no link to ${pid.node} at present`, 'no')
+        return this.#waits.add(pid.boot, out)
       case 'gone':
         return out.refuse('ERR_NODE_DOWN', `${pid.node} is down`, 'no')
       case 'unknown':
@@ -245,8 +252,14 @@ export class Calls implements RefHost, Router {
     out.frame(frame)
   }
 
-  /** The link to this boot is gone: what is open there will not be answered. */
+  /** There is a link to this boot now. */
+  linked(boot: string): void {
+    for (const out of this.#waits.take(boot)) if (out.pid !== undefined) this.#sendTo(out, out.pid)
+  }
+
+  /** The link to this boot, or the boot itself, is gone: what is open there will not be answered. */
   lost(boot: string, text: string): void {
+    if (this.#outside.known(boot) !== 'alive') this.linked(boot)
     for (const out of [...this.#pending.values()]) {
       if (out.pid?.boot !== boot) continue
       // Out of the table first: there is nobody to be told that the caller gives up.
@@ -310,6 +323,7 @@ export class Calls implements RefHost, Router {
   /** The node has been stopped: nothing is waited for any more. */
   close(): void {
     this.#closed = true
+    this.#waits.close()
     const open = new Set<Outgoing>(this.#pending.values())
     for (const timed of this.deadlines) if (timed instanceof Outgoing) open.add(timed)
     for (const waiting of this.#ensuring.values()) for (const out of waiting) open.add(out)

@@ -5,16 +5,7 @@
 import { Pid } from '@skep/tracker'
 import { decodeError, errorParts } from './fault.js'
 import type { RefSource } from './values.js'
-import {
-  bytesOf,
-  classify,
-  defineField,
-  isPrimitive,
-  maxDepth,
-  refusedFor,
-  type Special,
-  unsendable,
-} from './values.js'
+import { bytesOf, classify, defineField, isPrimitive, type Kind, maxDepth, refusedFor, unsendable } from './values.js'
 
 /**
  * What the other side would get over the wire, without the wire. Immutable values are their own copy: primitives,
@@ -47,7 +38,7 @@ function copied(value: unknown, refs: RefSource, depth: number): unknown {
   const prototype = Object.getPrototypeOf(value) as object | null
   if (prototype === Object.prototype) return copyPlain(value as Record<string, unknown>, refs, depth + 1)
   if (prototype === Array.prototype && Array.isArray(value)) return copyArray(value, refs, depth + 1)
-  return copySpecial(classify(value, prototype), refs, depth + 1)
+  return copyOther(classify(value), refs, depth + 1)
 }
 
 function copyPlain(value: Record<string, unknown>, refs: RefSource, depth: number): Record<string, unknown> {
@@ -75,45 +66,45 @@ function copyArray(value: readonly unknown[], refs: RefSource, depth: number): r
   return same && Object.isFrozen(value) ? value : array
 }
 
-function copySpecial(special: Special, refs: RefSource, depth: number): unknown {
-  switch (special.is) {
+function copyOther(kind: Kind, refs: RefSource, depth: number): unknown {
+  switch (kind.is) {
     case 'plain':
-      return copyPlain(special.value, refs, depth)
+      return copyPlain(kind.value, refs, depth)
     case 'array':
-      return copyArray(special.value, refs, depth)
+      return copyArray(kind.value, refs, depth)
     case 'date':
-      return new Date(special.value.getTime())
+      return new Date(kind.value.getTime())
     case 'map': {
       const map = new Map<unknown, unknown>()
-      for (const [key, item] of special.value) map.set(copied(key, refs, depth), copied(item, refs, depth))
+      for (const [key, item] of kind.value) map.set(copied(key, refs, depth), copied(item, refs, depth))
       return map
     }
     case 'set': {
       const set = new Set<unknown>()
-      for (const item of special.value) set.add(copied(item, refs, depth))
+      for (const item of kind.value) set.add(copied(item, refs, depth))
       return set
     }
     case 'regexp': {
-      const pattern = new RegExp(special.value.source, special.value.flags)
-      pattern.lastIndex = special.value.lastIndex
+      const pattern = new RegExp(kind.value.source, kind.value.flags)
+      pattern.lastIndex = kind.value.lastIndex
       return pattern
     }
     case 'binary': {
-      const bytes = bytesOf(special.value)
+      const bytes = bytesOf(kind.value)
       const own = new Uint8Array(bytes.length)
       own.set(bytes)
-      return special.make(own.buffer)
+      return kind.make(own.buffer)
     }
     case 'error': {
-      const parts = errorParts(special.value)
+      const parts = errorParts(kind.value)
       const fields = copyPlain(parts.fields, refs, depth)
       const hidden = copyPlain(parts.hidden, refs, depth)
       return decodeError({ ...parts, fields, hidden })
     }
     case 'pid':
-      return special.value
+      return kind.value
     case 'ref':
-      return refs.rebind(special.value)
+      return refs.rebind(kind.value)
     case 'nothing':
       throw unsendable
   }

@@ -1,284 +1,144 @@
 /**
- * The value of bytes that `encode.ts` made, read as if an enemy had written them: lengths are checked before anything
- * is allocated, depth is bounded, nothing of the value's own runs, and it throws BadBytes, nothing else.
+ * The value of bytes that `encode.ts` made, read as if an enemy had written them: only what passes the grammar comes to
+ * msgpackr, which then makes plain values and nothing else, and marked arrays in them are raised to what they stand for.
  */
 import { Buffer } from 'node:buffer'
+import { BadBytes, checkGrammar } from '@skep/cluster/core'
 import { Pid } from '@skep/tracker'
+import { Unpackr } from 'msgpackr'
 import { decodeError } from './fault.js'
 import type { Target } from './ref.js'
-import { binaries, defineField, ext, maxDepth, type RefSource } from './values.js'
+import { binaries, defineField, mark, maxDepth, type RefSource, tag } from './values.js'
 
-/** Bytes that are no value. Never leaves this layer: the call they came with fails. */
-export class BadBytes extends Error {}
+export { BadBytes } from '@skep/cluster/core'
 
-const keyCacheSize = 1024
+/** Levels of bytes at most: some values take two, such as an error (a marked array) with its fields (an object). */
+const maxLevels = 2 * maxDepth + 2
 
-class Reader {
-  #buffer: Buffer = Buffer.alloc(0)
-  #at = 0
-  #end = 0
-  #refs: RefSource | undefined
-  readonly #keys: (string | undefined)[] = new Array<string | undefined>(keyCacheSize)
+const markByte = mark & 0xff
 
-  unpack(bytes: Uint8Array, refs: RefSource): unknown {
-    this.#buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.#at = 0
-    this.#end = bytes.length
-    this.#refs = refs
-    try {
-      const value = this.#value(0)
-      if (this.#at !== this.#end) throw new BadBytes('bytes are left over')
-      return value
-    } catch (error) {
-      // Whatever a constructor says about hostile contents (a bad pattern, a bad length) means just that.
-      throw error instanceof BadBytes ? error : new BadBytes(error instanceof Error ? error.message : String(error))
-    } finally {
-      this.#refs = undefined
-    }
-  }
-
-  /** Moves past `count` bytes that must be there; returns where they begin. */
-  #take(count: number): number {
-    const at = this.#at
-    if (count > this.#end - at) throw new BadBytes('the bytes end too early')
-    this.#at = at + count
-    return at
-  }
-
-  #value(depth: number): unknown {
-    const code = this.#buffer[this.#take(1)] ?? 0
-    if (code < 0x80) return code
-    if (code >= 0xe0) return code - 0x100
-    if (code < 0x90) return this.#plain(code & 0x0f, depth)
-    if (code < 0xa0) return this.#array(code & 0x0f, depth)
-    if (code < 0xc0) return this.#string(code & 0x1f)
-    switch (code) {
-      case 0xc0:
-        return null
-      case 0xc2:
-        return false
-      case 0xc3:
-        return true
-      case 0xc9:
-        return this.#extension(this.#uint32(), depth)
-      case 0xcb:
-        return this.#buffer.readDoubleBE(this.#take(8))
-      case 0xcd:
-        return this.#uint16()
-      case 0xce:
-        return this.#uint32()
-      case 0xd2:
-        return this.#buffer.readInt32BE(this.#take(4))
-      case 0xd4:
-        return this.#extension(1, depth)
-      case 0xd9:
-        return this.#string(this.#buffer[this.#take(1)] ?? 0)
-      case 0xda:
-        return this.#string(this.#uint16())
-      case 0xdb:
-        return this.#string(this.#uint32())
-      case 0xdc:
-        return this.#array(this.#uint16(), depth)
-      case 0xdd:
-        return this.#array(this.#uint32(), depth)
-      case 0xde:
-        return this.#plain(this.#uint16(), depth)
-      case 0xdf:
-        return this.#plain(this.#uint32(), depth)
-      default:
-        throw new BadBytes(`no value begins with 0x${code.toString(16)}`)
-    }
-  }
-
-  #uint16(): number {
-    return this.#buffer.readUInt16BE(this.#take(2))
-  }
-
-  #uint32(): number {
-    return this.#buffer.readUInt32BE(this.#take(4))
-  }
-
-  #string(length: number): string {
-    const at = this.#take(length)
-    if (length > 24) return this.#buffer.toString('utf8', at, at + length)
-    let text = ''
-    for (let i = at; i < at + length; i++) {
-      const byte = this.#buffer[i] ?? 0
-      if (byte > 0x7f) return this.#buffer.toString('utf8', at, at + length)
-      text += String.fromCharCode(byte)
-    }
-    return text
-  }
-
-  /** Keys repeat: the text of a short one is found again by its bytes instead of being made anew. */
-  #key(): string {
-    const code = this.#buffer[this.#at] ?? 0
-    if (code < 0xa0 || code > 0xbf) return this.#text(0)
-    this.#at += 1
-    const length = code & 0x1f
-    const at = this.#take(length)
-    let hash = length
-    for (let i = at; i < at + length; i++) hash = (Math.imul(hash, 31) + (this.#buffer[i] ?? 0)) | 0
-    const slot = (hash >>> 0) % keyCacheSize
-    const cached = this.#keys[slot]
-    if (cached !== undefined && cached.length === length && this.#holds(cached, at)) return cached
-    this.#at = at
-    const key = this.#string(length)
-    if (key.length === length) this.#keys[slot] = key
-    return key
-  }
-
-  #holds(text: string, at: number): boolean {
-    for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== this.#buffer[at + i]) return false
-    return true
-  }
-
-  #plain(count: number, depth: number): Record<string, unknown> {
-    if (depth >= maxDepth) throw new BadBytes('nested too deep')
-    if (count * 2 > this.#end - this.#at) throw new BadBytes('the bytes end too early')
-    const plain: Record<string, unknown> = {}
-    for (let i = 0; i < count; i++) {
-      const key = this.#key()
-      const value = this.#value(depth + 1)
-      if (key === '__proto__') defineField(plain, key, value)
-      else plain[key] = value
-    }
-    return plain
-  }
-
-  #array(count: number, depth: number): unknown[] {
-    if (depth >= maxDepth) throw new BadBytes('nested too deep')
-    if (count > this.#end - this.#at) throw new BadBytes('the bytes end too early')
-    const array: unknown[] = []
-    for (let i = 0; i < count; i++) array.push(this.#value(depth + 1))
-    return array
-  }
-
-  #text(depth: number): string {
-    const text = this.#value(depth)
-    if (typeof text !== 'string') throw new BadBytes('a text was expected')
-    return text
-  }
-
-  #extension(length: number, depth: number): unknown {
-    if (depth >= maxDepth) throw new BadBytes('nested too deep')
-    const type = this.#buffer[this.#take(1)] ?? 0
-    const from = this.#take(length)
-    const end = this.#at
-    // What is nested ends where the extension ends: its values are read inside these bounds.
-    const outerEnd = this.#end
-    this.#at = from
-    this.#end = end
-    const value = this.#extended(type, length, depth + 1)
-    if (this.#at !== end) throw new BadBytes('an extension has bytes left over')
-    this.#end = outerEnd
-    return value
-  }
-
-  #extended(type: number, length: number, depth: number): unknown {
-    switch (type) {
-      case ext.undefined:
-        this.#take(length)
-        return undefined
-      case ext.date:
-        return new Date(this.#buffer.readDoubleBE(this.#take(8)))
-      case ext.map: {
-        const map = new Map<unknown, unknown>()
-        while (this.#at < this.#end) map.set(this.#value(depth), this.#value(depth))
-        return map
-      }
-      case ext.set: {
-        const set = new Set<unknown>()
-        while (this.#at < this.#end) set.add(this.#value(depth))
-        return set
-      }
-      case ext.bigint:
-        return this.#bigint(length)
-      case ext.binary:
-        return this.#binary(length)
-      case ext.error:
-        return decodeError({
-          name: this.#text(depth),
-          message: this.#text(depth),
-          stack: this.#optionalText(depth),
-          fields: this.#fields(depth),
-          hidden: this.#fields(depth),
-        })
-      case ext.regexp: {
-        const pattern = new RegExp(this.#text(depth), this.#text(depth))
-        pattern.lastIndex = this.#count(depth)
-        return pattern
-      }
-      case ext.pid:
-        return new Pid(this.#text(depth), this.#count(depth), this.#text(depth))
-      case ext.ref:
-        return this.#ref(depth)
-      case ext.utf16: {
-        const at = this.#take(length)
-        if (length % 2 !== 0) throw new BadBytes('half a character')
-        return this.#buffer.toString('utf16le', at, at + length)
-      }
-      default:
-        throw new BadBytes(`unknown extension ${type}`)
-    }
-  }
-
-  #optionalText(depth: number): string | undefined {
-    const text = this.#value(depth)
-    if (text !== undefined && typeof text !== 'string') throw new BadBytes('a text was expected')
-    return text
-  }
-
-  #fields(depth: number): Record<string, unknown> {
-    const fields = this.#value(depth)
-    if (typeof fields !== 'object' || fields === null || Object.getPrototypeOf(fields) !== Object.prototype) {
-      throw new BadBytes('fields were expected')
-    }
-    return fields as Record<string, unknown>
-  }
-
-  #count(depth: number): number {
-    const count = this.#value(depth)
-    if (!Number.isSafeInteger(count) || (count as number) < 0) throw new BadBytes('a whole number was expected')
-    return count as number
-  }
-
-  #bigint(length: number): bigint {
-    if (length < 2) throw new BadBytes('a number without digits')
-    const at = this.#take(length)
-    const value = BigInt(`0x${this.#buffer.toString('hex', at + 1, at + length)}`)
-    return this.#buffer[at] === 1 ? -value : value
-  }
-
-  #binary(length: number): object {
-    const at = this.#take(length)
-    const binary = binaries[this.#buffer[at] ?? -1]
-    if (length < 1 || binary === undefined || (length - 1) % binary.size !== 0) throw new BadBytes('no such binary')
-    const bytes = new Uint8Array(length - 1)
-    bytes.set(this.#buffer.subarray(at + 1, at + length))
-    return binary.make(bytes.buffer)
-  }
-
-  #ref(depth: number): object {
-    const kind = this.#text(depth)
-    const whom = this.#value(depth)
-    const refOf = (target: Target): object => {
-      const ref = this.#refs?.refOf(kind, target)
-      if (ref !== undefined) return ref
-      throw new BadBytes(`a ref to an actor of kind '${kind}', which this node does not know: list it in 'actors'`)
-    }
-    if (whom instanceof Pid) return refOf({ by: 'pid', pid: whom })
-    if (typeof whom !== 'string') throw new BadBytes('a ref to nobody')
-    if (this.#at === this.#end) return refOf({ by: 'name', name: whom })
-    const args = this.#value(depth)
-    if (!Array.isArray(args)) throw new BadBytes('arguments were expected')
-    return refOf({ by: 'ensure', name: whom, args, options: this.#fields(depth) })
-  }
-}
-
-const reader = new Reader()
+// Bytes in a value are its own, never a view on the frame they came with.
+const unpackr = new Unpackr({ useRecords: false, copyBuffers: true })
 
 /** The value of bytes that `pack` made. Throws BadBytes, never anything else, whatever the bytes are. */
 export function unpack(bytes: Uint8Array, refs: RefSource): unknown {
-  return reader.unpack(bytes, refs)
+  try {
+    const holding = checkGrammar(bytes, maxLevels, markByte)
+    // Out of a Buffer all bytes would come as Buffers.
+    const own = holding === 'plain' ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const value: unknown = unpackr.unpack(own)
+    return holding === 'marked' ? raise(value, refs) : value
+  } catch (error) {
+    // Whatever a constructor says about hostile contents (a bad pattern, a bad length) means just that.
+    throw error instanceof BadBytes ? error : new BadBytes(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** What a value stands for; plain objects and arrays are changed in place. */
+function raise(value: unknown, refs: RefSource): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
+  if (Array.isArray(value)) {
+    const marked = value[0] === mark
+    for (let i = marked ? 2 : 0; i < value.length; i++) value[i] = raise(value[i], refs)
+    return marked ? raiseMarked(value[1], value.slice(2), refs) : value
+  }
+  const plain = value as Record<string, unknown>
+  for (const key of Object.keys(plain)) plain[key] = raise(plain[key], refs)
+  return plain
+}
+
+function raiseMarked(kind: unknown, parts: unknown[], refs: RefSource): unknown {
+  const [first, second, third] = parts
+  switch (kind) {
+    case tag.array:
+      return parts
+    case tag.date:
+      return new Date(first as number)
+    case tag.map:
+      return raiseMap(parts)
+    case tag.set:
+      return new Set(parts)
+    case tag.bigint: {
+      const size = BigInt(`0x${text(second)}`)
+      return first === true ? -size : size
+    }
+    case tag.binary:
+      return raiseBinary(first, second)
+    case tag.error:
+      return decodeError({
+        name: text(first),
+        message: text(second),
+        stack: third === undefined ? undefined : text(third),
+        fields: fields(parts[3]),
+        hidden: fields(parts[4]),
+      })
+    case tag.regexp: {
+      const pattern = new RegExp(text(first), text(second))
+      pattern.lastIndex = count(third)
+      return pattern
+    }
+    case tag.pid:
+      return new Pid(text(first), count(second), text(third))
+    case tag.ref:
+      return raiseRef(parts, refs)
+    case tag.utf16:
+      return Buffer.from(bytes(first)).toString('utf16le')
+    case tag.plain: {
+      const plain = {}
+      for (const [key, value] of raiseMap(parts)) defineField(plain, text(key), value)
+      return plain
+    }
+    case tag.negativeZero:
+      return -0
+    default:
+      throw new BadBytes('a marked array with no tag that is known')
+  }
+}
+
+function raiseMap(parts: readonly unknown[]): Map<unknown, unknown> {
+  if (parts.length % 2 !== 0) throw new BadBytes('a key without a value')
+  const map = new Map<unknown, unknown>()
+  for (let i = 0; i < parts.length; i += 2) map.set(parts[i], parts[i + 1])
+  return map
+}
+
+function raiseBinary(number: unknown, contents: unknown): object {
+  const binary = binaries[count(number)]
+  if (binary === undefined) throw new BadBytes('no such binary')
+  return binary.make(bytes(contents).buffer)
+}
+
+function raiseRef([kind, whom, args, options]: unknown[], refs: RefSource): object {
+  const refOf = (target: Target): object => {
+    const ref = refs.refOf(text(kind), target)
+    if (ref !== undefined) return ref
+    throw new BadBytes(`a ref to an actor of kind '${kind}', which this node does not know: list it in 'actors'`)
+  }
+  if (whom instanceof Pid) return refOf({ by: 'pid', pid: whom })
+  const name = text(whom)
+  if (args === undefined) return refOf({ by: 'name', name })
+  if (!Array.isArray(args)) throw new BadBytes('arguments were expected')
+  return refOf({ by: 'ensure', name, args, options: fields(options) })
+}
+
+function text(value: unknown): string {
+  if (typeof value !== 'string') throw new BadBytes('a text was expected')
+  return value
+}
+
+function count(value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new BadBytes('a whole number was expected')
+  return value as number
+}
+
+function bytes(value: unknown): Uint8Array<ArrayBuffer> {
+  if (!(value instanceof Uint8Array)) throw new BadBytes('bytes were expected')
+  return value as Uint8Array<ArrayBuffer>
+}
+
+function fields(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
+    throw new BadBytes('fields were expected')
+  }
+  return value as Record<string, unknown>
 }

@@ -27,6 +27,8 @@ export interface ProcessHost {
   nodeFor(context: CallContext): ActorNode
   /** What makes refs that arrive belong to this call. */
   refsFor(context: CallContext): RefSource
+  /** The fence with which this process holds its name now; undefined while it does not. */
+  fenceOf(info: ProcessInfo): number | undefined
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
 }
@@ -34,6 +36,7 @@ export interface ProcessHost {
 export interface ProcessInfo {
   readonly pid: Pid
   readonly name: string | undefined
+  /** The fence of its grant; the claim may in the end stand with a higher one. */
   readonly fence: number
   /** The cluster starts it again elsewhere when this node dies. */
   readonly placed: boolean
@@ -353,7 +356,8 @@ class ActorSelf implements Self<unknown> {
   }
 
   get fence(): number {
-    return this.#process.info.fence
+    const { host, info } = this.#process
+    return host.fenceOf(info) ?? info.fence
   }
 
   get node(): ActorNode {

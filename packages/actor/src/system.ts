@@ -52,6 +52,7 @@ export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' |
 export type ActorTracker = Pick<
   Tracker,
   | 'whereis'
+  | 'lookup'
   | 'nextPid'
   | 'claim'
   | 'register'
@@ -64,6 +65,7 @@ export type ActorTracker = Pick<
   | 'flush'
   | 'onActivate'
   | 'onDeactivate'
+  | 'livesHere'
 >
 
 export interface ActorSystemOptions {
@@ -191,11 +193,13 @@ class System implements ProcessHost, ActorHome {
       raw: (from, frame) => this.#frame(from, frame),
       input: (input) => {
         if (input.type === 'unlinked') this.#lost(input.boot, 'the link to its node broke before the answer')
+        else if (input.type === 'linked') this.calls.linked(input.boot)
         else if (input.type === 'drained') this.#incoming.drained(input.boot)
         else if (input.type === 'member' && isGone(input.member)) this.#lost(input.member.info.boot, 'its node is down')
       },
     })
     this.tracker.onActivate((activation) => this.#activate(activation))
+    this.tracker.livesHere((pid) => this.#processes.has(pid.id))
     this.tracker.onDeactivate(({ pid, name, reason }) => this.#deactivate(pid, name, reason))
   }
 
@@ -395,6 +399,11 @@ class System implements ProcessHost, ActorHome {
     const member = this.#cluster.member(boot)
     if (member === undefined) return 'unknown'
     return isGone(member) ? 'gone' : 'alive'
+  }
+
+  fenceOf({ name, pid }: ProcessInfo): number | undefined {
+    const claim = name === undefined ? undefined : this.tracker.lookup(name)
+    return claim?.pid.equals(pid) === true ? claim.fence : undefined
   }
 
   whereis(name: string): Pid | undefined {

@@ -46,9 +46,15 @@ export class Refused extends Error {
 export const unsendable: Error = new Error('unsendable')
 export const tooLarge: Error = new Error('too large')
 
-/** Extension types on the wire. Never reuse a number. */
-export const ext = {
-  undefined: 0,
+/**
+ * How the bytes tell what msgpack does not know: an array that begins with the mark and a tag. The mark is a number of
+ * one byte that UTF-8 never has; an array of a user that begins with it is such an array itself.
+ */
+export const mark: number = -8
+
+/** What the array with the mark stands for. Never reuse a number. */
+export const tag = {
+  array: 0,
   date: 1,
   map: 2,
   set: 3,
@@ -58,8 +64,11 @@ export const ext = {
   regexp: 7,
   pid: 8,
   ref: 9,
-  /** A string with halves of surrogate pairs, which UTF-8 cannot hold. */
+  /** A string that does not survive as UTF-8. */
   utf16: 10,
+  /** A plain object with keys that do not survive. */
+  plain: 11,
+  negativeZero: 12,
 } as const
 
 type BinaryMaker = (bytes: ArrayBuffer) => object
@@ -92,7 +101,8 @@ export function bytesOf(value: object): Uint8Array {
   return new Uint8Array(value as ArrayBuffer)
 }
 
-export type Special =
+/** What an object is, as far as sending goes. */
+export type Kind =
   | { readonly is: 'array'; readonly value: readonly unknown[] }
   | { readonly is: 'plain'; readonly value: Record<string, unknown> }
   | { readonly is: 'date'; readonly value: Date }
@@ -105,11 +115,12 @@ export type Special =
   | { readonly is: 'ref'; readonly value: object }
   | { readonly is: 'nothing' }
 
-const nothing: Special = { is: 'nothing' }
+const nothing: Kind = { is: 'nothing' }
 
-/** What an object is that has not the prototype of a plain object or array of this realm. */
-export function classify(value: object, prototype: object | null): Special {
-  if (prototype === null) return { is: 'plain', value: value as Record<string, unknown> }
+/** The one place that says which objects may be sent. */
+export function classify(value: object): Kind {
+  const prototype = Object.getPrototypeOf(value) as object | null
+  if (prototype === Object.prototype || prototype === null) return plainKind(value)
   const binary = binaryByPrototype.get(prototype)
   if (binary !== undefined) return { is: 'binary', value, ...binary }
   if (value instanceof Pid) return { is: 'pid', value }
@@ -124,7 +135,11 @@ export function classify(value: object, prototype: object | null): Special {
   if (isRegExp(value)) return { is: 'regexp', value }
   if (Array.isArray(value)) return { is: 'array', value }
   const foreignPlain = Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty')
-  return foreignPlain ? { is: 'plain', value: value as Record<string, unknown> } : nothing
+  return foreignPlain ? plainKind(value) : nothing
+}
+
+function plainKind(value: object): Kind {
+  return { is: 'plain', value: value as Record<string, unknown> }
 }
 
 /** Values that need no copy and no check; functions and symbols are none: they are refused where they are walked. */
@@ -178,11 +193,7 @@ function article(value: object): string {
 
 /** The values inside with the step of the path to each; undefined where the object itself cannot be sent. */
 function partsOf(value: object): [string, unknown][] | undefined {
-  const prototype = Object.getPrototypeOf(value) as object | null
-  if (prototype === Object.prototype) return Object.entries(value).map(([key, item]) => [stepTo(key), item])
-  const special = prototype === Array.prototype && Array.isArray(value) ? undefined : classify(value, prototype)
-  switch (special?.is) {
-    case undefined:
+  switch (classify(value).is) {
     case 'array':
       return (value as unknown[]).map((item, i) => [`[${i}]`, item])
     case 'plain':

@@ -414,10 +414,24 @@ describe('calls', () => {
     await rest()
     world.cutLink(a, b)
     expect([(await running).code, (await running).sent]).toEqual(['ERR_NODE_DOWN', 'maybe'])
-    const after = await errorOf(b.system.ref(Lab, pid).log())
-    expect([after.code, after.sent]).toEqual(['ERR_UNREACHABLE', 'no'])
+    const after = errorOf(b.system.ref(Lab, pid).log())
+    await world.time.pass(1000)
+    expect([(await after).code, (await after).sent]).toEqual(['ERR_UNREACHABLE', 'no'])
     expect(holding.get('one')?.signal.aborted).toBe(true)
     expect(a.system.stats().open).toBe(0)
+  })
+
+  test('wait a moment for a link that is not there, and keep their order', async () => {
+    const { world, a, b, ref } = await lab('there')
+    world.cutLink(a, b)
+    const first = ref.note('one')
+    const second = ref.note('two')
+    ref.$.cast.note('three')
+    await rest()
+    world.mendLink(a, b)
+    const third = ref.note('four')
+    await Promise.all([first, second, third])
+    expect(await ref.log()).toEqual(['one', 'two', 'three', 'four'])
   })
 
   test('over a full link are refused at once; answers wait for room and lose nothing', async () => {

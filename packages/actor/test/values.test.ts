@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { SkepError } from '@skep/cluster'
 import { Pid } from '@skep/tracker'
 import fc from 'fast-check'
+import { addExtension, Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
 import { copy, freeze } from '../src/copy.js'
 import { BadBytes, unpack } from '../src/decode.js'
 import { pack } from '../src/encode.js'
-import { maxDepth, type RefSource, Refused } from '../src/values.js'
+import { mark, maxDepth, type RefSource, Refused } from '../src/values.js'
 
 const noRefs: RefSource = { refOf: () => undefined, rebind: (ref) => ref }
 const limit = 1 << 20
@@ -61,6 +62,7 @@ const leaf: fc.Arbitrary<unknown> = fc.oneof(
   fc.double(),
   fc.integer(),
   fc.maxSafeInteger(),
+  fc.constantFrom(mark, '\ufeff', `\ufeff${'x'.repeat(99)}`),
   fc.constantFrom(-0, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, undefined, null, true, false),
   fc.bigInt({ min: -(1n << 300n), max: 1n << 300n }),
   fc.date({ noInvalidDate: false }),
@@ -69,7 +71,10 @@ const leaf: fc.Arbitrary<unknown> = fc.oneof(
   fc.nat().map((id) => new Pid('boot-of-a', id, 'a')),
 )
 
-const key = fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'toString', 'then', 'code', 'ä'))
+const key = fc.oneof(
+  fc.string(),
+  fc.constantFrom('__proto__', 'constructor', 'toString', 'toJSON', 'hasOwnProperty', 'then', 'code', 'ä', '\ud83d'),
+)
 
 const tree = fc.letrec<{ value: unknown }>((tie) => {
   const value = tie('value')
@@ -114,6 +119,12 @@ describe('values', () => {
     expect(Buffer.isBuffer(overWire(Buffer.from('x')))).toBe(true)
     expect(Buffer.isBuffer(overWire(new Uint8Array(3)))).toBe(false)
     expect(overWire('\ud83d')).toBe('\ud83d')
+  })
+
+  test('keep what looks like something of the wire', () => {
+    for (const value of [[mark], [mark, 3, 4], [[mark, 99]], new Set([mark, 1]), { a: [mark, [mark, -0]] }]) {
+      expect(overWire(value)).toStrictEqual(value)
+    }
   })
 
   test('of 2^n at every boundary of the number format arrive equal', () => {
@@ -232,6 +243,14 @@ describe('a value that cannot be sent', () => {
     expect(refusal(() => pack(new Array(1e6).fill('abc'), 'args', 1000)).code).toBe('ERR_TOO_LARGE')
   })
 
+  test('holds itself so often that its bytes would have no end', () => {
+    let bomb: unknown = ['tick']
+    for (let i = 0; i < 100; i++) bomb = [bomb, bomb]
+    expect(refusal(() => pack(bomb, 'args', limit)).code).toBe('ERR_TOO_LARGE')
+    expect(refusal(() => pack([-0, bomb], 'args', limit)).code).toBe('ERR_TOO_LARGE')
+    expect(refusal(() => pack(new Array(1e6).fill('x'.repeat(1e6)), 'args', limit)).code).toBe('ERR_TOO_LARGE')
+  })
+
   test('leaves the writer as it was', () => {
     refusal(() => pack({ a: 1, b: () => {} }, 'value', limit))
     expect(overWire({ a: 1 })).toEqual({ a: 1 })
@@ -282,7 +301,41 @@ describe('hostile bytes', () => {
   })
 
   test('that nest without end are refused', () => {
-    expect(() => unpack(new Uint8Array(100_000).fill(0x91), noRefs)).toThrow('nested too deep')
+    for (const size of [500, 100_000]) {
+      expect(() => unpack(new Uint8Array(size).fill(0x91), noRefs)).toThrow('nested too deep')
+    }
+  })
+
+  const row = { name: 'a text that is long enough', list: [1, 2, 3] }
+  const theirs: [string, object, unknown][] = [
+    ['record definitions', { useRecords: true, maxOwnStructures: 64 }, [row, row, row, row]],
+    ['record definitions of two bytes', { useRecords: true, maxOwnStructures: 4000 }, [row, row]],
+    ['references back', { structuredClone: true, useRecords: false }, [row, row]],
+    ['bundled strings', { bundleStrings: true, useRecords: false }, [row, row]],
+    ['errors', { moreTypes: true, useRecords: false }, new Error('x')],
+    ['dates', { useRecords: false }, new Date()],
+    ['typed arrays', { moreTypes: true, useRecords: false }, new Float64Array(3)],
+    ['large numbers', { moreTypes: true, useRecords: false }, 1n << 99n],
+  ]
+
+  test.each(theirs)('that msgpackr would read as %s are refused', (_, options, value) => {
+    const foreign = new Packr(options).pack(value)
+    expect(() => unpack(foreign, noRefs)).toThrow(BadBytes)
+    expect(() => unpack(Uint8Array.from(foreign), noRefs)).toThrow(BadBytes)
+  })
+
+  test('with marks of every kind on every kind of value are refused or read', () => {
+    const packr = new Packr({ useRecords: false })
+    const part = fc.oneof(
+      fc.integer(),
+      fc.string(),
+      bytes,
+      fc.constantFrom(null, undefined, true, Number.NaN, {}, [], '('),
+    )
+    const marked = fc
+      .tuple(fc.nat(16), fc.array(fc.oneof(part, fc.tuple(fc.constant(mark), fc.nat(16), part, part, part))))
+      .map(([kind, parts]) => Uint8Array.from(packr.pack([mark, kind, ...parts])))
+    fc.assert(fc.property(marked, readOrBad), { numRuns: 5000 })
   })
 
   test('cannot set a prototype', () => {
@@ -291,4 +344,16 @@ describe('hostile bytes', () => {
     expect(Object.getPrototypeOf(got)).toBe(Object.prototype)
     expect(Object.hasOwn(got, '__proto__')).toBe(true)
   })
+})
+
+// The last one: it changes msgpackr for the rest of this process, which is what an application may do as well.
+test('values do not depend on extensions that an application gives to msgpackr', () => {
+  const refuse = (): never => {
+    throw new Error('the application was asked')
+  }
+  for (const [i, Class] of [Date, Set, Error, RegExp, Map, Pid].entries()) {
+    addExtension({ Class, type: i + 1, pack: refuse, unpack: refuse })
+  }
+  const value = [new Date(0), new Set([1]), new Error('x'), /x/g, new Map([[1, 2]]), new Pid('b', 1, 'n'), 1n << 99n]
+  expect(overWire(value)).toStrictEqual(value)
 })

@@ -138,6 +138,13 @@ export class World {
     b.layer?.input({ type: 'unlinked', boot: a.boot })
   }
 
+  mendLink(a: TestNode, b: TestNode): void {
+    this.cut.delete(`${a.name}>${b.name}`)
+    this.cut.delete(`${b.name}>${a.name}`)
+    a.layer?.input({ type: 'linked', boot: b.boot })
+    b.layer?.input({ type: 'linked', boot: a.boot })
+  }
+
   drain(from: TestNode, to: TestNode): void {
     this.full.delete(`${from.name}>${to.name}`)
     from.layer?.input({ type: 'drained', boot: to.boot })
@@ -252,6 +259,7 @@ export class TestNode {
     const { world } = this
     return {
       whereis: (name) => world.claims.get(name)?.pid,
+      lookup: (name) => world.claims.get(name),
       nextPid: () => new Pid(this.boot, ++this.#lastId, this.name),
       claim: async (name, options) => this.#claim(name, options?.kind, options?.meta),
       register: async (name, pid, options) => {
@@ -293,6 +301,7 @@ export class TestNode {
       onActivate: (fn) => {
         this.activate = fn
       },
+      livesHere: () => {},
       onDeactivate: (fn) => {
         this.deactivate = fn
       },

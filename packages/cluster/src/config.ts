@@ -1,6 +1,7 @@
 /**
  * What a node of a cluster is started with, checked as a whole: every fault is found and told at once.
  */
+import { inspect } from 'node:util'
 import { type Address, isLoopback, parseAddress } from './address.js'
 import { frameLimits, isText } from './core/frames.js'
 import { type MembershipLimits, membershipLimits } from './core/membership.js'
@@ -209,5 +210,7 @@ function listOf(list: unknown): unknown[] {
 }
 
 function given(value: unknown): string {
-  return value === undefined ? '' : `, not ${JSON.stringify(value)?.slice(0, 80) ?? typeof value}`
+  if (value === undefined) return ''
+  const text = typeof value === 'string' ? JSON.stringify(value) : inspect(value, { depth: 1, breakLength: Infinity })
+  return `, not ${text.slice(0, 80)}`
 }

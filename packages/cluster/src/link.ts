@@ -4,7 +4,7 @@
  * Out: all that is sent in one turn of the event loop leaves as one write (the socket is corked at the first frame and
  * released in the next `setImmediate`). What is urgent or small goes straight to the socket; large frames are cut and
  * wait in a queue of their own, which is drained only while the socket holds little, so that a big state never delays
- * a probe. In: anything that is not an array with a kind is dropped and counted; what is not msgpack closes the link.
+ * a probe. In: what is not msgpack, or not an array with a kind, is dropped and counted.
  */
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
@@ -155,8 +155,8 @@ export class Link {
     try {
       frame = unpackFrame(bytes)
     } catch {
-      this.#events.dropped(this, 'not msgpack')
-      return this.#fail('it sent what is not msgpack')
+      // Each ws message stands by itself, so the next one can be read on.
+      return this.#events.dropped(this, 'not msgpack')
     }
     if (!Array.isArray(frame) || !Number.isInteger(frame[0])) return this.#events.dropped(this, 'not a frame')
     if (frame[0] !== linkKinds.chunk) return this.#events.frame(this, frame)

@@ -3,6 +3,7 @@
  * never spoils the next. Kinds 0-15 belong to the link (handshake, chunks); the others to the layers above.
  */
 import { Packr, Unpackr } from 'msgpackr'
+import { checkGrammar } from './core/grammar.js'
 
 /** Kinds of the link itself. */
 export const linkKinds = { hello: 1, proof: 2, refuse: 3, up: 4, chunk: 8 } as const
@@ -16,15 +17,13 @@ export const chunkBytes: number = 64 * 1024
  */
 export const maxWireBytes: number = chunkBytes + 1024
 
-// `moreTypes`, since without it typed arrays come back wrong and with stale memory; no records, since a record
-// definition is state between messages and makes the reader generate code.
-const packr = new Packr({ moreTypes: true, useRecords: false })
+// No records: a record definition is state between messages, and makes the reader generate code. No extension types:
+// frames hold plain data and bytes alone, and what else a peer sends does not pass the grammar.
+const packr = new Packr({ useRecords: false })
+const unpackr = new Unpackr({ useRecords: false })
 
-// A peer can send record definitions whatever our options: they are put into `structures`, which is frozen, so that
-// reading one throws like any other garbage.
-const structures: object[] = []
-const unpackr = new Unpackr({ moreTypes: true, useRecords: false, structures })
-Object.freeze(structures)
+/** Nesting of a frame at most: metadata may be 32 deep, and stands in a claim in a list in a relayed frame. */
+const maxLevels = 64
 
 /** The bytes of a frame. Throws where a value cannot be packed (a symbol, a cycle). */
 export function packFrame(frame: readonly unknown[]): Buffer {
@@ -33,5 +32,6 @@ export function packFrame(frame: readonly unknown[]): Buffer {
 
 /** Any value that the bytes hold. Throws where they are not one msgpack value. */
 export function unpackFrame(bytes: Uint8Array): unknown {
+  checkGrammar(bytes, maxLevels)
   return unpackr.unpack(bytes)
 }

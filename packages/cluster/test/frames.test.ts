@@ -179,3 +179,22 @@ describe('bytes', () => {
     expect(unpackFrame(packFrame([16, { a: 1 }]))).toEqual([16, { a: 1 }])
   })
 })
+
+describe('the bytes of a frame', () => {
+  it.each([
+    ['a record definition, for which code would be generated', [0x92, 0x10, 0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 0x01]],
+    ['a bundle of strings, which takes quadratic time', [0x91, 0xd6, 0x62, 0, 0, 0, 1]],
+    ['an extension that nobody knows', [0x91, 0xd4, 0x05, 0x00]],
+    ['a length that is more than there is', [0xdd, 0xff, 0xff, 0xff, 0xff]],
+    ['bytes after the value', [0x90, 0x90]],
+    ['nesting without end', Array.from({ length: 5000 }, () => 0x91)],
+  ])('are refused when they hold %s', (_, bytes) => {
+    expect(() => unpackFrame(Uint8Array.from(bytes))).toThrow()
+  })
+
+  it('are read as they were packed', () => {
+    const frame = [32, 'text', 1.5, -7, null, undefined, true, [[{ a: [1] }]]]
+    expect(unpackFrame(packFrame(frame))).toEqual(frame)
+    expect(unpackFrame(packFrame([new Uint8Array([1, 2])]))).toEqual([Buffer.from([1, 2])])
+  })
+})

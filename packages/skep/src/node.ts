@@ -171,12 +171,12 @@ class RunningNode implements SkepNode {
 
   /** From the announcement until nothing is left here that another node needs, at most `timeout` ms. */
   async #leave(timeout: number): Promise<void> {
-    const { logger, cluster, tracker, actors } = this.#layers
+    const { logger, tracker, actors } = this.#layers
     logger.info({ timeout }, 'drain: leaving announced, actors end here')
     const handedOver = async (): Promise<'done'> => {
-      await cluster.leave()
+      tracker.leave()
       await actors.stopAll('drain')
-      await tracker.leave()
+      await tracker.part()
       return 'done'
     }
     let cancel: () => void = () => {}

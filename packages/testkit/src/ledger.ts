@@ -14,6 +14,7 @@ export const askWithinMs = 10_000
 const REFUSALS: ReadonlySet<string> = new Set([
   'ERR_ALREADY_STARTED',
   'ERR_ALREADY_REGISTERED',
+  'ERR_ACTOR_STOPPED',
   'ERR_CONFLICT',
   'ERR_INIT_FAILED',
   'ERR_LEAVING',
@@ -34,6 +35,8 @@ export class Ledger {
   private readonly stopped = new Map<string, number>()
   /** Spawns asked for since the name was stopped. */
   private readonly spawnsSince = new Set<string>()
+  /** "boot ask" of the asks that were told to be stuck: a late outcome is no second fault. */
+  private readonly overdue = new Set<string>()
   readonly outcomes: Map<string, number> = new Map()
   raced = false
 
@@ -57,6 +60,7 @@ export class Ledger {
   private settle(node: SimNode, ask: number, outcome: string, views: number): OpenAsk | undefined {
     const open = node.asks.get(ask)
     if (open === undefined) {
+      if (this.overdue.has(`${node.boot} ${ask}`)) return undefined
       this.complain('outcome', `${node.boot}: ${outcome} for the ask ${ask}, which is not open`)
       return undefined
     }
@@ -163,6 +167,7 @@ export class Ledger {
     for (const open of node.asks.values()) {
       if (now - open.since <= askWithinMs) continue
       node.asks.delete(open.ask)
+      this.overdue.add(`${node.boot} ${open.ask}`)
       this.complain('stuck', `${node.boot}: ${open.what} ${open.name} (ask ${open.ask}) has no outcome after 10 s`)
     }
   }

@@ -25,6 +25,9 @@ export class Link {
   /** When each end learns of the link, and after that when the last frame towards it arrives. */
   lastToA: number
   lastToB: number
+  /** What every frame towards each end takes at least. */
+  readonly baseToA: number
+  readonly baseToB: number
   /** The turn in which each end last sent: its frames travel together. */
   turnOfA = -1
   turnOfB = -1
@@ -33,7 +36,9 @@ export class Link {
   /** The end that closed it; what is under way to that end still arrives there. */
   closedBy: Endpoint | undefined
 
-  constructor(a: Endpoint, b: Endpoint, aUpAt: number, bUpAt: number) {
+  constructor(a: Endpoint, b: Endpoint, aUpAt: number, bUpAt: number, baseToA: number, baseToB: number) {
+    this.baseToA = baseToA
+    this.baseToB = baseToB
     this.a = a
     this.b = b
     this.helloA = a.hello()

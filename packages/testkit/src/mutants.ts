@@ -114,19 +114,9 @@ export const mutants: readonly Mutant[] = [
     patches: [{ of: tracker, file: 'slots.js', find: "if (peer.phase === 'leaving')", replace: 'if (false)' }],
   },
   {
-    name: 'no-not-yet',
-    rule: '4.3.4: before its gate opens a node answers a TAKE with "not yet" instead of yielding',
-    patches: [{ of: tracker, file: 'slots.js', find: 'if (!state.gate && !state.leaving) {', replace: 'if (false) {' }],
-  },
-  {
     name: 'any-grant',
     rule: '4.3.3: a claimant uses a grant only for its latest ask',
     patches: [{ of: tracker, file: 'asks.js', find: 'ask.number === number && ', replace: '' }],
-  },
-  {
-    name: 'grant-of-a-former-owner',
-    rule: '4.3.3: a claimant uses a grant only while the granter owns the slot in its present view',
-    patches: [{ of: tracker, file: 'asks.js', find: 'ownerOf(state, ask.slot) === from && ', replace: '' }],
   },
   {
     name: 'late-ask-replaces-grant',
@@ -140,21 +130,8 @@ export const mutants: readonly Mutant[] = [
       {
         of: tracker,
         file: 'grants.js',
-        find: 'if (orphan !== undefined && orphan.placed?.origin !== message.origin)',
+        find: 'if (message.origin !== wanted)',
         replace: 'if (false)',
-      },
-    ],
-  },
-  {
-    name: 'members-applied-later',
-    rule: '4.3.4: the members that come with a TAKE or an ack are applied before it is read',
-    patches: [
-      {
-        of: '@skep/cluster/core',
-        file: 'membership.js',
-        find: `function deliver(state, from, message, now, out) {
-    flushView(state, now, out);`,
-        replace: 'function deliver(state, from, message, now, out) {',
       },
     ],
   },

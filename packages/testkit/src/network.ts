@@ -7,7 +7,7 @@ import type { BootId, ClusterFrame, Random } from '@skep/cluster/core'
 import { nextFloat } from '@skep/cluster/core'
 import { kinds, SimEvent } from './event.js'
 import { type Endpoint, Link } from './link.js'
-import { type Delays, drawDelay } from './plan.js'
+import { type Delays, drawBase, drawDelay } from './plan.js'
 import type { Schedule } from './schedule.js'
 
 /** A dropped link is back within this time: the premise of the fault `loss`. */
@@ -39,8 +39,8 @@ export class Network {
     return [...this.listening.keys()]
   }
 
-  delay(): number {
-    return drawDelay(this.random, this.delays)
+  private delay(baseMs = 0): number {
+    return drawDelay(this.random, this.delays, baseMs)
   }
 
   private push(at: number, kind: SimEvent['kind'], node: Endpoint, link: Link | undefined, value = 0, text = ''): void {
@@ -70,7 +70,9 @@ export class Network {
 
   /** A handshake between two live nodes: the ends are up one and two delays from now, one earlier than the other. */
   connect(a: Endpoint, b: Endpoint, first: number, second: number, third: number): Link {
-    const link = new Link(a, b, this.now + first + second, this.now + first + third)
+    const baseToA = drawBase(this.random, this.delays)
+    const baseToB = drawBase(this.random, this.delays)
+    const link = new Link(a, b, this.now + first + second, this.now + first + third, baseToA, baseToB)
     a.wires.set(b.boot, link)
     b.wires.set(a.boot, link)
     this.push(link.lastToA, kinds.linkUp, a, link)
@@ -87,7 +89,7 @@ export class Network {
     // Frames of one turn leave as one write, so only the first one draws a delay.
     let arrives = atA ? link.lastToB : link.lastToA
     if ((atA ? link.turnOfA : link.turnOfB) !== this.now) {
-      arrives = Math.max(arrives, this.now + this.delay())
+      arrives = Math.max(arrives, this.now + this.delay(atA ? link.baseToB : link.baseToA))
       if (atA) {
         link.lastToB = arrives
         link.turnOfA = this.now

@@ -1,4 +1,5 @@
 /** The command line of the simulator. */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Fault, faultNames } from './plan.js'
 
@@ -22,7 +23,7 @@ export const usage = `npm run sim -- [options]
   --seed S          of the first run; the others count up from it (default 1)
   --nodes A-B       fewest and most nodes of a run (default 2-20)
   --faults LIST     of joins, leaves, loss (default joins,leaves)
-  --jobs J          processes (default 1)
+  --jobs J          processes (default: one a core, for at least 200 runs each)
   --trace           print every event of the runs
   --freeze          freeze every frame, so that a machine that writes into one is caught
   --mutant NAME     remove one rule of the protocol
@@ -33,6 +34,9 @@ Exit code: 0, 1 when a rule was broken (or a mutant not caught), 2 for wrong opt
 
 /** Nodes of one world; more is for another tool. */
 const MAX_NODES = 300
+
+/** Fewer runs than this are not worth a process of their own. */
+const RUNS_A_JOB = 200
 
 /** Throws an Error whose message lists every fault of the arguments. */
 export function parseOptions(args: readonly string[]): CliOptions {
@@ -62,10 +66,12 @@ export function parseOptions(args: readonly string[]): CliOptions {
     faulty.push(`--${name} must be a whole number from ${least} to ${most}, not '${text}'`)
     return otherwise
   }
+  const runs = whole('runs', values.runs, 1000, 1, 100_000_000)
+  const fitting = values.trace ? 1 : Math.max(1, Math.min(availableParallelism(), Math.floor(runs / RUNS_A_JOB)))
   const options: CliOptions = {
-    runs: whole('runs', values.runs, 1000, 1, 100_000_000),
+    runs,
     seed: whole('seed', values.seed, 1, 0, 4_000_000_000),
-    jobs: whole('jobs', values.jobs, 1, 1, 256),
+    jobs: whole('jobs', values.jobs, fitting, 1, 256),
     nodes: parseNodes(values.nodes ?? '2-20', faulty),
     faults: parseFaults(values.faults ?? 'joins,leaves', faulty),
     json: values.json,

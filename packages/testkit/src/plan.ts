@@ -22,8 +22,10 @@ export interface Delays {
   readonly calmMs: number
   /** Share of slow ones. */
   readonly tailShare: number
-  /** Longest of the slow ones. */
+  /** Longest of the slow ones, and of all. */
   readonly tailMs: number
+  /** Share of link directions that are slow for as long as the link lasts: there hearsay overtakes what was said. */
+  readonly slowLinks: number
 }
 
 export interface Start {
@@ -95,18 +97,28 @@ export function makePlan(options: PlanOptions): Plan {
   }
 }
 
-export function drawDelay(random: Random, delays: Delays): number {
+/** `baseMs`: what every frame of this direction of this link takes at least. */
+export function drawDelay(random: Random, delays: Delays, baseMs: number): number {
   const slow = nextFloat(random) < delays.tailShare
   const low = slow ? delays.calmMs : 0.1
-  return low + nextFloat(random) * ((slow ? delays.tailMs : delays.calmMs) - low)
+  const own = low + nextFloat(random) * ((slow ? delays.tailMs : delays.calmMs) - low)
+  return baseMs === 0 ? own : Math.min(delays.tailMs, baseMs + own)
+}
+
+/** The `baseMs` of one direction of a new link. */
+export function drawBase(random: Random, delays: Delays): number {
+  if (delays.slowLinks === 0) return 0
+  return nextFloat(random) < delays.slowLinks ? nextFloat(random) * delays.tailMs * 0.9 : 0
 }
 
 function drawDelays(random: Random): Delays {
   // Always calm, or 10 % slow on the average; the extremes are where rounds overtake each other.
   const calmMs = 0.2 + nextFloat(random) * 4.8
   const shape = nextFloat(random)
-  if (shape < 0.15) return { calmMs, tailShare: 0, tailMs: calmMs }
-  return { calmMs, tailShare: nextFloat(random) * 0.24, tailMs: shape < 0.6 ? 200 : 10 + nextFloat(random) * 190 }
+  if (shape < 0.15) return { calmMs, tailShare: 0, tailMs: calmMs, slowLinks: 0 }
+  const tailMs = shape < 0.6 ? 200 : 10 + nextFloat(random) * 190
+  const slowLinks = nextFloat(random) < 0.4 ? nextFloat(random) * 0.5 : 0
+  return { calmMs, tailShare: nextFloat(random) * 0.24, tailMs, slowLinks }
 }
 
 function drawStarts(random: Random, count: number, spread: boolean): Start[] {
@@ -152,10 +164,10 @@ function drawLeaves(random: Random, starts: readonly Start[]): Leave[] {
   return leaves
 }
 
-/** A moment of the plan, or shortly after one: there the races are. */
+/** A moment of the plan, shortly before or after one: there the races are. */
 function nearMoment(random: Random, moments: readonly number[], spreadMs: number): number {
   const moment = moments[below(random, moments.length)] ?? 0
-  return Math.min(actMs, moment + nextFloat(random) * spreadMs)
+  return Math.max(0, Math.min(actMs, moment + (nextFloat(random) - 0.2) * spreadMs))
 }
 
 function drawDrops(random: Random, moments: readonly number[]): number[] {
@@ -168,9 +180,10 @@ function drawDrops(random: Random, moments: readonly number[]): number[] {
 
 function drawOps(random: Random, moments: readonly number[]): number[] {
   const ops: number[] = []
-  for (let i = minOps + 5 + below(random, 60); i > 0; i--) {
-    const near = nextFloat(random) < 0.6
-    ops.push(50 + (near ? nearMoment(random, moments, 800) : nextFloat(random) * actMs))
+  for (let i = minOps + 15 + below(random, 60); i > 0; i--) {
+    const near = nextFloat(random)
+    if (near < 0.2) ops.push(nearMoment(random, moments, 60))
+    else ops.push(50 + (near < 0.6 ? nearMoment(random, moments, 800) : nextFloat(random) * actMs))
   }
   return ops
 }

@@ -117,7 +117,10 @@ export class Workload {
     const afar = own === undefined || nextFloat(this.random) < 0.15
     const name = afar ? this.name() : own
     const holding = node.holdings.get(name)
-    if (holding !== undefined) this.ledger.stop(node, holding.pid, name)
+    // The request goes to whom this node takes for the holder: not to itself where it has seen a greater claim.
+    const visible = lookup(node.replica.tracker.registry, name)?.pid
+    const mine = visible?.boot === node.boot && visible.id === holding?.pid
+    if (mine) this.ledger.stop(node, visible.id, name)
     const ask = this.open(node, 'unregister', name, now, views)
     node.replica.track({ type: 'request', ask, request: { type: 'unregister', name } }, now)
     return `unregister ${name} as ask ${ask}`

@@ -465,6 +465,9 @@ export class World implements NodeHost {
   private readOwnWrite(node: SimNode, output: Extract<TrackerOutput, { type: 'registered' }>): void {
     const seen = lookup(node.replica.tracker.registry, output.claim.name)
     if (seen?.pid.equals(output.claim.pid) === true || (seen?.fence ?? 0) > output.claim.fence) return
+    // Its end may have come in the same message as the claim itself.
+    const log = node.replica.tracker.registry.logs.get(output.claim.pid.boot)
+    if (log !== undefined && log.seq > output.claim.seq && (log.hidden || !log.claims.has(output.claim.name))) return
     const told = seen?.pid.toString() ?? 'nobody'
     this.complain('unread', `${node.boot} acknowledged ${output.claim.name} of ${output.claim.pid} and shows ${told}`)
   }

@@ -3,13 +3,21 @@
  * was built, so these tests run the built command: `tsc -b` comes first.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { Summary } from '../src/index.js'
 import { mutants } from '../src/mutants.js'
+import { applyPatch } from '../src/mutation.js'
 
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
+
+test('a patch that does not fit exactly once is refused', () => {
+  const patch = { url: 'file:///x.js', find: 'rule', replace: '' }
+  expect(applyPatch('a rule.', patch)).toBe('a .')
+  expect(() => applyPatch('no such thing', patch)).toThrow('stands 0 times')
+  expect(() => applyPatch('rule and rule', patch)).toThrow('stands 2 times')
+})
 
 test('the simulator is built', () => {
   expect(existsSync(cli), 'run `npm run build` first: mutants are patches on the built machines').toBe(true)
@@ -34,10 +42,17 @@ describe('every rule that is removed is missed', () => {
     'no-take': ['10', '2-20', 'doubleSlot'],
     'no-join-gate': ['5', '2-20', 'doubleSlot'],
     'no-digest-in-ack': ['400', '3-12', 'duplicate'],
+    'any-grant': ['150', '2-9', 'stuck'],
   }
 
-  test.each(mutants.map((mutant) => [mutant.name, mutant.rule]))('%s (%s)', (name) => {
-    const [count = '', nodes = '', rule = ''] = runs[name] ?? []
+  test.each(mutants.map((mutant) => [mutant.name, mutant]))('%s: its patches fit what was built', (_name, mutant) => {
+    for (const { of, file, find, replace } of mutant.patches) {
+      const url = new URL(`../../${of.split('/')[1]}/dist/core/${file}`, import.meta.url).href
+      expect(applyPatch(readFileSync(fileURLToPath(url), 'utf8'), { url, find, replace })).toContain(replace)
+    }
+  })
+
+  test.each(Object.entries(runs))('%s is caught', (name, [count, nodes, rule]) => {
     const { status, summary } = sim('--mutant', name, '--runs', count, '--nodes', nodes)
     expect(status).toBe(1)
     expect(summary.rules).toHaveProperty(rule)

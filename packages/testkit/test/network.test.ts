@@ -29,7 +29,7 @@ interface Wire {
 /** Two nodes with a link that both ends know of, on a network where every fifth frame is slow. */
 function wire(seed = 1): Wire {
   const schedule = new Schedule<SimEvent>()
-  const network = new Network(schedule, seedRandom(seed), { calmMs: 5, tailShare: 0.2, tailMs: 200 })
+  const network = new Network(schedule, seedRandom(seed), { calmMs: 5, tailShare: 0.2, tailMs: 200, slowLinks: 0 })
   const [a, b] = [endpoint(1), endpoint(2)]
   network.listen(a)
   network.listen(b)
@@ -105,7 +105,7 @@ test('a link that is closed delivers what is under way before the far end learns
 
 test('two nodes that dial each other at once get one link, and both dials end as linked', () => {
   const schedule = new Schedule<SimEvent>()
-  const network = new Network(schedule, seedRandom(3), { calmMs: 5, tailShare: 0, tailMs: 5 })
+  const network = new Network(schedule, seedRandom(3), { calmMs: 5, tailShare: 0, tailMs: 5, slowLinks: 0 })
   const [a, b] = [endpoint(1), endpoint(2)]
   network.listen(a)
   network.listen(b)
@@ -125,7 +125,7 @@ test('two nodes that dial each other at once get one link, and both dials end as
 
 test('nobody listens: refused; the own address: self', () => {
   const schedule = new Schedule<SimEvent>()
-  const network = new Network(schedule, seedRandom(4), { calmMs: 5, tailShare: 0, tailMs: 5 })
+  const network = new Network(schedule, seedRandom(4), { calmMs: 5, tailShare: 0, tailMs: 5, slowLinks: 0 })
   const a = endpoint(1)
   network.listen(a)
   network.dial(a, a.address)

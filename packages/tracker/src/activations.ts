@@ -21,6 +21,8 @@ interface Starting {
 
 export interface ActivationsOptions {
   readonly feed: (input: TrackerInput) => void
+  /** Does this process still run? */
+  readonly lives: (pid: Pid) => boolean
   readonly logger: Logger
 }
 
@@ -91,6 +93,11 @@ export class Activations {
     if (starting.refused) {
       this.#starting.delete(ask)
       this.stop({ pid, name: starting.name, reason: 'superseded' })
+      return
+    }
+    if (!this.#options.lives(pid)) {
+      this.#starting.delete(ask)
+      this.#options.feed({ type: 'abandon', ask, code: 'ERR_ACTOR_STOPPED', text: 'it was stopped while it started' })
       return
     }
     starting.pid = pid

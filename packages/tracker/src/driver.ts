@@ -23,6 +23,8 @@ export interface DriverOptions {
   readonly outcome: (output: Outcome) => void
   readonly onReady: () => void
   readonly onFatal: (error: unknown) => void
+  /** Looks at a peer's message first; true when it was answered without the machine. */
+  readonly intercept: (from: string, message: TrackerMessage) => boolean
   /** Another deadline that shares the timer: when it is, and what to do then. */
   readonly also: { readonly deadline: number; sweep(now: number): void }
 }
@@ -35,6 +37,9 @@ export class Driver {
   /** Messages that the machine refused, by reason. */
   readonly dropped: Map<string, number> = new Map()
   readonly #options: DriverOptions
+  /** Inputs not yet stepped; the first ones are those of the present turn. */
+  readonly #inputs: TrackerInput[] = []
+  #feeding = false
   #stopped = false
   #timer: { readonly at: number; readonly cancel: () => void } | undefined
 
@@ -55,6 +60,7 @@ export class Driver {
       decode: decodeMessage,
       lane: laneOf,
       input: (input) => {
+        if (input.type === 'message' && this.#options.intercept(input.from, input.message as TrackerMessage)) return
         this.feed(input)
         // What this node says of itself (kinds, cordon) may have changed: the machine hears it as a description.
         const info = input.type === 'member' ? input.member.info : undefined
@@ -66,14 +72,19 @@ export class Driver {
   }
 
   /**
-   * One step, and all that comes of it, in order, before this returns. Nothing happens once stopped.
-   *
-   * A deadline that has come goes first: on a busy node inputs reach a turn of the event loop before its timers do,
-   * and what is to be done again after a time would never be.
+   * One step, and all that comes of it, in order, before this returns. What comes while outputs are performed has its
+   * turn after them, or its ops would leave before those of the step that caused it. Nothing happens once stopped.
    */
   feed(input: TrackerInput): void {
-    if (input.type !== 'wake' && trackerDeadline(this.state) <= this.#options.time.now()) this.#step({ type: 'wake' })
-    this.#step(input)
+    this.#inputs.push(input)
+    if (this.#feeding) return
+    this.#feeding = true
+    try {
+      for (let i = 0; i < this.#inputs.length; i++) this.#step(this.#inputs[i] as TrackerInput)
+    } finally {
+      this.#inputs.length = 0
+      this.#feeding = false
+    }
     this.arm()
   }
 

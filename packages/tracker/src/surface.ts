@@ -126,6 +126,8 @@ export interface Tracker {
   onActivate(fn: (activation: Activation) => Promise<Pid>): void
   /** Who ends processes that lost their name. A later call replaces the function. */
   onDeactivate(fn: (deactivation: Deactivation) => void): void
+  /** Which of this node's processes still run: a name or group asked for a process that ended meanwhile is refused. */
+  livesHere(fn: (pid: Pid) => boolean): void
   /** Joined and synced. Waits as long as it takes, or rejects with ERR_NOT_READY after `timeout`, ERR_ABORTED, ERR_STOPPED. */
   ready(options?: WaitOptions): Promise<void>
   /** Why the name is where it is, as this node sees it. */

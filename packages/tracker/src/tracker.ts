@@ -16,7 +16,7 @@ import { Activations } from './activations.js'
 import { Asks, abortError, type Wish } from './asks.js'
 import { type Explanation, explain } from './core/explain.js'
 import { lookup, membersOf } from './core/logs.js'
-import type { Claim, NameEvent, NodeRequest } from './core/messages.js'
+import type { Claim, NameEvent, NodeRequest, TrackerMessage } from './core/messages.js'
 import { Pid } from './core/pid.js'
 import { metaMaxBytes, specMaxBytes } from './core/plain.js'
 import { ringDefaults } from './core/ring.js'
@@ -61,6 +61,9 @@ class TrackerShell implements Tracker {
   readonly #onFatal: ((error: unknown) => void) | undefined
   #lastPid = 0
   #ready = false
+  #lives: (pid: Pid) => boolean = () => true
+  /** Grants that their callers have not used yet, and the error of those that were lost meanwhile. */
+  readonly #grants = new Map<number, SkepError | undefined>()
   #leaving = false
   #left: Promise<void> | undefined
   #onLeft: () => void = () => {}
@@ -84,9 +87,14 @@ class TrackerShell implements Tracker {
       outcome: (output) => this.#outcome(output),
       onReady: () => this.#becomeReady(),
       onFatal: (error) => this.#fatal(error),
+      intercept: (from, message) => this.#intercept(from, message),
       also: this.#asks,
     })
-    this.#activations = new Activations({ feed: (input) => this.#driver.feed(input), logger: this.#logger })
+    this.#activations = new Activations({
+      feed: (input) => this.#driver.feed(input),
+      lives: (pid) => this.#lives(pid),
+      logger: this.#logger,
+    })
     this.#streams = new EventStreams((on) => this.#driver.feed({ type: 'watch', on }))
     this.#driver.attach()
   }
@@ -241,6 +249,10 @@ class TrackerShell implements Tracker {
     this.#activations.onActivate = fn
   }
 
+  livesHere(fn: (pid: Pid) => boolean): void {
+    this.#lives = fn
+  }
+
   onDeactivate(fn: (deactivation: Deactivation) => void): void {
     this.#activations.onDeactivate = fn
   }
@@ -349,6 +361,7 @@ class TrackerShell implements Tracker {
 
   #grant(ask: number, name: string, fence: number, options: WaitOptions): Grant {
     let open = true
+    this.#grants.set(ask, undefined)
     return {
       name,
       fence,
@@ -364,6 +377,12 @@ class TrackerShell implements Tracker {
             onGiveUp: () => this.#driver.feed({ type: 'forget', ask }),
           },
         )
+        const lost = this.#closeGrant(ask)
+        if (lost !== undefined) throw lost
+        if (!this.#lives(pid)) {
+          this.#driver.feed({ type: 'abandon', ask })
+          throw new SkepError('ERR_NO_PROCESS', `${wish.what}: ${pid} ended meanwhile`, { pid })
+        }
         if (this.#driver.stopped) throw new SkepError('ERR_STOPPED', `${wish.what}: the node was stopped`)
         const claim = this.#wait<Claim>(ask, wish)
         this.#driver.feed({ type: 'commit', ask, pid: pid.id })
@@ -372,9 +391,26 @@ class TrackerShell implements Tracker {
       abandon: () => {
         if (!open) return
         open = false
-        this.#driver.feed({ type: 'abandon', ask })
+        if (this.#closeGrant(ask) === undefined) this.#driver.feed({ type: 'abandon', ask })
       },
     }
+  }
+
+  /** The machine does not know which processes run: a group is joined for one only while it lives. */
+  #intercept(from: string, message: TrackerMessage): boolean {
+    if (message.type !== 'request' || message.request.type !== 'join') return false
+    const { pid } = message.request
+    if (pid.boot !== this.cluster.self.boot || this.#lives(pid)) return false
+    const text = `${pid} has ended`
+    this.cluster.send(from, { type: 'answer', ask: message.ask, code: 'ERR_NO_PROCESS', text }, { relay: true })
+    return true
+  }
+
+  /** The grant is used or given back; what became of the name meanwhile, if it was lost. */
+  #closeGrant(ask: number): SkepError | undefined {
+    const lost = this.#grants.get(ask)
+    this.#grants.delete(ask)
+    return lost
   }
 
   async #becomeVisible(claim: Claim, options: RegisterOptions, startedMs: number): Promise<void> {
@@ -399,7 +435,9 @@ class TrackerShell implements Tracker {
         this.#registered(output.ask, output.claim)
         return
       case 'refused':
-        if (!this.#activations.refused(output.ask)) this.#asks.reject(output.ask, refusal(output))
+        if (this.#activations.refused(output.ask) || this.#asks.reject(output.ask, refusal(output))) return
+        // Granted, and lost before the commit, which will say so.
+        if (this.#grants.has(output.ask)) this.#grants.set(output.ask, refusal(output))
         return
       case 'done':
         this.#asks.resolve(output.ask, undefined)

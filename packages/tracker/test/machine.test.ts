@@ -1,7 +1,7 @@
 /** The tracker machine's rules, one by one, on machines that only this test moves. */
 
 import { describe, expect, test } from 'vitest'
-import { digestOf, itc, ring as rings, type TrackerMessage } from '../src/core/index.js'
+import { digestOf, itc, membersOf, ring as rings, type TrackerMessage } from '../src/core/index.js'
 import { ring, Trackers } from './trackers.js'
 
 const FIVE = ['a', 'b', 'c', 'd', 'e']
@@ -451,6 +451,18 @@ describe('placed names', () => {
     for (let i = 0; i < 10; i++) expect(['a', 'e']).toContain(net.holder('a', `p${i}`))
   })
 
+  test('members that leave properly are no loss: what one of the rest held is started again at once', () => {
+    const net = started()
+    const name = ownedBy(net, 'b')
+    spawn(net, 'a', name)
+    for (const phase of ['leaving', 'left'] as const) net.phase('c', phase)
+    net.states.delete('boot-c')
+    net.phase('b', 'leaving')
+    net.kill('b')
+    net.pass(300)
+    expect(runStarts(net)).toBe(1)
+  })
+
   test('a spawn whose answer was lost and is asked again knows its own work', () => {
     const net = started()
     const name = ownedBy(net, 'b')
@@ -538,12 +550,7 @@ describe('requests and barriers', () => {
     net.drain()
     expect(net.outputs('b', 'done').map((output) => output.ask)).toEqual([2, 3])
     expect(net.claim('b', 'x')?.meta).toEqual({ v: 1 })
-    expect(
-      net
-        .state('b')
-        .registry.groups.get('g')
-        ?.map((one) => one.pid.node),
-    ).toEqual(['a'])
+    expect(membersOf(net.state('b').registry, 'g').map((one) => one.pid.node)).toEqual(['a'])
     net.input('a', { type: 'gone', pid: 1 })
     net.drain()
     expect(net.state('b').registry.groups.has('g')).toBe(false)

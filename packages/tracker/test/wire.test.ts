@@ -65,7 +65,7 @@ const claimWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Claim> =>
 const claim = claimWith(pid)
 const membershipWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Membership> =>
   fc.record({ group: name, pid: pids, seq: count, meta })
-const strike: fc.Arbitrary<Strike> = fc.record({ name, fence: count, seq: count })
+const strike: fc.Arbitrary<Strike> = fc.record({ name, fence: count, seq: count, origin: short })
 const entry: fc.Arbitrary<DigestEntry> = fc.record({ boot, seq: count, high: word, low: word })
 const entries = fc.array(entry, { maxLength: 5 })
 const slots = fc.uint8Array({ maxLength: wireLimits.slotBytes })
@@ -73,7 +73,7 @@ const slots = fc.uint8Array({ maxLength: wireLimits.slotBytes })
 const opWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Op> =>
   fc.oneof(
     fc.record({ type: fc.constant('put' as const), claim: claimWith(pids) }),
-    fc.record({ type: fc.constant('del' as const), name, fence: count, strike: fc.boolean() }),
+    fc.record({ type: fc.constant('del' as const), name, fence: count, strike: optional(short) }),
     fc.record({ type: fc.constant('join' as const), membership: membershipWith(pids) }),
     fc.record({ type: fc.constant('quit' as const), group: name, id: count }),
   )
@@ -147,6 +147,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
   answer: record('answer', { ask: count, code: optional(code), text: short }),
   flush: record('flush', { ask: count, seq: count }),
   flushed: record('flushed', { ask: count, seq: count }),
+  more: record('more', { boot, chunk: count }),
 }
 const types = Object.keys(arbitraries) as Type[]
 const anyMessage = fc.constantFrom(...types).chain((type) => arbitraries[type])

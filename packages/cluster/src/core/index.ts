@@ -1,4 +1,5 @@
 export * from './frames.js'
+export * from './grammar.js'
 export * from './member.js'
 export * from './membership.js'
 export * from './random.js'

@@ -8,7 +8,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import { stampFor } from './ids.js'
-import { beats, logOf, lookup } from './logs.js'
+import { logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
 import { write } from './own.js'
 import { Pid } from './pid.js'
@@ -36,6 +36,7 @@ export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Pa
     told: false,
     pid: undefined,
     awaited: undefined,
+    openedAt: turn.now,
     ...wish,
   }
   if (state.askById.size >= state.config.limits.maxAsks) {
@@ -73,6 +74,11 @@ function openAsks(state: TrackerState): Ask[] {
     for (const [first] of queues.values()) if (first !== undefined) open.push(first)
   }
   return open
+}
+
+/** An ask has come to the head of its queue; it may have ended since. */
+export function riseAsk(turn: Turn, ask: Ask): void {
+  if (turn.state.asks[ask.role].get(ask.name)?.[0] === ask) sendAsk(turn, ask)
 }
 
 /** Ask the owner of the slot, under a new number: grants for older numbers are void from here on. */
@@ -191,13 +197,14 @@ function returnGrant(turn: Turn, ask: Ask): void {
 function settleAsk(turn: Turn, ask: Ask, holder: Claim): void {
   const { state } = turn
   if (ask.role === 'spawn' && holder.placed?.origin === ask.origin) {
-    const visible = lookup(state.registry, ask.name)
-    if (visible !== undefined && !beats(holder, visible)) {
-      turn.out.push({ type: 'registered', ask: ask.id, claim: visible })
-      return removeAsk(turn, ask)
+    // The caller reads its own write: once its copy of the log has the claim, though it may have ended since.
+    const known = state.registry.logs.get(holder.pid.boot)?.seq ?? 0
+    if (known < holder.seq) {
+      ask.awaited = holder
+      return
     }
-    ask.awaited = holder
-    return
+    turn.out.push({ type: 'registered', ask: ask.id, claim: holder })
+    return removeAsk(turn, ask)
   }
   const by = holder.kind === undefined ? 'registered' : 'started'
   const code = holder.kind === undefined ? 'ERR_ALREADY_REGISTERED' : 'ERR_ALREADY_STARTED'
@@ -234,7 +241,7 @@ function removeAsk(turn: Turn, ask: Ask): void {
   const at = queue.indexOf(ask)
   if (at >= 0) queue.splice(at, 1)
   if (queue.length === 0) queues.delete(ask.name)
-  else if (at === 0) sendAsk(turn, queue[0] as Ask)
+  else if (at === 0) turn.risen.push(queue[0] as Ask)
 }
 
 /** The open asks whose answer may never come: of an owner that changed, or unanswered for too long. */
@@ -242,6 +249,14 @@ export function askAgain(turn: Turn): void {
   const { state, now } = turn
   for (const ask of openAsks(state)) {
     if (ask.local && ask.fence !== undefined) continue
+    if (ask.awaited !== undefined && !isOver(state, ask.awaited)) {
+      settleAsk(turn, ask, ask.awaited)
+      continue
+    }
+    if (ask.role === 'host' && !ask.told && now - ask.openedAt >= state.config.limits.hostAskMs) {
+      finishAsk(turn, ask, 'ERR_TIMEOUT', 'the holder of the slot knows nothing of this start')
+      continue
+    }
     if (ask.owner !== ownerOf(state, ask.slot)) {
       returnGrant(turn, ask)
       sendAsk(turn, ask)

@@ -3,9 +3,9 @@
 import { settleAsks } from './asks.js'
 import { contest } from './conflicts.js'
 import { follows } from './ids.js'
-import type { Change } from './logs.js'
+import { type Change, isStruck } from './logs.js'
 import type { Claim, NameEvent } from './messages.js'
-import { endStarted } from './placement.js'
+import { endStarted, endStruck } from './placement.js'
 import type { TrackerState, Turn } from './state.js'
 
 export function onChange(turn: Turn, change: Change): void {
@@ -15,10 +15,22 @@ export function onChange(turn: Turn, change: Change): void {
   if (grant !== undefined && after?.pid.boot === grant.boot && after.fence >= grant.fence) state.grants.delete(name)
   const starting = state.starting.get(name)
   if (starting !== undefined && after !== undefined) endStarted(turn, starting, after)
+  if (change.before === undefined && after === undefined) return onStrike(turn, name)
   turn.released.push(name)
   if (after !== undefined) settleAsks(turn, name, after)
   contest(turn, name, after)
   report(turn, change)
+}
+
+/** A name has lived and ended, perhaps without having been seen here: what was given or started for it is over. */
+function onStrike(turn: Turn, name: string): void {
+  const { registry, grants, starting } = turn.state
+  const grant = grants.get(name)
+  const struck = grant === undefined ? undefined : registry.logs.get(grant.boot)?.strikes.get(name)
+  if (grant !== undefined && struck !== undefined && struck.fence >= grant.fence) grants.delete(name)
+  const start = starting.get(name)
+  if (start !== undefined && isStruck(registry, name, start.origin)) endStruck(turn, start)
+  turn.released.push(name)
 }
 
 function report(turn: Turn, change: Change): void {

@@ -6,7 +6,7 @@
  */
 
 import type { BootId } from '@skep/cluster/core'
-import { lookup } from './logs.js'
+import { isStruck, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
 import { beginStart } from './placement.js'
 import { slotOf } from './ring.js'
@@ -48,12 +48,19 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
     }
     if (starting !== undefined || grant !== undefined || orphan !== undefined) return wait(turn, from, message)
     const { kind, spec, meta, origin } = message
+    if (isStruck(state.registry, name, origin)) {
+      // A repeated request that comes late: what it started has lived and ended.
+      const text = `'${name}' was started and has ended since`
+      return send(turn, from, { type: 'spawnFailed', name, ask, code: 'ERR_ACTOR_STOPPED', text, holder: undefined })
+    }
     return beginStart(turn, { name, slot, kind, spec, meta, origin, failover: false, caller: { boot: from, ask } })
   }
-  // A placed name whose node is gone is about to be started again: only that start gets it.
-  if (orphan !== undefined && orphan.placed?.origin !== message.origin) return wait(turn, from, message)
+  // A placed name whose node is gone is about to be started again: only that start gets it. And a host whose start we
+  // know nothing of was told by an earlier holder of the slot: the one who asked for it will ask us too, or is gone.
+  const wanted = orphan?.placed?.origin ?? (message.origin === '' ? '' : state.starting.get(name)?.origin)
+  if (message.origin !== wanted) return wait(turn, from, message)
   const fence = ++state.counter
-  state.grants.set(name, { name, slot, boot: from, origin: message.origin, ask, fence, since: now, checkedAt: now })
+  state.grants.set(name, { name, slot, boot: from, origin: message.origin, ask, fence, checkedAt: now })
   send(turn, from, { type: 'grant', name, ask, fence })
 }
 

@@ -16,6 +16,9 @@ import { sendDigest } from './sync.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
+/** Lineages follow one another when ids have become deep: thousands at once are a fault of who tells of them. */
+const PLAUSIBLE_EPOCHS = 1000
+
 /** Positive when `a` is the higher one: the greater epoch, then the smaller genesis. */
 export function compareLineages(a: Lineage, b: Lineage): number {
   if (a.epoch !== b.epoch) return a.epoch - b.epoch
@@ -50,6 +53,7 @@ export function onLineage(turn: Turn, from: BootId, lineage: Lineage, depth: num
   peer.lineage = lineage
   peer.depth = depth
   if (state.leaving || compareLineages(lineage, state.seeking?.lineage ?? state.lineage) <= 0) return
+  if (lineage.epoch - state.lineage.epoch > PLAUSIBLE_EPOCHS) return
   seek(turn, from, lineage)
 }
 
@@ -120,6 +124,8 @@ export function onIdGrant(turn: Turn, from: BootId, message: Message<'idGrant'>)
   const { state } = turn
   const seeking = state.seeking
   if (state.leaving || seeking === undefined || !sameLineage(seeking.lineage, message.lineage)) return
+  // Nobody gives the empty id away; with it no stamp could be made.
+  if (message.id === 0) return
   state.seeking = undefined
   state.pendingGrants.clear()
   state.inherited.clear()

@@ -37,7 +37,8 @@ export interface Registry {
   index: Map<string, Claim>
   /** All claims of a name, where there is more than one. */
   rivals: Map<string, Claim[]>
-  groups: Map<string, Membership[]>
+  /** group -> memberships of all visible logs, by boot and pid number. */
+  groups: Map<string, Map<string, Membership>>
   /** Placed names whose boot is gone and which nobody took over yet: the claim with the highest fence. */
   orphans: Map<string, Claim>
   /** Hidden logs whose claims still stand in the index. */
@@ -124,8 +125,10 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
       return putClaim(registry, log, op.claim, 'put')
     case 'del': {
       const claim = log.claims.get(op.name)
-      if (op.strike) strike(registry, log, { name: op.name, fence: op.fence, seq: log.seq }, now)
-      if (claim !== undefined) removeClaim(registry, log, claim, 'unregistered')
+      if (op.strike !== undefined) {
+        strike(registry, log, { name: op.name, fence: op.fence, seq: log.seq, origin: op.strike }, now)
+      }
+      if (claim !== undefined && claim.fence <= op.fence) removeClaim(registry, log, claim, 'unregistered')
       return
     }
     case 'join':
@@ -200,6 +203,12 @@ export function sweep(registry: Registry, reason: string): boolean {
   return false
 }
 
+/** Does a placed name of this gone boot still wait to be started elsewhere? */
+export function hasOrphans(registry: Registry, log: Log): boolean {
+  for (const orphan of registry.orphans.values()) if (orphan.pid.boot === log.boot) return true
+  return false
+}
+
 /** Drop a gone boot's log for good. */
 export function forgetLog(registry: Registry, log: Log): void {
   for (const claim of log.claims.values()) {
@@ -208,6 +217,19 @@ export function forgetLog(registry: Registry, log: Log): void {
   }
   registry.sweeping.delete(log.boot)
   registry.logs.delete(log.boot)
+}
+
+/** All that a log holds, one by one; what changes meanwhile may or may not be among it. */
+export function* entriesOf(log: Log): Generator<LogEntry> {
+  for (const claim of log.claims.values()) yield { claim }
+  for (const members of log.groups.values()) for (const membership of members.values()) yield { membership }
+  for (const { name, fence, seq, origin } of log.strikes.values()) yield { strike: { name, fence, seq, origin } }
+}
+
+export interface LogEntry {
+  readonly claim?: Claim
+  readonly membership?: Membership
+  readonly strike?: Strike
 }
 
 /** What a peer needs to know to see whether it is behind, or differs. */
@@ -219,8 +241,8 @@ export function digestOf(registry: Registry): DigestEntry[] {
   return entries
 }
 
-export function membersOf(registry: Registry, group: string): readonly Membership[] {
-  return registry.groups.get(group) ?? []
+export function membersOf(registry: Registry, group: string): Membership[] {
+  return [...(registry.groups.get(group)?.values() ?? [])]
 }
 
 // -- claims and the index
@@ -252,14 +274,15 @@ function removeClaim(registry: Registry, log: Log, claim: Claim, reason: string)
 
 function addToIndex(registry: Registry, claim: Claim, reason: string): void {
   const winner = registry.index.get(claim.name)
-  if (winner === undefined) {
+  const rivals = registry.rivals.get(claim.name)
+  // Rivals without a winner are claims of gone boots that are not swept yet.
+  if (rivals !== undefined) rivals.push(claim)
+  else if (winner !== undefined) registry.rivals.set(claim.name, [winner, claim])
+  else {
     registry.index.set(claim.name, claim)
     registry.changes.push({ name: claim.name, before: undefined, after: claim, reason })
     return
   }
-  const rivals = registry.rivals.get(claim.name)
-  if (rivals === undefined) registry.rivals.set(claim.name, [winner, claim])
-  else rivals.push(claim)
   elect(registry, claim.name, reason)
 }
 
@@ -331,6 +354,14 @@ function strike(registry: Registry, log: Log, one: Strike, now: number): void {
   log.strikes.set(one.name, { ...one, at: now })
   const orphan = registry.orphans.get(one.name)
   if (orphan !== undefined && orphan.fence <= one.fence) registry.orphans.delete(one.name)
+  // Said also where the claim itself was never seen here: who waits for it must know.
+  registry.changes.push({ name: one.name, before: undefined, after: undefined, reason: 'struck' })
+}
+
+/** Was what this request started ended since? */
+export function isStruck(registry: Registry, name: string, origin: string): boolean {
+  for (const log of registry.logs.values()) if (log.strikes.get(name)?.origin === origin) return true
+  return false
 }
 
 /** Forget strikes older than `before`: the logs that they could strike are forgotten too. */
@@ -356,8 +387,12 @@ function addMembership(registry: Registry, log: Log, membership: Membership): vo
   toggleHash(log, membership.group, membership.seq)
   if (log.hidden) return
   const listed = registry.groups.get(membership.group)
-  if (listed === undefined) registry.groups.set(membership.group, [membership])
-  else listed.push(membership)
+  if (listed === undefined) registry.groups.set(membership.group, new Map([[keyOf(membership), membership]]))
+  else listed.set(keyOf(membership), membership)
+}
+
+function keyOf({ pid }: Membership): string {
+  return `${pid.boot}/${pid.id}`
 }
 
 function removeMembership(registry: Registry, log: Log, group: string, id: number): void {
@@ -372,10 +407,7 @@ function removeMembership(registry: Registry, log: Log, group: string, id: numbe
 
 function unlistMembership(registry: Registry, membership: Membership): void {
   const listed = registry.groups.get(membership.group)
-  const at = listed?.indexOf(membership) ?? -1
-  if (listed === undefined || at < 0) return
-  listed.splice(at, 1)
-  if (listed.length === 0) registry.groups.delete(membership.group)
+  if (listed?.delete(keyOf(membership)) === true && listed.size === 0) registry.groups.delete(membership.group)
 }
 
 // -- hashes

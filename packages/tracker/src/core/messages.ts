@@ -53,11 +53,14 @@ export interface Strike {
   readonly name: string
   readonly fence: number
   readonly seq: number
+  /** The request that had started the placed name: it is done with, should it come once more. Empty for others. */
+  readonly origin: string
 }
 
 export type Op =
   | { readonly type: 'put'; readonly claim: Claim }
-  | { readonly type: 'del'; readonly name: string; readonly fence: number; readonly strike: boolean }
+  /** `strike`: the origin of the strike that goes with it, if one does. */
+  | { readonly type: 'del'; readonly name: string; readonly fence: number; readonly strike: string | undefined }
   | { readonly type: 'join'; readonly membership: Membership }
   | { readonly type: 'quit'; readonly group: string; readonly id: number }
 
@@ -88,6 +91,8 @@ export type TrackerMessage =
       last: boolean
       ops: readonly Op[]
     }
+  /** The receiver has the chunks below `chunk`: the sender keeps only so many on the way. */
+  | { type: 'more'; boot: BootId; chunk: number }
   // Claims (section 4.3)
   /** `origin`: of the start that a host claims the name for; empty for everybody else. */
   | { type: 'claim'; name: string; ask: number; origin: string; counter: number }

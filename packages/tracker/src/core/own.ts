@@ -14,7 +14,7 @@ export function rewriteMeta(turn: Turn, claim: Claim, meta: unknown): void {
 export function removeName(turn: Turn, claim: Claim): void {
   const { registry, names } = turn.state
   // Other claims of this name may lie in logs of gone boots, from which they must not rise again.
-  const strike = claim.placed !== undefined || claimsOf(registry, claim.name).length > 1
+  const strike = claim.placed?.origin ?? (claimsOf(registry, claim.name).length > 1 ? '' : undefined)
   write(turn, { type: 'del', name: claim.name, fence: claim.fence, strike })
   const own = names.get(claim.pid.id)
   own?.delete(claim.name)

@@ -8,6 +8,7 @@ import type { BootId } from '@skep/cluster/core'
 import { openAsk } from './asks.js'
 import { lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
+import { write } from './own.js'
 import { slotOf } from './ring.js'
 import { log, type Starting, send, type TrackerState, type Turn } from './state.js'
 
@@ -29,7 +30,7 @@ export function hostOf(state: TrackerState, slot: number, kind: string): BootId 
 type StartWish = Pick<Starting, 'name' | 'slot' | 'kind' | 'spec' | 'meta' | 'origin' | 'failover' | 'caller'>
 
 export function beginStart(turn: Turn, wish: StartWish): void {
-  const starting: Starting = { ...wish, host: undefined, since: turn.now, tries: 0, nextAt: turn.now }
+  const starting: Starting = { ...wish, host: undefined, tries: 0, nextAt: turn.now }
   turn.state.starting.set(wish.name, starting)
   tryStart(turn, starting)
 }
@@ -43,7 +44,6 @@ function tryStart(turn: Turn, starting: Starting): void {
     return endStart(turn, starting, 'ERR_KIND_UNKNOWN', `no member can start an actor of kind '${kind}'`, undefined)
   }
   starting.host = host
-  starting.since = now
   starting.nextAt = now + limits.startMs
   if (host === undefined) return
   send(turn, host, { type: 'start', name, kind, spec, meta, origin, failover })
@@ -75,22 +75,31 @@ export function onStartFailed(turn: Turn, from: BootId, message: Message<'startF
   const starting = state.starting.get(message.name)
   if (starting === undefined || starting.origin !== message.origin || starting.host !== from) return
   starting.host = undefined
-  if (message.code === 'ERR_LEAVING') {
-    // It is on its way out; the view that says so is on its way here.
-    starting.nextAt = now + 100
+  if (message.code === 'ERR_LEAVING' || message.code === 'ERR_OVERLOADED') {
+    // No failure of the name: the host is on its way out, or has too much to do just now.
+    starting.nextAt = now + (message.code === 'ERR_LEAVING' ? 100 : 1000)
     return
   }
   if (!starting.failover) return endStart(turn, starting, message.code, message.text, undefined)
   starting.tries++
   starting.nextAt = now + Math.min(30_000, 200 * 2 ** starting.tries)
   if (starting.tries < state.config.limits.startTries) return
-  starting.nextAt = Number.POSITIVE_INFINITY
+  giveUp(turn, starting)
   log(turn, 'error', `'${starting.name}' could not be started again: given up`, {
     name: starting.name,
     tries: starting.tries,
     code: message.code,
     reason: message.text,
   })
+}
+
+/** It fails wherever it is started: a strike says to all that this name is over, so that it is free again. */
+function giveUp(turn: Turn, starting: Starting): void {
+  const { name, origin } = starting
+  const fence = turn.state.registry.orphans.get(name)?.fence ?? 0
+  turn.state.starting.delete(name)
+  write(turn, { type: 'del', name, fence, strike: origin })
+  turn.released.push(name)
 }
 
 function endStart(turn: Turn, starting: Starting, code: string, text: string, holder: Claim | undefined): void {
@@ -105,6 +114,8 @@ export function reconcile(turn: Turn): void {
   const { state, now } = turn
   if (now < state.pausedUntil) return
   for (const [name, orphan] of state.registry.orphans) {
+    // As many at once as a step can bear: the others follow as these end.
+    if (state.starting.size >= state.config.limits.maxStarting) return
     const slot = slotOf(name, state.held.length)
     if (state.held[slot] === 0 || state.starting.has(name) || state.grants.has(name)) continue
     if (lookup(state.registry, name) !== undefined || orphan.placed === undefined) continue
@@ -128,10 +139,17 @@ export function retryStarts(turn: Turn): void {
   }
 }
 
+/** What was being started has lived and ended before this node saw it live. */
+export function endStruck(turn: Turn, starting: Starting): void {
+  endStart(turn, starting, 'ERR_ACTOR_STOPPED', `'${starting.name}' was started and has ended since`, undefined)
+}
+
 /** A name that was being started is held, by whoever was first. */
 export function endStarted(turn: Turn, starting: Starting, holder: Claim): void {
   const { name, caller } = starting
   turn.state.starting.delete(name)
+  if (turn.state.starting.size < turn.state.config.limits.maxStarting / 2 && turn.state.registry.orphans.size > 0)
+    reconcile(turn)
   if (caller === undefined) return
   if (holder.placed?.origin === starting.origin) {
     return send(turn, caller.boot, { type: 'spawned', name, ask: caller.ask, claim: holder })

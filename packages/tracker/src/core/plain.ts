@@ -26,6 +26,13 @@ export function plainFault(value: unknown, maxBytes: number, path: string): Plai
   return walk.fault
 }
 
+/** How many bytes plain data takes at most; more than any limit for what is no plain data. */
+export function plainBytes(value: unknown): number {
+  const walk: Walk = { left: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER, fault: undefined }
+  visit(walk, value, '', 0)
+  return walk.fault === undefined ? walk.maxBytes - walk.left : Number.MAX_SAFE_INTEGER
+}
+
 export interface PlainFault {
   readonly kind: 'kind' | 'size'
   readonly text: string

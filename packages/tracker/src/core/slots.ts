@@ -101,14 +101,15 @@ function askMember(turn: Turn, boot: BootId, missing: readonly number[]): void {
   const taking = takingOf(state, boot)
   const open = missing.filter((slot) => taking.acked[slot] === 0)
   if (open.length === 0) return
-  if (taking.silentSince !== undefined && now - taking.silentSince >= limits.takeSilenceMs) {
-    // Silent for too long: passed over, so that one stuck member does not stop the names of all (section 4.3, promise).
+  const askedForAll = open.every((slot) => (taking.asked[slot] as number) >= (state.slotGeneration[slot] as number))
+  // Its silence counts from the first unanswered question for what is open now, not for what was open once.
+  if (!askedForAll) taking.silentSince = now
+  else if (taking.silentSince !== undefined && now - taking.silentSince >= limits.takeSilenceMs) {
+    // Passed over, so that one stuck member does not stop the names of all (section 4.3, promise).
     for (const slot of open) taking.acked[slot] = 1
     taking.silentSince = undefined
     return
-  }
-  const askedForAll = open.every((slot) => (taking.asked[slot] as number) >= (state.slotGeneration[slot] as number))
-  if (askedForAll && now - taking.askedAt < limits.takeAgainMs) return
+  } else if (now - taking.askedAt < limits.takeAgainMs) return
   taking.askedAt = now
   taking.silentSince ??= now
   for (const slot of open) taking.asked[slot] = state.generation
@@ -136,7 +137,10 @@ function caughtUp(turn: Turn): boolean {
       state.needed.delete(boot)
       continue
     }
-    pullMissing(turn, boot)
+    if (now - need.pulledAt >= limits.sweepMs) {
+      need.pulledAt = now
+      pullMissing(turn, boot)
+    }
     return false
   }
   return true
@@ -198,7 +202,7 @@ export function onAck(turn: Turn, from: BootId, message: Message<'ack'>): void {
     if (entry.seq > (state.told.get(entry.boot) ?? 0)) state.told.set(entry.boot, entry.seq)
     if (logOf(state.registry, entry.boot).seq >= entry.seq) continue
     const need = state.needed.get(entry.boot)
-    if (need === undefined) state.needed.set(entry.boot, { seq: entry.seq, since: now })
+    if (need === undefined) state.needed.set(entry.boot, { seq: entry.seq, since: now, pulledAt: now })
     else if (entry.seq > need.seq) need.seq = entry.seq
     compareEntry(turn, from, entry)
   }

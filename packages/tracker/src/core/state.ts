@@ -5,8 +5,18 @@
 
 import type { BootId, ClusterUpward, LogOutput, MemberInfo, Phase, Random, View } from '@skep/cluster/core'
 import type * as itc from './itc.js'
-import type { Registry } from './logs.js'
-import type { Claim, DigestEntry, Lineage, Membership, NameEvent, NodeRequest, Op, TrackerMessage } from './messages.js'
+import type { LogEntry, Registry } from './logs.js'
+import type {
+  Claim,
+  DigestEntry,
+  Lineage,
+  Membership,
+  NameEvent,
+  NodeRequest,
+  Op,
+  Strike,
+  TrackerMessage,
+} from './messages.js'
 import type { RingParameters, RingTable } from './ring.js'
 
 export type TrackerInput =
@@ -78,7 +88,11 @@ export interface TrackerLimits {
   readonly anyLogMs: number
   readonly grantCheckMs: number
   readonly pullMs: number
+  /** A transfer whose receiver has not asked for more for so long is given up. */
+  readonly transferMs: number
   readonly forgetMs: number
+  /** How much longer a gone boot's log is kept while a placed name of it waits for a node that can host it. */
+  readonly orphanMs: number
   readonly sweepMs: number
   readonly lateMs: number
   /** How long another node may take to answer a request. */
@@ -87,11 +101,15 @@ export interface TrackerLimits {
   /** How long a leaver waits until everybody has its log and one has its id. */
   readonly partMs: number
   readonly startMs: number
+  /** How long a host asks for a name whose start the holder of the slot may know nothing of. */
+  readonly hostAskMs: number
   readonly startTries: number
   readonly massLossMs: number
   readonly massLossPauseMs: number
   /** Asks that may wait at an owner, all names together. */
   readonly maxWaiting: number
+  /** Placed names that this node has started at once, at whatever hosts. */
+  readonly maxStarting: number
   /** Asks open at this node, its own callers'. */
   readonly maxAsks: number
   /** Logs being sent to one peer at once. */
@@ -111,17 +129,21 @@ export const trackerLimits: TrackerLimits = {
   anyLogMs: 5000,
   grantCheckMs: 5000,
   pullMs: 2000,
+  transferMs: 10_000,
   forgetMs: 60_000,
+  orphanMs: 24 * 3600 * 1000,
   sweepMs: 100,
   lateMs: 500,
   requestMs: 5000,
   idAskMs: 1000,
   partMs: 2000,
   startMs: 5000,
+  hostAskMs: 10_000,
   startTries: 7,
   massLossMs: 10_000,
   massLossPauseMs: 30_000,
-  maxWaiting: 10_000,
+  maxWaiting: 100_000,
+  maxStarting: 512,
   maxAsks: 100_000,
   maxTransfers: 8,
   maxBuffered: 100_000,
@@ -176,6 +198,7 @@ export interface Ask {
   told: boolean
   /** The process that is to hold the name; known at once or from commit. */
   pid: number | undefined
+  readonly openedAt: number
   /** The claim that a spawn's reply named and that is not visible here yet. */
   awaited: Claim | undefined
 }
@@ -189,7 +212,6 @@ export interface Grant {
   readonly origin: string
   ask: number
   fence: number
-  since: number
   checkedAt: number
 }
 
@@ -211,7 +233,6 @@ export interface Starting {
   host: BootId | undefined
   /** Who is told the outcome; none for a failover. */
   caller: { readonly boot: BootId; ask: number } | undefined
-  since: number
   tries: number
   nextAt: number
 }
@@ -226,8 +247,9 @@ export interface Pull {
         base: number
         chunk: number
         claims: Map<string, Claim>
-        memberships: Membership[]
-        strikes: Map<string, { name: string; fence: number; seq: number }>
+        /** By pid number and group. */
+        memberships: Map<string, Membership>
+        strikes: Map<string, Strike>
       }
     | undefined
   /** Ops that arrived meanwhile, by seq of the first. */
@@ -239,9 +261,13 @@ export interface Pull {
 export interface Transfer {
   readonly to: BootId
   readonly boot: BootId
-  readonly base: number
-  readonly claims: Iterator<Claim>
+  base: number
+  entries: Iterator<LogEntry, undefined>
   chunk: number
+  /** How many chunks the receiver has said to have. */
+  received: number
+  /** When the last chunk was sent. */
+  at: number
 }
 
 /** What a member answered to our TAKEs. */
@@ -299,7 +325,7 @@ export interface TrackerState {
   slotGeneration: Uint32Array
   taking: Map<BootId, Taking>
   /** seqs that our logs must reach before a slot is held. */
-  needed: Map<BootId, { seq: number; since: number }>
+  needed: Map<BootId, { seq: number; since: number; pulledAt: number }>
   /** The greatest seq heard of each log, in whatever digest. */
   told: Map<BootId, number>
   /** TAKEs that came before the gate opened: answered again when it opens. */
@@ -335,7 +361,8 @@ export interface TrackerState {
   nextDigestAt: number
 
   // placement
-  viewSizes: { at: number; size: number }[]
+  /** How many members the latest views had, less those that have left since. */
+  viewSizes: { readonly at: number; size: number }[]
   pausedUntil: number
 
   // ids
@@ -363,6 +390,8 @@ export interface Turn {
   readonly inbox: TrackerMessage[]
   /** Names whose fate is known: whoever waits for one is decided upon anew. */
   readonly released: string[]
+  /** Asks that have come to the head of their queue: sent one after the other, however long the queue was. */
+  readonly risen: Ask[]
 }
 
 /** To another member as soon as this step ends; to ourselves within it. */
@@ -383,8 +412,14 @@ export function log(turn: Turn, level: LogOutput['level'], text: string, fields:
   turn.out.push({ type: 'log', level, text, fields })
 }
 
+/**
+ * Counters are wall clocks in milliseconds and some; one that is 35 years ahead is a fault of its maker, which would
+ * bring all to the end of the safe integers.
+ */
+const PLAUSIBLE_LEAP = 2 ** 40
+
 export function heardCounter(state: TrackerState, counter: number): void {
-  if (counter > state.counter) state.counter = counter
+  if (counter > state.counter && counter - state.counter < PLAUSIBLE_LEAP) state.counter = counter
 }
 
 /** The owner of a slot in the present view; undefined before the first view. */

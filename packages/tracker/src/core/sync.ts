@@ -6,19 +6,23 @@
 
 import { type BootId, pick } from '@skep/cluster/core'
 import * as itc from './itc.js'
-import { applyOp, digestOf, type Log, logOf, opsAfter, replaceLog } from './logs.js'
-import type { DigestEntry, Op, TrackerMessage } from './messages.js'
-import { heardCounter, log, type Pull, send, type TrackerState, type Turn } from './state.js'
+import { applyOp, digestOf, entriesOf, type Log, logOf, opsAfter, replaceLog } from './logs.js'
+import type { Claim, DigestEntry, Membership, Op, Strike, TrackerMessage } from './messages.js'
+import { plainBytes } from './plain.js'
+import { heardCounter, log, type Pull, send, type TrackerState, type Transfer, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
 /** Ops of one message: with names and metadata at their usual size well under 64 KB. */
 const OPS_A_FRAME = 256
-/** Rough size of a claim on the wire without its name, spec and metadata. */
-const CLAIM_BYTES = 64
+/** Rough size of an entry on the wire without its name, spec and metadata. */
+const ENTRY_BYTES = 64
 const CHUNK_BYTES = 60_000
 /** Chunks made per step and transfer, so that a step stays short. */
 const CHUNKS_A_STEP = 4
+/** Chunks on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. */
+const CHUNKS_ON_THE_WAY = 16
+const CHUNKS_A_RECEIPT = 4
 
 export function sendDigest(turn: Turn, to: BootId): void {
   const { state } = turn
@@ -94,7 +98,8 @@ export function onPull(turn: Turn, from: BootId, message: Message<'pull'>): void
     return send(turn, from, { type: 'busy', boot: message.boot, retryMs: 200 })
   }
   state.transfers = state.transfers.filter((one) => one.to !== from || one.boot !== message.boot)
-  state.transfers.push({ to: from, boot: message.boot, base: of.seq, claims: of.claims.values(), chunk: 0 })
+  const entries = entriesOf(of)
+  state.transfers.push({ to: from, boot: of.boot, base: of.seq, entries, chunk: 0, received: 0, at: turn.now })
   continueTransfers(turn)
 }
 
@@ -105,63 +110,74 @@ function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: reado
   }
 }
 
-/** Send the next chunks of every log under way; asks for `continue` while there is more. */
+/** Send the next chunks of every log under way; asks for `continue` while there is more that may go now. */
 export function continueTransfers(turn: Turn): void {
-  const { state } = turn
-  const open: TrackerState['transfers'] = []
+  const { state, now } = turn
+  const open: Transfer[] = []
+  let more = false
   for (const transfer of state.transfers) {
-    if (!state.links.has(transfer.to)) continue
+    if (!state.links.has(transfer.to) || now - transfer.at > state.config.limits.transferMs) continue
     let budget = CHUNKS_A_STEP
-    while (budget > 0 && sendChunk(turn, transfer)) budget--
-    if (budget === 0) open.push(transfer)
+    let whole = false
+    while (budget > 0 && !whole && transfer.chunk - transfer.received < CHUNKS_ON_THE_WAY) {
+      whole = !sendChunk(turn, transfer)
+      budget--
+    }
+    if (!whole) open.push(transfer)
+    if (budget === 0) more = true
   }
   state.transfers = open
-  if (open.length > 0) turn.out.push({ type: 'continue' })
+  if (more && open.length > 0) turn.out.push({ type: 'continue' })
+}
+
+export function onMore(turn: Turn, from: BootId, message: Message<'more'>): void {
+  const transfer = turn.state.transfers.find((one) => one.to === from && one.boot === message.boot)
+  if (transfer === undefined) return
+  transfer.received = Math.min(transfer.chunk, Math.max(transfer.received, message.chunk))
+  continueTransfers(turn)
 }
 
 /** Send one chunk. Returns false when it was the last one. */
-function sendChunk(turn: Turn, transfer: TrackerState['transfers'][number]): boolean {
+function sendChunk(turn: Turn, transfer: Transfer): boolean {
   const of = turn.state.registry.logs.get(transfer.boot)
   if (of === undefined) return false
-  const claims = []
+  const claims: Claim[] = []
+  const memberships: Membership[] = []
+  const strikes: Strike[] = []
   let bytes = 0
   let last = false
   while (bytes < CHUNK_BYTES) {
-    const next = transfer.claims.next()
-    if (next.done === true) {
+    const { value, done } = transfer.entries.next()
+    if (done === true) {
       last = true
       break
     }
-    claims.push(next.value)
-    bytes += CLAIM_BYTES + next.value.name.length + weightOf(next.value.meta) + weightOf(next.value.placed?.spec)
+    const { claim, membership, strike } = value
+    if (claim !== undefined) claims.push(claim)
+    if (membership !== undefined) memberships.push(membership)
+    if (strike !== undefined) strikes.push(strike)
+    bytes += ENTRY_BYTES + weightOf(claim?.name ?? membership?.group ?? strike?.name)
+    bytes += weightOf(claim?.meta ?? membership?.meta) + weightOf(claim?.placed?.spec)
   }
   const ops = last ? opsAfter(of, transfer.base) : []
   if (ops === undefined) {
     // The log changed by more than its tail holds while it was sent: begin again from what it is now.
-    turn.state.transfers.push({ to: transfer.to, boot: of.boot, base: of.seq, claims: of.claims.values(), chunk: 0 })
-    turn.out.push({ type: 'continue' })
-    return false
+    transfer.base = of.seq
+    transfer.entries = entriesOf(of)
+    transfer.chunk = 0
+    transfer.received = 0
+    return true
   }
-  send(turn, transfer.to, {
-    type: 'state',
-    boot: of.boot,
-    base: transfer.base,
-    chunk: transfer.chunk++,
-    claims,
-    memberships: last ? [...of.groups.values()].flatMap((members) => [...members.values()]) : [],
-    strikes: last ? [...of.strikes.values()].map(({ name, fence, seq }) => ({ name, fence, seq })) : [],
-    last,
-    ops,
-  })
+  const { boot, base } = transfer
+  const chunk = transfer.chunk++
+  transfer.at = turn.now
+  send(turn, transfer.to, { type: 'state', boot, base, chunk, claims, memberships, strikes, last, ops })
   return !last
 }
 
-/** A guess at the packed size of a user's value; only the cut into chunks depends on it. */
 function weightOf(value: unknown): number {
   if (value === undefined) return 0
-  if (typeof value === 'string') return value.length
-  if (value instanceof Uint8Array) return value.byteLength
-  return 256
+  return typeof value === 'string' ? value.length : plainBytes(value)
 }
 
 export function onOps(turn: Turn, from: BootId, message: Message<'ops'>): void {
@@ -205,7 +221,9 @@ function applyOps(turn: Turn, from: BootId, first: number, ops: readonly Op[], b
       pull(turn, into, from)
       return
     }
-    applyOp(state.registry, into, ops[i] as Op, turn.now)
+    const op = ops[i] as Op
+    if (op.type === 'put') heardCounter(state, op.claim.fence)
+    applyOp(state.registry, into, op, turn.now)
   }
 }
 
@@ -214,7 +232,7 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): vo
   const open = state.pulls.get(message.boot)
   if (open === undefined || open.from !== from) return
   if (message.chunk === 0) {
-    open.image = { base: message.base, chunk: 0, claims: new Map(), memberships: [], strikes: new Map() }
+    open.image = { base: message.base, chunk: 0, claims: new Map(), memberships: new Map(), strikes: new Map() }
   }
   const image = open.image
   if (image === undefined || image.chunk !== message.chunk || image.base !== message.base) {
@@ -224,16 +242,22 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): vo
   }
   image.chunk++
   open.since = turn.now
-  for (const claim of message.claims) image.claims.set(claim.name, claim)
-  for (const membership of message.memberships) image.memberships.push(membership)
+  for (const claim of message.claims) {
+    heardCounter(state, claim.fence)
+    image.claims.set(claim.name, claim)
+  }
+  for (const one of message.memberships) image.memberships.set(membershipKey(one.group, one.pid.id), one)
   for (const one of message.strikes) image.strikes.set(one.name, one)
-  if (!message.last) return
+  if (!message.last) {
+    if (image.chunk % CHUNKS_A_RECEIPT === 0) send(turn, from, { type: 'more', boot: message.boot, chunk: image.chunk })
+    return
+  }
   state.pulls.delete(message.boot)
   const into = logOf(state.registry, message.boot)
   const end = message.base + message.ops.length
   if (end < into.seq) return
   finishImage(image, message.ops, message.base)
-  const memberships = image.memberships
+  const memberships = [...image.memberships.values()]
   replaceLog(
     state.registry,
     into,
@@ -247,12 +271,27 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): vo
 /** Bring the parts, each taken at some moment of the transfer, to its end: ops are whole replacements, so order is all. */
 function finishImage(image: NonNullable<Pull['image']>, ops: readonly Op[], base: number): void {
   ops.forEach((op, i) => {
-    if (op.type === 'put') image.claims.set(op.claim.name, op.claim)
-    else if (op.type === 'del') {
-      image.claims.delete(op.name)
-      if (op.strike) image.strikes.set(op.name, { name: op.name, fence: op.fence, seq: base + i + 1 })
+    switch (op.type) {
+      case 'put':
+        image.claims.set(op.claim.name, op.claim)
+        return
+      case 'del':
+        image.claims.delete(op.name)
+        if (op.strike === undefined) return
+        image.strikes.set(op.name, { name: op.name, fence: op.fence, seq: base + i + 1, origin: op.strike })
+        return
+      case 'join':
+        image.memberships.set(membershipKey(op.membership.group, op.membership.pid.id), op.membership)
+        return
+      case 'quit':
+        image.memberships.delete(membershipKey(op.group, op.id))
     }
   })
+}
+
+/** Names have no control characters, so this names one membership of a log. */
+function membershipKey(group: string, id: number): string {
+  return `${id}\n${group}`
 }
 
 export function onBusy(turn: Turn, from: BootId, message: Message<'busy'>): void {

@@ -21,12 +21,13 @@ import {
   onSpawned,
   onSpawnFailed,
   openAsk,
+  riseAsk,
 } from './asks.js'
 import { onChange } from './changes.js'
 import { contestAgain, onRunning, onRuns } from './conflicts.js'
 import { checkGrants, dropYielded, onAsk, onUnused, serveSlots, serveWaiting } from './grants.js'
 import { giveId, onIdAsk, onIdConfirm, onIdGive, onIdGrant, onIdPoint, onLineage, seekAgain } from './ids.js'
-import { expireStrikes, forgetLog, hideLog, logOf, newRegistry, sweep } from './logs.js'
+import { type Change, expireStrikes, forgetLog, hasOrphans, hideLog, logOf, newRegistry, sweep } from './logs.js'
 import type { TrackerMessage } from './messages.js'
 import { onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
 import {
@@ -59,6 +60,7 @@ import {
   flushOps,
   onBusy,
   onDigest,
+  onMore,
   onOps,
   onPull,
   onState,
@@ -156,7 +158,7 @@ function isBusy(state: TrackerState): boolean {
 }
 
 export function stepTracker(state: TrackerState, input: TrackerInput, now: number): TrackerOutput[] {
-  const turn: Turn = { state, now, out: [], inbox: [], released: [] }
+  const turn: Turn = { state, now, out: [], inbox: [], released: [], risen: [] }
   if (now > trackerDeadline(state) + state.config.limits.lateMs) afterStall(turn)
   handle(turn, input)
   tick(turn)
@@ -234,28 +236,30 @@ function handle(turn: Turn, input: TrackerInput): void {
 
 /** What follows from the input, until nothing follows any more; then our own ops leave together. */
 function settle(turn: Turn): void {
-  const { state, inbox, released } = turn
-  const { changes } = state.registry
-  for (;;) {
-    const change = changes.shift()
-    if (change !== undefined) {
-      onChange(turn, change)
-      continue
-    }
-    const message = inbox.shift()
-    if (message !== undefined) {
-      onMessage(turn, state.self, message)
-      continue
-    }
-    const name = released.shift()
-    if (name !== undefined) {
-      serveWaiting(turn, name)
-      continue
-    }
-    if (!hold(turn)) break
-  }
+  const { state } = turn
+  do {
+    handleChanges(turn)
+    drain(turn, turn.inbox, (message) => onMessage(turn, state.self, message))
+    drain(turn, turn.released, (name) => serveWaiting(turn, name))
+    drain(turn, turn.risen, (ask) => riseAsk(turn, ask))
+  } while (state.registry.changes.length + turn.inbox.length + turn.released.length > 0 || hold(turn))
   if (state.gate && !state.ready) checkReady(turn)
   flushOps(turn)
+}
+
+/** All of a queue in its order, with what is added meanwhile; what each changes is followed up before the next. */
+function drain<T>(turn: Turn, queue: T[], handle: (entry: T) => void): void {
+  for (let i = 0; i < queue.length; i++) {
+    handle(queue[i] as T)
+    handleChanges(turn)
+  }
+  queue.length = 0
+}
+
+function handleChanges(turn: Turn): void {
+  const { changes } = turn.state.registry
+  for (let i = 0; i < changes.length; i++) onChange(turn, changes[i] as Change)
+  changes.length = 0
 }
 
 /** Go on taking the slots that we own. Returns true when some came to be held. */
@@ -270,6 +274,10 @@ function hold(turn: Turn): boolean {
 
 function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
   const { state } = turn
+  if (from !== state.self && !mayStillSay(state, from, message)) {
+    turn.out.push({ type: 'dropped', from, reason: 'a boot that is unknown or gone' })
+    return
+  }
   switch (message.type) {
     case 'claim':
     case 'spawn':
@@ -309,6 +317,8 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
       return onOps(turn, from, message)
     case 'state':
       return onState(turn, from, message)
+    case 'more':
+      return onMore(turn, from, message)
     case 'take':
       return afterYield(turn, onTake(turn, from, message))
     case 'ack':
@@ -337,6 +347,13 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
       if (state.parting !== undefined && message.seq >= state.parting.seq) state.parting.done.add(from)
       return depart(turn)
   }
+}
+
+/** A boot that is gone asks for nothing any more; its last words may come after the news of its end. */
+function mayStillSay(state: TrackerState, from: BootId, { type }: TrackerMessage): boolean {
+  const phase = state.peers.get(from)?.phase
+  if (phase === 'down' || phase === 'left') return type === 'ops' || type === 'state' || type === 'idGive'
+  return phase !== undefined
 }
 
 /** Own asks in yielded slots are void: asked again, of the taker. */
@@ -373,6 +390,9 @@ function onMember(turn: Turn, member: Member): void {
   const { info, phase } = member
   if (info.boot === state.self) return
   const known = state.peers.get(info.boot)
+  const stood = known?.phase === 'joining' || known?.phase === 'up'
+  // Who says goodbye is no loss.
+  if (stood && (phase === 'leaving' || phase === 'left')) for (const view of state.viewSizes) view.size--
   if (known === undefined) state.peers.set(info.boot, { info, phase, lineage: undefined, depth: 0, mute: false })
   else {
     known.info = info
@@ -437,7 +457,10 @@ function onLinked(turn: Turn, boot: BootId): void {
   sendDigest(turn, boot)
   // What went to it before may have been lost with the old link.
   const taking = state.taking.get(boot)
-  if (taking !== undefined) taking.askedAt = Number.NEGATIVE_INFINITY
+  if (taking !== undefined) {
+    taking.askedAt = Number.NEGATIVE_INFINITY
+    taking.silentSince = undefined
+  }
   askAgainWhere(turn, (ask) => ask.owner === boot && ask.fence === undefined)
 }
 
@@ -488,11 +511,12 @@ function tick(turn: Turn): void {
 
 function everySecond(turn: Turn): void {
   const { state, now } = turn
-  const { digestMs, forgetMs } = state.config.limits
+  const { digestMs, forgetMs, orphanMs } = state.config.limits
   state.nextDigestAt = now + digestMs
   digestRound(turn)
   for (const one of [...state.registry.logs.values()]) {
     if (one.forgetAt > now) continue
+    if (hasOrphans(state.registry, one) && now - one.forgetAt < orphanMs) continue
     forgetLog(state.registry, one)
     state.peers.delete(one.boot)
     state.told.delete(one.boot)

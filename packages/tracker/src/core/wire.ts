@@ -290,7 +290,7 @@ const claim: Field<Claim> = {
   },
 }
 
-const strike: Field<Strike> = tuple<Strike>({ name, fence: count, seq: count })
+const strike: Field<Strike> = tuple<Strike>({ name, fence: count, seq: count, origin })
 
 const digestEntry: Field<DigestEntry> = tuple<DigestEntry>({ boot, seq: count, high: word, low: word })
 
@@ -345,7 +345,7 @@ function writeOp(op: Op, stamps: StampTable): unknown[] {
     case 'put':
       return [0, ...writeClaim(op.claim, stamps.place(op.claim.stamp))]
     case 'del':
-      return [1, op.name, op.fence, op.strike]
+      return op.strike === undefined ? [1, op.name, op.fence] : [1, op.name, op.fence, op.strike]
     case 'join':
       return [2, ...writeMembership(op.membership)]
     case 'quit':
@@ -359,7 +359,12 @@ function opOfLog(context: LogContext, value: unknown): Op {
     case 0:
       return { type: 'put', claim: claimOfLog(context, fields) }
     case 1:
-      return { type: 'del', name: name.read(fields[0]), fence: count.read(fields[1]), strike: flag.read(fields[2]) }
+      return {
+        type: 'del',
+        name: name.read(fields[0]),
+        fence: count.read(fields[1]),
+        strike: fields.length < 3 ? undefined : origin.read(fields[2]),
+      }
     case 2:
       return { type: 'join', membership: membershipOfLog(context, fields) }
     case 3:
@@ -505,6 +510,7 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   answer: shape('answer', 60, { ask: count, code: optional(code), text }),
   flush: shape('flush', 61, { ask: count, seq: count }),
   flushed: shape('flushed', 62, { ask: count, seq: count }),
+  more: shape('more', 63, { boot, chunk: count }),
 }
 
 const byKind: ReadonlyMap<number, Shape<TrackerMessage>> = new Map(
