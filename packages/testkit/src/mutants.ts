@@ -130,7 +130,7 @@ export const mutants: readonly Mutant[] = [
       {
         of: tracker,
         file: 'grants.js',
-        find: 'if (message.origin !== wanted)',
+        find: 'if (orphan !== undefined && message.origin !== orphan.placed?.origin)',
         replace: 'if (false)',
       },
     ],

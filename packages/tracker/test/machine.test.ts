@@ -145,7 +145,7 @@ describe('claims, as the simulator found them wrong', () => {
     net.input('b', { type: 'claim', ask: 1, name })
     net.drain()
     const fence = net.outputs('b', 'granted')[0]?.fence
-    const old: TrackerMessage = { type: 'claim', name, ask: 0, origin: '', counter: 0 }
+    const old: TrackerMessage = { type: 'claim', name, ask: 0, origin: '', again: false, counter: 0 }
     net.input('a', { type: 'message', from: 'boot-b', message: old })
     net.input('c', { type: 'claim', ask: 1, name, pid: 9 })
     net.drain()
@@ -173,6 +173,120 @@ describe('claims, as the simulator found them wrong', () => {
     net.input('a', { type: 'claim', ask: 2, name, pid: 1 })
     net.drain()
     expect(net.claim('a', name)?.fence).toBeGreaterThan(fence)
+  })
+})
+
+describe('claims, as a hostile reader found them wrong', () => {
+  test('thousands of asks for one name at one node are answered one after the other', () => {
+    const net = started()
+    for (let ask = 1; ask <= 5_000; ask++) net.input('a', { type: 'claim', ask, name: 'hot', pid: ask })
+    net.drain()
+    expect(net.outputs('a', 'registered')).toHaveLength(1)
+    expect(net.outputs('a', 'refused')).toHaveLength(4_999)
+    for (let ask = 6_001; ask <= 9_000; ask++) net.input('b', { type: 'claim', ask, name: 'warm' })
+    net.input('b', { type: 'leave' })
+    expect(net.outputs('b', 'refused').filter((output) => output.code === 'ERR_LEAVING')).toHaveLength(3_000)
+  })
+
+  test('a claim of a boot that has left, or that nobody knows, blocks nothing', () => {
+    const net = started()
+    const name = ownedBy(net, 'a')
+    net.phase('c', 'leaving')
+    net.phase('c', 'left')
+    const late: TrackerMessage = { type: 'claim', name, ask: 99, origin: '', again: false, counter: 0 }
+    net.input('a', { type: 'message', from: 'boot-c', message: late })
+    net.input('a', { type: 'message', from: 'stranger', message: late })
+    net.input('b', { type: 'claim', ask: 1, name, pid: 1 })
+    net.drain()
+    expect(net.outputs('b', 'registered')).toHaveLength(1)
+    const dropped = net.outputs('a', 'dropped').filter((output) => output.reason.includes('unknown or gone'))
+    expect(dropped.map((output) => output.from)).toEqual(expect.arrayContaining(['boot-c', 'stranger']))
+  })
+
+  test('a counter that no clock can have is not believed, and an empty id not taken', () => {
+    const net = started()
+    const digest = {
+      type: 'digest',
+      counter: 2 ** 53 - 1,
+      lineage: { epoch: 2 ** 40, genesis: 'z' },
+      depth: 0,
+      entries: [],
+    } as const
+    net.input('a', { type: 'message', from: 'boot-b', message: digest })
+    expect(net.state('a').counter).toBeLessThan(2 ** 41)
+    expect(net.state('a').seeking?.lineage.epoch ?? 0).toBeLessThan(1000)
+    const fresh = new Trackers()
+    fresh.add(['a', 'b'])
+    for (let i = 0; i < 4; i++) fresh.deliver()
+    const seeking = fresh.state('b').seeking?.lineage ?? fresh.state('a').seeking?.lineage
+    for (const at of ['a', 'b']) {
+      if (seeking === undefined) throw new Error('nobody seeks an id')
+      const grant: TrackerMessage = { type: 'idGrant', lineage: seeking, id: 0 }
+      fresh.input(at, { type: 'message', from: at === 'a' ? 'boot-b' : 'boot-a', message: grant })
+      expect(fresh.state(at).id).not.toBe(0)
+    }
+  })
+
+  test('two donors that each hold the other for larger do not send an asker to and fro', () => {
+    const net = started()
+    net.pass(3_000)
+    const { lineage } = net.state('a')
+    for (const [at, other] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      const peer = net.state(at).peers.get(`boot-${other}`)
+      if (peer !== undefined) peer.depth = -5
+    }
+    net.input('a', { type: 'message', from: 'boot-c', message: { type: 'idAsk', lineage, pointed: true } })
+    expect(net.wires.filter((frame) => frame.message.type === 'idGrant')).toHaveLength(1)
+  })
+
+  test('what a leaver still had asked of others ends before it has left', () => {
+    const net = started()
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1 })
+    net.drain()
+    net.input('b', { type: 'request', ask: 2, request: { type: 'update', name: 'x', meta: 1 } })
+    net.cut('b', 'c')
+    net.input('b', { type: 'flush', ask: 3, want: 'all' })
+    net.input('b', { type: 'leave' })
+    expect(
+      net
+        .outputs('b', 'refused')
+        .map((output) => [output.ask, output.code])
+        .sort(),
+    ).toEqual([
+      [2, 'ERR_LEAVING'],
+      [3, 'ERR_LEAVING'],
+    ])
+  })
+})
+
+describe('slots, as a hostile reader found them wrong', () => {
+  test('a member is not passed over for a silence of long ago', () => {
+    const net = started(['a', 'b', 'c'])
+    // What `a` asked of `b` when `c` left was lost with their link; a join then took those slots away again.
+    net.cut('a', 'b')
+    net.phase('c', 'leaving')
+    net.phase('c', 'left')
+    net.pass(300)
+    net.add(['d'])
+    net.mend()
+    net.pass(60_000)
+    const name = ownedBy(net, 'd')
+    net.input('b', { type: 'claim', ask: 1, name, pid: 1 })
+    while (net.wires.length > 0 && net.outputs('b', 'registered').length === 0) net.deliver()
+    // The op of `b` is still on its way when `d` leaves.
+    const ops = net.wires.splice(0)
+    net.input('d', { type: 'leave' })
+    net.phase('d', 'leaving')
+    net.phase('d', 'left')
+    net.input('a', { type: 'claim', ask: 1, name, pid: 1 })
+    net.pass(500)
+    net.wires.push(...ops)
+    net.pass(3_000)
+    expect(net.outputs('a', 'registered')).toEqual([])
+    expect(net.holder('a', name)).toBe('b')
   })
 })
 
@@ -449,6 +563,83 @@ describe('placed names', () => {
     net.pass(31_000)
     expect(runStarts(net)).toBeGreaterThan(0)
     for (let i = 0; i < 10; i++) expect(['a', 'e']).toContain(net.holder('a', `p${i}`))
+  })
+
+  test('a spawn that is asked again after its actor was stopped starts nothing', () => {
+    const net = started()
+    const name = ownedBy(net, 'b')
+    net.input('a', { type: 'spawn', ask: 1, name, kind: 'counter', spec: [0] })
+    const asked = net.wires.find((frame) => frame.message.type === 'spawn')
+    net.drain()
+    runStarts(net)
+    net.input('b', { type: 'gone', pid: net.claim('b', name)?.pid.id ?? 0 })
+    net.drain()
+    if (asked === undefined) throw new Error('not asked')
+    net.input('b', { type: 'message', from: 'boot-a', message: asked.message })
+    net.pass(6_000)
+    expect(runStarts(net)).toBe(0)
+  })
+
+  test('a spawn whose actor ended before its caller saw it live is answered all the same', () => {
+    const net = started()
+    const name = ownedBy(net, 'b')
+    net.input('a', { type: 'spawn', ask: 1, name, kind: 'counter', spec: [0] })
+    net.drain()
+    net.cut('b', 'a')
+    runStarts(net)
+    net.input('b', { type: 'gone', pid: net.claim('b', name)?.pid.id ?? 0 })
+    net.drain()
+    net.mend()
+    net.pass(6_000)
+    expect(net.outputs('a', 'registered').length + net.outputs('a', 'refused').length).toBe(1)
+    expect(runStarts(net)).toBe(0)
+  })
+
+  test('a placed name waits as long as it must for a node that can host it', () => {
+    const net = new Trackers()
+    net.add(['a', 'b'], { kinds: [] })
+    net.add(['c'], { kinds: ['counter'] })
+    net.pass(100)
+    const name = ownedBy(net, 'a')
+    spawn(net, 'a', name)
+    net.kill('c')
+    net.pass(200_000)
+    net.add(['d'], { kinds: ['counter'] })
+    net.pass(3_000)
+    expect(runStarts(net)).toBe(1)
+    expect(net.holder('a', name)).toBe('d')
+  })
+
+  test('a host that was granted once goes on though the slot has a new owner and the caller has given up', () => {
+    const net = started(FIVE)
+    const name = ownedBy(net, 'b')
+    net.input('a', { type: 'spawn', ask: 1, name, kind: 'counter', spec: [0] })
+    net.drain()
+    net.input('a', { type: 'forget', ask: 1 })
+    const host = FIVE.find((at) => net.outputs(at, 'activate').length === 1) ?? ''
+    const [start] = net.outputs(host, 'activate')
+    net.add(['f', 'g', 'h'])
+    for (const at of ['b', 'f', 'g']) if (at !== host) net.phase(at, 'leaving')
+    net.drain()
+    net.input(host, { type: 'commit', ask: start?.ask ?? 0, pid: 5 })
+    net.pass(3_000)
+    expect(net.holder('a', name)).toBe(host)
+  })
+
+  test('thousands of names of a dead node are started again in portions, and all of them', () => {
+    const net = started()
+    for (let i = 0; i < 3_000; i++) net.input('a', { type: 'spawn', ask: i, name: `p${i}`, kind: 'counter', spec: [] })
+    net.drain()
+    runStarts(net)
+    const lost = [...(net.state('a').registry.logs.get('boot-b')?.claims.keys() ?? [])]
+    expect(lost.length).toBeGreaterThan(500)
+    net.kill('b')
+    for (let round = 0; round < 10; round++) {
+      net.pass(1_000)
+      for (const at of ['a', 'c']) expect(net.state(at).starting.size).toBeLessThanOrEqual(512)
+      runStarts(net)
+    }
+    for (const name of lost) expect(net.claim('a', name)).toBeDefined()
   })
 
   test('members that leave properly are no loss: what one of the rest held is started again at once', () => {

@@ -59,7 +59,7 @@ export class Trackers {
     }
     this.#announce()
     for (const name of names) {
-      for (const other of this.infos.keys()) {
+      for (const other of this.states.keys()) {
         if (other !== `boot-${name}`) this.#bothWays('linked', `boot-${name}`, other)
       }
       if (options.gate !== false) this.input(name, { type: 'gateOpen', reason: 'test' })

@@ -98,7 +98,7 @@ export function sendAsk(turn: Turn, ask: Ask): void {
   const message: TrackerMessage =
     ask.role === 'spawn'
       ? { type: 'spawn', name, ask: number, kind, spec, meta, origin, counter: state.counter }
-      : { type: 'claim', name, ask: number, origin, counter: state.counter }
+      : { type: 'claim', name, ask: number, origin, again: ask.told, counter: state.counter }
   send(turn, owner, message)
 }
 

@@ -55,13 +55,20 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
     }
     return beginStart(turn, { name, slot, kind, spec, meta, origin, failover: false, caller: { boot: from, ask } })
   }
-  // A placed name whose node is gone is about to be started again: only that start gets it. And a host whose start we
-  // know nothing of was told by an earlier holder of the slot: the one who asked for it will ask us too, or is gone.
-  const wanted = orphan?.placed?.origin ?? (message.origin === '' ? '' : state.starting.get(name)?.origin)
-  if (message.origin !== wanted) return wait(turn, from, message)
+  // A placed name whose node is gone is about to be started again: only that start gets it.
+  if (orphan !== undefined && message.origin !== orphan.placed?.origin) return wait(turn, from, message)
+  if (orphan === undefined && isUnknownStart(turn, message)) return wait(turn, from, message)
   const fence = ++state.counter
   state.grants.set(name, { name, slot, boot: from, origin: message.origin, ask, fence, checkedAt: now })
   send(turn, from, { type: 'grant', name, ask, fence })
+}
+
+/**
+ * A host was told by an earlier holder of the slot to start a name that nobody has asked us for: who did will ask us
+ * too, or has given up. Once an earlier holder granted it, its init runs, and it goes on.
+ */
+function isUnknownStart({ state }: Turn, { name, origin, again }: Message<'claim'>): boolean {
+  return origin !== '' && !again && state.starting.get(name)?.origin !== origin
 }
 
 function replyHolder(turn: Turn, to: BootId, message: AskMessage, holder: Claim): void {

@@ -94,8 +94,8 @@ export type TrackerMessage =
   /** The receiver has the chunks below `chunk`: the sender keeps only so many on the way. */
   | { type: 'more'; boot: BootId; chunk: number }
   // Claims (section 4.3)
-  /** `origin`: of the start that a host claims the name for; empty for everybody else. */
-  | { type: 'claim'; name: string; ask: number; origin: string; counter: number }
+  /** `origin`: of the start that a host claims the name for, `again` if it was granted before; empty for all others. */
+  | { type: 'claim'; name: string; ask: number; origin: string; again: boolean; counter: number }
   | { type: 'grant'; name: string; ask: number; fence: number }
   /** The name is taken: by `holder`, whose claim travels along. */
   | { type: 'refuse'; name: string; ask: number; holder: Claim }

@@ -44,7 +44,8 @@ function tryStart(turn: Turn, starting: Starting): void {
     return endStart(turn, starting, 'ERR_KIND_UNKNOWN', `no member can start an actor of kind '${kind}'`, undefined)
   }
   starting.host = host
-  starting.nextAt = now + limits.startMs
+  // Without a host there is nothing to wait for but one that comes.
+  starting.nextAt = now + (host === undefined ? limits.digestMs : limits.startMs)
   if (host === undefined) return
   send(turn, host, { type: 'start', name, kind, spec, meta, origin, failover })
   // The host may have been waiting with its claim: told to start by an earlier holder of the slot.

@@ -484,7 +484,7 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   busy: shape('busy', 34, { boot, retryMs: count }),
   ops: opsShape,
   state: stateShape,
-  claim: shape('claim', 37, { name, ask: count, origin, counter: count }),
+  claim: shape('claim', 37, { name, ask: count, origin, again: flag, counter: count }),
   grant: shape('grant', 38, { name, ask: count, fence: count }),
   refuse: shape('refuse', 39, { name, ask: count, holder: claim }),
   elsewhere: shape('elsewhere', 40, { name, ask: count, full: flag }),
