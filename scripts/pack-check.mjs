@@ -36,6 +36,7 @@ for (const name of PACKAGES) {
 
 check('install the packed files with npm', () => {
   cpSync(join(root, 'scripts/consumer'), dir, { recursive: true })
+  for (const { file, code } of readmePrograms()) writeFileSync(join(dir, file), code)
   const aliases = Object.entries(COMPILERS).map(([alias, version]) => [alias, `npm:typescript@${version}`])
   const { version } = readJson(join(root, 'node_modules/@types/node/package.json'))
   writeFileSync(
@@ -61,9 +62,20 @@ for (const [alias, version] of Object.entries(COMPILERS)) {
     if (!said.includes('42 and 3 ticks')) throw new Error(`it said: ${said}`)
   })
 }
+check('run the program of the README', () => void node([join('ts7', 'readme.js')]))
 
 console.log(`pack: ${passed} passed, ${failed} failed`)
 process.exitCode = failed > 0 ? 1 : 0
+
+/**
+ * The TypeScript that the README shows: a block that begins with a comment of its file's name, and the program.
+ * @returns {{ file: string, code: string }[]}
+ */
+function readmePrograms() {
+  const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)]
+  if (blocks.length < 2) throw new Error('the README shows no program')
+  return blocks.map(([, code = '']) => ({ file: /^\/\/ ([\w.-]+\.ts)\n/.exec(code)?.[1] ?? 'readme.ts', code }))
+}
 
 /**
  * A package holds all that its `exports` name, its licence, and nothing that only its authors need.

@@ -3,7 +3,7 @@
  * open at which node, so that an answer, a lost link or the end of this node finds all that it concerns.
  */
 import { SkepError } from '@skep/cluster'
-import type { Pid } from '@skep/tracker'
+import type { Pid, Timers } from '@skep/tracker'
 import type { Deadlines } from './deadlines.js'
 import { unpack } from './decode.js'
 import type { ActorCode } from './definition.js'
@@ -15,7 +15,6 @@ import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
 import type { Process } from './process.js'
 import { Reader } from './reader.js'
 import type { Address, CallContext, RefHost } from './ref.js'
-import type { Time } from './time.js'
 import { type RefSource, Refused } from './values.js'
 import type { ViaOptions } from './via.js'
 import { LinkWaits } from './waits.js'
@@ -25,7 +24,7 @@ const maxRedirects = 2
 
 /** What this side needs of the node. */
 export interface Outside {
-  readonly time: Time
+  readonly time: Timers
   readonly boot: string
   readonly isolation: Isolation
   readonly maxPayloadBytes: number

@@ -2,13 +2,13 @@
  * Who waits until when: a list of all of them and one timer for the earliest, instead of a timer each. Adding and
  * removing is two pointers; the list is walked only when something is due, and not more often than `sweepMs`.
  */
-import type { Time } from './time.js'
+import type { Timers } from '@skep/tracker'
 
 /** Sweeps are at least this far apart, so that many deadlines close to each other cost one walk. */
 const sweepMs = 10
 
 export interface Timed {
-  /** On the clock of `Time`; Infinity never comes. */
+  /** On the clock of `Timers`; Infinity never comes. */
   readonly deadline: number
   later: Timed | undefined
   earlier: Timed | undefined
@@ -17,14 +17,14 @@ export interface Timed {
 }
 
 export class Deadlines {
-  readonly #time: Time
+  readonly #time: Timers
   #first: Timed | undefined
   #armedFor = Number.POSITIVE_INFINITY
   #cancel: (() => void) | undefined
   /** How many wait. */
   size = 0
 
-  constructor(time: Time) {
+  constructor(time: Timers) {
     this.#time = time
   }
 

@@ -4,6 +4,7 @@
  * whose link is gone has its calls withdrawn, since nobody would hear the answers.
  */
 import type { ErrorCode, Logger, Sent } from '@skep/cluster'
+import type { Timers } from '@skep/tracker'
 import { BadBytes, unpack } from './decode.js'
 import { pack } from './encode.js'
 import { type ActorFrame, payloadFrame, refusedFrame } from './frames.js'
@@ -11,14 +12,13 @@ import { packThrown } from './isolation.js'
 import { beginWork, Message, type Runner, type Work, workFor } from './message.js'
 import type { Process } from './process.js'
 import { Feeder, maxStreams, type Sink } from './stream.js'
-import type { Time } from './time.js'
 import { type RefSource, Refused } from './values.js'
 
 /** Frames kept for one overloaded link at most; more are dropped and counted, their callers run into their timeout. */
 const maxKept = 10_000
 
 export interface Inside {
-  readonly time: Time
+  readonly time: Timers
   readonly logger: Logger
   readonly maxPayloadBytes: number
   post(to: string, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'

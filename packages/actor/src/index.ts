@@ -27,5 +27,4 @@ export {
   type ProcessReport,
   startActors,
 } from './system.js'
-export { realTime, type Time } from './time.js'
 export { type Anonymous, anonymous, Via, type ViaOptions, via } from './via.js'

@@ -3,7 +3,7 @@
  * (`reentrant` actors begin the next while others wait for something). Names, pids and nodes are the system's.
  */
 import type { ErrorCode, Logger } from '@skep/cluster'
-import type { Pid } from '@skep/tracker'
+import type { Pid, Timers } from '@skep/tracker'
 import type { Self } from './define.js'
 import type { ActorCode } from './definition.js'
 import type { Message, Runner } from './message.js'
@@ -11,12 +11,11 @@ import type { ActorNode } from './node.js'
 import { Queue } from './queue.js'
 import type { CallContext } from './ref.js'
 import type { Runnable, Scheduler } from './scheduler.js'
-import type { Time } from './time.js'
 import type { RefSource } from './values.js'
 
 /** What a process needs of the system that runs it. */
 export interface ProcessHost {
-  readonly time: Time
+  readonly time: Timers
   readonly scheduler: Scheduler
   readonly logger: Logger
   /** Messages that may wait in one mailbox. */

@@ -2,7 +2,7 @@
  * Whose turn it is: actors with something to do, run one after the other in one microtask for all of them. After
  * `turnMessages` messages the event loop has its turn, so that actors that keep each other busy never starve a socket.
  */
-import type { Time } from './time.js'
+import type { Timers } from '@skep/tracker'
 
 /** Messages that one actor handles before the next one is run. */
 const shareMessages = 64
@@ -18,12 +18,12 @@ export interface Runnable {
 }
 
 export class Scheduler {
-  readonly #time: Time
+  readonly #time: Timers
   #ready: Runnable[] = []
   #armed = false
   #left = turnMessages
 
-  constructor(time: Time) {
+  constructor(time: Timers) {
     this.#time = time
   }
 

@@ -6,6 +6,7 @@
 import { type Cluster, type Logger, SkepError } from '@skep/cluster'
 import { type BootId, isGone } from '@skep/cluster/core'
 import type { Pid, Tracker } from '@skep/tracker'
+import { realTime, type Timers } from '@skep/tracker'
 import { Calls } from './calls.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
@@ -20,7 +21,6 @@ import type { ActorNode } from './node.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo } from './process.js'
 import { type Address, addressOf, type CallContext, refFor } from './ref.js'
 import { Scheduler } from './scheduler.js'
-import { realTime, type Time } from './time.js'
 import { type RefSource, Refused } from './values.js'
 import { type Anonymous, anonymous, Via, type ViaOptions } from './via.js'
 
@@ -77,7 +77,7 @@ export interface ActorSystemOptions {
   /** How values pass between actors of this node. Default `copy`. */
   readonly isolation?: Isolation
   readonly limits?: Partial<ActorLimits>
-  readonly time?: Time
+  readonly time?: Timers
 }
 
 /** What one actor looks like from outside: for `explain`. */
@@ -125,7 +125,7 @@ export function startActors(options: ActorSystemOptions): ActorSystem {
 }
 
 class System implements ProcessHost, ActorHome {
-  readonly time: Time
+  readonly time: Timers
   readonly logger: Logger
   readonly scheduler: Scheduler
   readonly mailboxLimit: number

@@ -3,8 +3,9 @@
  * dialled anew): a call to it would fail at once though the link is a few milliseconds away. So it waits for the link,
  * in order and not for long; then it fails with the certainty that it was not sent.
  */
+
+import type { Timers } from '@skep/tracker'
 import type { Outgoing } from './outgoing.js'
-import type { Time } from './time.js'
 
 /** Milliseconds that a call waits for a link: a dial takes a few, a redial after a broken link up to 100. */
 const linkWaitMs = 1000
@@ -16,11 +17,11 @@ interface Queue {
 
 export class LinkWaits {
   readonly #queues = new Map<string, Queue>()
-  readonly #time: Time
+  readonly #time: Timers
   readonly #giveUp: (out: Outgoing) => void
 
   /** `giveUp` gets what has waited too long. */
-  constructor(time: Time, giveUp: (out: Outgoing) => void) {
+  constructor(time: Timers, giveUp: (out: Outgoing) => void) {
     this.#time = time
     this.#giveUp = giveUp
   }

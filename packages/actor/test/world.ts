@@ -3,7 +3,7 @@
  * by msgpackr and arrive in a later turn, the registry is one table that all see at once, time is said by the test.
  */
 import { type Layer, type Logger, type Member, type MemberInfo, SkepError } from '@skep/cluster'
-import { type Activation, type Claim, type Deactivation, type Grant, Pid } from '@skep/tracker'
+import { type Activation, type Claim, type Deactivation, type Grant, Pid, type Timers } from '@skep/tracker'
 import { Packr } from 'msgpackr'
 import {
   type ActorCluster,
@@ -13,13 +13,12 @@ import {
   type AnyActor,
   type Isolation,
   startActors,
-  type Time,
 } from '../src/index.js'
 
 const packr = new Packr({ moreTypes: true, useRecords: false })
 
 /** A clock that stands still until the test moves it. */
-export class TestTime implements Time {
+export class TestTime implements Timers {
   #now = 1000
   readonly #timers = new Set<{ due: number; fn: () => void }>()
 

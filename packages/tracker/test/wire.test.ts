@@ -99,7 +99,7 @@ const record = <T extends Type>(
 const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
   digest: record('digest', { counter: count, lineage, depth: count, entries }),
   pull: record('pull', { boot, have: count }),
-  busy: record('busy', { boot, retryMs: count }),
+  busy: record('busy', { boot }),
   ops: log.chain(({ at, pids }) =>
     record('ops', {
       boot: fc.constant(at),

@@ -76,7 +76,7 @@ export type TrackerMessage =
   // Sync (section 4.2)
   | { type: 'digest'; counter: number; lineage: Lineage; depth: number; entries: readonly DigestEntry[] }
   | { type: 'pull'; boot: BootId; have: number }
-  | { type: 'busy'; boot: BootId; retryMs: number }
+  | { type: 'busy'; boot: BootId }
   /** Ops first..first+n-1 of a log; `reply` when they answer a pull (then perhaps none). */
   | { type: 'ops'; boot: BootId; first: number; ops: readonly Op[]; counter: number; reply: boolean }
   /** A whole log in chunks: base is the seq at the first chunk; the last one brings the ops after it, up to `seq`. */

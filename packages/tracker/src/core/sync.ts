@@ -95,7 +95,7 @@ export function onPull(turn: Turn, from: BootId, message: Message<'pull'>): void
   if (missing !== undefined && message.have > 0) return sendOps(turn, from, message.boot, message.have + 1, missing)
   if (of === undefined || of.seq <= message.have) return sendOps(turn, from, message.boot, message.have + 1, [])
   if (state.transfers.filter((one) => one.to === from).length >= state.config.limits.maxTransfers) {
-    return send(turn, from, { type: 'busy', boot: message.boot, retryMs: 200 })
+    return send(turn, from, { type: 'busy', boot: message.boot })
   }
   state.transfers = state.transfers.filter((one) => one.to !== from || one.boot !== message.boot)
   const entries = entriesOf(of)

@@ -481,7 +481,7 @@ const digestEntries: Field<readonly DigestEntry[]> = list(digestEntry, wireLimit
 const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } = {
   digest: shape('digest', 32, { counter: count, lineage, depth: count, entries: digestEntries }),
   pull: shape('pull', 33, { boot, have: count }),
-  busy: shape('busy', 34, { boot, retryMs: count }),
+  busy: shape('busy', 34, { boot }),
   ops: opsShape,
   state: stateShape,
   claim: shape('claim', 37, { name, ask: count, origin, again: flag, counter: count }),
