@@ -10,6 +10,9 @@
  * The last line counts the checks; exit code 1 when one failed, 2 when the command was not understood.
  */
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { killAll } from '@skep/example-counter/processes'
 import { badinput } from './badinput.js'
@@ -114,6 +117,11 @@ async function main(): Promise<number> {
   else console.log(`e2e: ${passed} passed, ${failed.length} failed, 0 skipped`)
   return failed.length === 0 ? 0 : 1
 }
+
+// Killed nodes cannot take their files with them: all that this run starts keeps them in a place that goes with it.
+const place = mkdtempSync(join(tmpdir(), 'skep-e2e-'))
+process.env.TMPDIR = place
+process.on('exit', () => rmSync(place, { recursive: true, force: true }))
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
 

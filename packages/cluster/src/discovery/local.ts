@@ -4,12 +4,13 @@
  *
  * The directory belongs to the user alone (0700) and is refused otherwise, since whoever can write there can send this
  * node anywhere. Files of processes that are gone are removed; rubbish is passed over. A node whose file was removed
- * by mistake (another container with the same directory sees other process ids) writes it again.
+ * by mistake (another container with the same directory sees other process ids) writes it again. The last one out
+ * removes the directories.
  */
 import { watch } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isBoot } from '../core/frames.js'
 import type { Discovery, DiscoveryContext } from './discovery.js'
 import { pause } from './discovery.js'
@@ -36,16 +37,23 @@ interface Entry {
 /** Every node of this cluster on this host, of the same user. */
 export function localPeers(options: LocalPeersOptions = {}): Discovery {
   return async function* (context) {
-    const directory = await ownDirectory(options.directory ?? tmpdir(), context.self.cluster)
+    const parent = options.directory ?? tmpdir()
+    const directory = await ownDirectory(parent, context.self.cluster)
+    // The last node of an earlier cluster may remove the directory just now.
+    const appear = (): Promise<void> =>
+      publish(directory, entry).catch(async () => {
+        await ownDirectory(parent, context.self.cluster)
+        await publish(directory, entry)
+      })
     const entry: Entry = { boot: context.self.boot, address: context.self.address, pid: process.pid }
     const bell = ring(directory, context)
     let last: string | undefined
     try {
       // Written before the others are read: of two nodes that start together at least one sees the other.
-      await publish(directory, entry)
+      await appear()
       for (let round = 0; !context.signal.aborted; round++) {
         const entries = await readEntries(directory)
-        if (!entries.some((one) => one.boot === entry.boot)) await publish(directory, entry)
+        if (!entries.some((one) => one.boot === entry.boot)) await appear()
         const addresses = entries.filter((one) => one.boot !== entry.boot).map((one) => one.address)
         const answer = [...new Set(addresses)].sort()
         if (answer.join() !== last || bell.asked()) yield answer
@@ -55,7 +63,18 @@ export function localPeers(options: LocalPeersOptions = {}): Discovery {
     } finally {
       bell.close()
       await rm(join(directory, fileName(entry.boot)), { force: true })
+      await removeEmpty(directory)
     }
+  }
+}
+
+/** The directory of the cluster, and that of the user, unless somebody is still in them. */
+async function removeEmpty(directory: string): Promise<void> {
+  try {
+    await rmdir(directory)
+    await rmdir(dirname(directory))
+  } catch {
+    // Not empty, or another node was faster.
   }
 }
 
@@ -101,7 +120,10 @@ async function publish(directory: string, entry: Entry): Promise<void> {
 }
 
 async function readEntries(directory: string): Promise<Entry[]> {
-  const names = await readdir(directory)
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    return []
+  })
   const entries = await Promise.all(names.slice(0, maxFiles).map((name) => readEntry(directory, name)))
   return entries.filter((entry) => entry !== undefined)
 }
