@@ -7,7 +7,7 @@
  *
  * A gone boot's claims are hidden at once by a flag and swept from the index in slices afterwards; its placed claims
  * become orphans, from which the slot's holder restarts. What this file leaves to others: who may write a claim
- * (claims.ts), how copies travel (sync.ts).
+ * (grants.ts), how copies travel (sync.ts).
  */
 
 import type { BootId } from '@skep/cluster/core'

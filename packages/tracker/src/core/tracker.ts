@@ -4,16 +4,17 @@
  *
  * `step` is total for whatever peers send (bad input gives `dropped`); local inputs that break the contract throw.
  * Each idea lives in a file of its own: the registry in logs.ts, its copies in sync.ts, the right to grant in
- * slots.ts, names and placement in claims.ts, clock ids in ids.ts. This file routes, keeps the members and the time.
+ * slots.ts, asking for names in asks.ts and giving them in grants.ts, placed names in placement.ts, two claims of one
+ * name in conflicts.ts, clock ids in ids.ts, who is there in members.ts, going in leaving.ts. This file routes and keeps
+ * the time.
  */
 
-import { type BootId, type Member, seedRandom, type View } from '@skep/cluster/core'
+import { type BootId, seedRandom } from '@skep/cluster/core'
 import {
   abandonAsk,
   askAgain,
   askAgainWhere,
   commitAsk,
-  endAsks,
   onCheck,
   onElsewhere,
   onGrant,
@@ -26,15 +27,15 @@ import {
 import { onChange } from './changes.js'
 import { contestAgain, onRunning, onRuns } from './conflicts.js'
 import { checkGrants, dropYielded, onAsk, onUnused, serveSlots, serveWaiting } from './grants.js'
-import { giveId, onIdAsk, onIdConfirm, onIdGive, onIdGrant, onIdPoint, onLineage, seekAgain } from './ids.js'
-import { type Change, expireStrikes, forgetLog, hasOrphans, hideLog, logOf, newRegistry, sweep } from './logs.js'
+import { onIdAsk, onIdConfirm, onIdGive, onIdGrant, onIdPoint, onLineage, seekAgain } from './ids.js'
+import { depart, leave, onParted, part, partingAsk } from './leaving.js'
+import { type Change, expireStrikes, forgetLog, hasOrphans, logOf, newRegistry } from './logs.js'
+import { onLinked, onMember, onUnlinked, onView, sweepGone } from './members.js'
 import type { TrackerMessage } from './messages.js'
 import { onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
 import {
   answerFlush,
-  dropRequests,
   endProcess,
-  endRequests,
   onAnswer,
   onFlushed,
   onRequest,
@@ -42,11 +43,9 @@ import {
   startFlush,
   tickRequests,
 } from './requests.js'
-import { build } from './ring.js'
-import { onAck, onTake, pursue, yieldAll, yieldForeign } from './slots.js'
+import { onAck, onTake, pursue, yieldAll } from './slots.js'
 import {
   log,
-  send,
   type TrackerConfig,
   type TrackerInput,
   type TrackerOutput,
@@ -67,9 +66,6 @@ import {
   reached,
   sendDigest,
 } from './sync.js'
-
-/** The number of a leaver's own barrier; those of the shell begin at 1. */
-const partingAsk = 0
 
 export function initTracker(config: TrackerConfig, now: number): TrackerState {
   const { slots } = config.ring
@@ -343,9 +339,7 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
     case 'flush':
       return answerFlush(turn, from, message)
     case 'flushed':
-      if (message.ask !== partingAsk) return onFlushed(turn, from, message)
-      if (state.parting !== undefined && message.seq >= state.parting.seq) state.parting.done.add(from)
-      return depart(turn)
+      return message.ask === partingAsk ? onParted(turn, from, message) : onFlushed(turn, from, message)
   }
 }
 
@@ -362,117 +356,6 @@ function afterYield(turn: Turn, yielded: readonly number[]): void {
   const slots = new Set(yielded)
   dropYielded(turn)
   askAgainWhere(turn, (ask) => slots.has(ask.slot))
-}
-
-// -- members
-
-function onView(turn: Turn, view: View): void {
-  const { state } = turn
-  state.view = view
-  noteViewSize(turn, view.members.length)
-  const boots = new Map<string, BootId>()
-  for (const member of view.members) boots.set(member.name, member.boot)
-  state.table = build([...boots.keys()], state.config.ring)
-  state.ringBoots = state.table.names.map((name) => boots.get(name) as BootId)
-  const own = state.ringBoots.indexOf(state.self)
-  state.ownedCount =
-    own < 0 || state.leaving ? 0 : state.table.owners.reduce((n, owner) => (owner === own ? n + 1 : n), 0)
-  yieldForeign(state)
-  dropYielded(turn)
-  askAgain(turn)
-  retryStarts(turn)
-  reconcile(turn)
-  tickRequests(turn)
-}
-
-function onMember(turn: Turn, member: Member): void {
-  const { state, now } = turn
-  const { info, phase } = member
-  if (info.boot === state.self) return
-  const known = state.peers.get(info.boot)
-  const stood = known?.phase === 'joining' || known?.phase === 'up'
-  // Who says goodbye is no loss.
-  if (stood && (phase === 'leaving' || phase === 'left')) for (const view of state.viewSizes) view.size--
-  if (known === undefined) state.peers.set(info.boot, { info, phase, lineage: undefined, depth: 0, mute: false })
-  else {
-    known.info = info
-    known.phase = phase
-  }
-  const gone = phase === 'down' || phase === 'left'
-  const wasGone = known !== undefined && (state.registry.logs.get(info.boot)?.hidden ?? false)
-  if (!gone || wasGone) return
-  if (phase === 'down' && known !== undefined) noteLoss(turn)
-  hideLog(state.registry, logOf(state.registry, info.boot), now + state.config.limits.forgetMs)
-  forgetPeer(turn, info.boot)
-  sweepGone(turn)
-}
-
-/** Whatever was open with a boot that is gone ends. */
-function forgetPeer(turn: Turn, boot: BootId): void {
-  const { state } = turn
-  state.pendingGrants.delete(boot)
-  state.targets.delete(boot)
-  state.early.delete(boot)
-  for (const grant of [...state.grants.values()]) {
-    if (grant.boot !== boot) continue
-    state.grants.delete(grant.name)
-    turn.released.push(grant.name)
-  }
-  for (const [name, queue] of state.waiting) {
-    const left = queue.filter((waiter) => waiter.from !== boot)
-    state.waitingCount -= queue.length - left.length
-    if (left.length === 0) state.waiting.delete(name)
-    else state.waiting.set(name, left)
-  }
-}
-
-/**
- * Fewer than half of the members that were there a short time ago: we may be the one that is cut off. A member that
- * came back, or another in its stead, makes up for a loss: nodes that are killed one after the other and started again
- * are no reason to leave their names down.
- */
-function noteLoss(turn: Turn): void {
-  const { state, now } = turn
-  const { massLossPauseMs } = state.config.limits
-  let standing = 1
-  for (const { phase } of state.peers.values()) if (phase === 'joining' || phase === 'up') standing += 1
-  const largest = state.viewSizes.reduce((most, { size }) => Math.max(most, size), 1)
-  if (standing * 2 >= largest) return
-  state.pausedUntil = now + massLossPauseMs
-  const text = `${standing} of ${largest} members are left: nothing is restarted for ${massLossPauseMs / 1000} s`
-  log(turn, 'warn', text, { standing, largest })
-}
-
-/** Remembers how many members the views of the last `massLossMs` had: each from its own time until the next one's. */
-function noteViewSize(turn: Turn, size: number): void {
-  const { state, now } = turn
-  state.viewSizes.push({ at: now, size })
-  const { massLossMs } = state.config.limits
-  state.viewSizes = state.viewSizes.filter((_, i, all) => now - (all[i + 1]?.at ?? now) < massLossMs)
-}
-
-function onLinked(turn: Turn, boot: BootId): void {
-  const { state } = turn
-  state.links.add(boot)
-  sendDigest(turn, boot)
-  // What went to it before may have been lost with the old link.
-  const taking = state.taking.get(boot)
-  if (taking !== undefined) {
-    taking.askedAt = Number.NEGATIVE_INFINITY
-    taking.silentSince = undefined
-  }
-  askAgainWhere(turn, (ask) => ask.owner === boot && ask.fence === undefined)
-}
-
-function onUnlinked(turn: Turn, boot: BootId): void {
-  const { state } = turn
-  state.links.delete(boot)
-  state.targets.delete(boot)
-  state.transfers = state.transfers.filter((transfer) => transfer.to !== boot)
-  for (const pull of state.pulls.values()) {
-    if (pull.from === boot) state.pulls.delete(pull.boot)
-  }
-  dropRequests(turn, boot)
 }
 
 function onGateOpen(turn: Turn): void {
@@ -538,12 +421,6 @@ function sweepOpen(turn: Turn): void {
   depart(turn)
 }
 
-function sweepGone(turn: Turn): void {
-  if (turn.state.registry.sweeping.size === 0) return
-  if (sweep(turn.state.registry, 'node gone')) turn.out.push({ type: 'continue' })
-  else reconcile(turn)
-}
-
 /** The late rule (PROTOCOL.md section 1): a node that stalled must not grant, or use a grant, from its backlog. */
 function afterStall(turn: Turn): void {
   log(turn, 'warn', 'this node stalled: it gives up its slots and asks for its names again', {
@@ -553,50 +430,4 @@ function afterStall(turn: Turn): void {
   dropYielded(turn)
   askAgainWhere(turn, () => true)
   tick(turn)
-}
-
-// -- leaving
-
-function leave(turn: Turn): void {
-  const { state } = turn
-  if (state.leaving) return
-  state.leaving = true
-  state.ownedCount = 0
-  endAsks(turn)
-  endRequests(turn)
-  yieldAll(state)
-  dropYielded(turn)
-}
-
-/** The last words: our id goes to an heir, and everybody must have our log before we are `left`. */
-function part(turn: Turn): void {
-  const { state, now } = turn
-  if (state.parting !== undefined) return
-  flushOps(turn)
-  giveId(turn)
-  state.parting = { since: now, sentAt: Number.NEGATIVE_INFINITY, seq: 0, done: new Set() }
-  depart(turn)
-}
-
-/** `left`, once all is handed over or the time for it is up. */
-function depart(turn: Turn): void {
-  const { state, now } = turn
-  const { parting } = state
-  if (parting === undefined || state.departed) return
-  const { seq } = logOf(state.registry, state.self)
-  if (seq > parting.seq) {
-    parting.seq = seq
-    parting.done.clear()
-    parting.sentAt = Number.NEGATIVE_INFINITY
-  }
-  const others = state.view.members.filter(({ boot }) => boot !== state.self && !parting.done.has(boot))
-  const handedOver = others.length === 0 && state.heir?.got !== false
-  if (handedOver || now - parting.since >= state.config.limits.partMs) {
-    state.departed = true
-    turn.out.push({ type: 'left' })
-    return
-  }
-  if (now - parting.sentAt < state.config.limits.sweepMs * 2) return
-  parting.sentAt = now
-  for (const { boot } of others) send(turn, boot, { type: 'flush', ask: partingAsk, seq })
 }
