@@ -15,6 +15,7 @@ import {
   type ClusterInput,
   type ClusterOutput,
   type ClusterUpward,
+  type DialOutcome,
   initMembership,
   type LogOutput,
   type MembershipState,
@@ -25,7 +26,7 @@ import { type DiscoveryRunner, runDiscovery } from './discovery/discovery.js'
 import { isSkepError, SkepError } from './errors.js'
 import type { Hello, Refusal } from './handshake.js'
 import type { Lane } from './limits.js'
-import { type DialOutcome, Links } from './links.js'
+import { Links } from './links.js'
 import { defaultLogger, type Logger, LogLimiter } from './log.js'
 import { packFrame } from './wire.js'
 
@@ -122,6 +123,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   await node.start()
   return node
 }
+
+/** Lines a minute about refused peers, all together. */
+const maxRefusalLines = 30
 
 /** A message of an upper layer on its way through the machine, which does not look inside. */
 interface Load {
@@ -271,7 +275,8 @@ class ClusterNode implements Cluster {
         else resolve()
       }
       const aborted = (): void => settle(new SkepError('ERR_ABORTED', 'aborted while waiting for the node to be ready'))
-      const timer = timeout === undefined ? undefined : setTimeout(() => settle(this.#notReady(timeout)), timeout)
+      const bounded = timeout !== undefined && timeout < 2 ** 31
+      const timer = bounded ? setTimeout(() => settle(this.#notReady(timeout)), timeout) : undefined
       this.#waiters.add(settle)
       if (signal?.aborted) aborted()
       else signal?.addEventListener('abort', aborted)
@@ -556,7 +561,9 @@ class ClusterNode implements Cluster {
 
   #refused(peer: string, by: 'us' | 'peer', refusal: Refusal): void {
     this.#drop(peer, `refused: ${refusal.code}`, false)
-    const count = this.#limiter.count(`${by} ${peer} ${refusal.code}`)
+    const told = this.#limiter.count(`${by} ${peer} ${refusal.code}`)
+    // A stranger chooses its own words, so there is a bound on all strangers together as well.
+    const count = told > 0 && this.#limiter.count('refusals', maxRefusalLines) > 0 ? told : 0
     const text = by === 'us' ? `refused ${peer}: ${refusal.text}` : `refused by ${peer}: ${refusal.text}`
     // Said once, not at every retry.
     this.#log[count > 0 ? 'warn' : 'debug']({ peer, code: refusal.code, count }, text)
@@ -644,9 +651,8 @@ function packChecked(frame: readonly unknown[], maxFrameBytes: number): Buffer {
 
 function matches(pattern: string | RegExp, name: string): boolean {
   if (typeof pattern === 'string') return pattern === name
-  // A pattern with the flag g or y would remember where it stopped.
-  pattern.lastIndex = 0
-  return pattern.test(name)
+  // Not `test`: a pattern with the flag g or y would remember where it stopped, and a frozen one cannot.
+  return name.search(pattern) >= 0
 }
 
 function nodeText(info: MemberInfo): string {

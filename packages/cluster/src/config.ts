@@ -194,7 +194,9 @@ function checkLimits(limits: ClusterOptions['limits'], fault: Fault): void {
   const known: Record<string, unknown> = { ...membershipLimits, ...linkLimits }
   for (const [key, value] of Object.entries(limits)) {
     if (!(key in known)) fault(`limits: there is no limit '${key}'`)
-    else if (typeof value !== 'number' || !(value >= 0)) fault(`limits: ${key} must be a number that is not negative`)
+    else if (typeof value !== 'number' || !(value >= 0 && value < 2 ** 31)) {
+      fault(`limits: ${key} must be a number from 0 to ${2 ** 31 - 1}`)
+    }
   }
   const { lowWaterBytes, highWaterBytes } = { ...linkLimits, ...limits }
   if (lowWaterBytes > highWaterBytes)

@@ -32,6 +32,10 @@ export const errorCodes = {
   },
   ERR_NOT_REGISTERED: { meaning: 'Nobody holds this name.', retryable: true },
   ERR_BAD_NAME: { meaning: 'The name is empty, too long, reserved or contains control characters.', retryable: false },
+  ERR_BOUND_NAME: {
+    meaning: 'The name is that of an actor started under it, and goes with it: stop the actor.',
+    retryable: false,
+  },
   ERR_NOT_LOCAL: { meaning: 'The pid belongs to another node, where it must be registered.', retryable: false },
   ERR_CONFLICT: { meaning: 'The claim lost to another one of the same name; `pid` is the winner.', retryable: false },
   ERR_KIND_UNKNOWN: { meaning: 'No member of the cluster can start this kind of actor.', retryable: true },
@@ -78,7 +82,8 @@ export class SkepError extends Error {
   readonly [field: string]: unknown
 
   constructor(code: ErrorCode, message: string, fields: SkepErrorFields = {}) {
-    const { cause, sent, ...data } = fields
+    // What every error has is not for fields of the same name.
+    const { cause, sent, name: _name, message: _message, stack: _stack, code: _code, ...data } = fields
     // The text of an operator's fault says all; a cause would be shown with a stack.
     super(message, cause === undefined || operatorFaults.has(code) ? undefined : { cause })
     this.name = 'SkepError'

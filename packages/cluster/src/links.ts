@@ -16,14 +16,13 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import { type Address, formatAddress } from './address.js'
+import type { DialOutcome } from './core/contract.js'
 import type { BootId, MemberInfo, Phase } from './core/member.js'
 import { SkepError } from './errors.js'
 import { Handshake, type Hello, protocol, type Refusal, type Role, type Step } from './handshake.js'
 import type { LinkLimits } from './limits.js'
 import { closeSocket, Link } from './link.js'
 import { maxWireBytes } from './wire.js'
-
-export type DialOutcome = 'linked' | 'refused' | 'failed' | 'self' | 'rejected'
 
 export interface LinksEvents {
   /** A handshake ended well. A later `up` of the same boot replaces the link; there is no `down` between. */
@@ -128,6 +127,11 @@ export class Links {
   dial(address: string): void {
     if (this.#closed || this.#dials.has(address)) return
     const { dialTimeoutMs } = this.#options.limits
+    if (!URL.canParse(`ws://${address}/`)) {
+      // Not in this turn: the machine that asked for it is in its step.
+      setImmediate(() => this.#events.dialled(address, 'failed', undefined))
+      return
+    }
     const ws = new WebSocket(`ws://${address}/`, {
       perMessageDeflate: false,
       maxPayload: maxWireBytes,
@@ -302,7 +306,7 @@ export class Links {
     void closeSocket(meeting.ws, refusal.code)
     if (refusal.code === 'self') this.#leaveMeeting(meeting, 'self')
     else if (refusal.code === 'duplicate' && boot !== undefined) this.#yieldDial(meeting, boot)
-    else this.#leaveMeeting(meeting, 'rejected')
+    else this.#leaveMeeting(meeting, refusal.code === 'name' ? 'taken' : 'rejected')
   }
 
   /** A dial given up for another connection to the same peer shares that one's outcome. */

@@ -27,7 +27,7 @@ export function defaultLogger(level = 'info'): Logger {
 const intervalMs = 60_000
 const maxKeys = 1024
 
-/** Lets a line through at most once a minute per key, so that what happens at every retry is said once. */
+/** Lets a line through at most once a minute per key (or as often as is said), so that what happens at every retry is said once. */
 export class LogLimiter {
   readonly #seen: Map<string, { since: number; count: number }> = new Map()
   readonly #now: () => number
@@ -37,12 +37,12 @@ export class LogLimiter {
   }
 
   /** How often it happened since it was last let through (this time included), or 0: say nothing now. */
-  count(key: string): number {
+  count(key: string, most = 1): number {
     const now = this.#now()
     const entry = this.#seen.get(key)
     if (entry && now - entry.since < intervalMs) {
       entry.count++
-      return 0
+      return entry.count < most ? 1 : 0
     }
     this.#seen.delete(key)
     if (this.#seen.size >= maxKeys) this.#seen.delete(this.#seen.keys().next().value ?? '')

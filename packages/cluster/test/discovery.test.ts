@@ -221,6 +221,28 @@ describe('running strategies', () => {
     await runner.stop()
   })
 
+  it('leaves one that is still thinking about its first answer in peace, however often it is asked', async () => {
+    let starts = 0
+    let tell = (): void => {}
+    const slow: Discovery = async function* () {
+      starts++
+      await new Promise<void>((resolve) => {
+        tell = resolve
+      })
+      yield ['a:1']
+    }
+    const { runner, answers } = run(slow)
+    for (let i = 0; i < 10; i++) {
+      runner.refresh()
+      await vi.advanceTimersByTimeAsync(100)
+    }
+    expect(starts).toBe(1)
+    tell()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(answers).toContainEqual(['a:1'])
+    await runner.stop()
+  })
+
   it('does not hang on a strategy that ignores its signal', async () => {
     const deaf: Discovery = async function* () {
       yield []

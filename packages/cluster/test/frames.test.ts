@@ -7,12 +7,13 @@ import { packFrame, unpackFrame } from '../src/wire.js'
 
 const boot = fc.stringMatching(/^[A-Za-z0-9_-]{1,22}$/)
 const text = fc.stringMatching(/^[a-z0-9.:-]{1,30}$/)
+const address = fc.oneof(fc.stringMatching(/^[a-z0-9.-]{1,30}:[1-9][0-9]{0,3}$/), fc.constant('[::1]:4370'))
 const count = fc.nat({ max: Number.MAX_SAFE_INTEGER })
 
 const info: fc.Arbitrary<MemberInfo> = fc.record({
   boot,
   name: text,
-  address: text,
+  address,
   roles: fc.array(text, { maxLength: 3 }),
   weight: fc.double({ min: 0, max: 100, noNaN: true }).map((weight) => weight + 0),
   cordoned: fc.boolean(),
@@ -141,7 +142,9 @@ describe('cluster frames on the wire', () => {
     const table: [Partial<MemberInfo>, Partial<MemberInfo>][] = [
       [{ boot: chars(bootChars) }, { boot: chars(bootChars + 1) }],
       [{ name: chars(nameChars) }, { name: chars(nameChars + 1) }],
-      [{ address: chars(addressChars) }, { address: chars(addressChars + 1) }],
+      [{ address: `${chars(addressChars - 2)}:1` }, { address: `${chars(addressChars - 1)}:1` }],
+      [{ address: 'a:65535' }, { address: 'a:65536' }],
+      [{ address: '[::1]:1' }, { address: 'no port here' }],
       [{ roles: list(roles, roleChars) }, { roles: list(roles + 1, 1) }],
       [{ roles: list(1, roleChars) }, { roles: list(1, roleChars + 1) }],
       [{ kinds: list(kinds, kindChars) }, { kinds: list(kinds + 1, 1) }],

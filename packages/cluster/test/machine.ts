@@ -4,6 +4,7 @@ import {
   type ClusterFrame,
   type ClusterInput,
   type ClusterOutput,
+  type DialOutcome,
   initMembership,
   type Member,
   type MembershipLimits,
@@ -71,11 +72,7 @@ export class Machine {
     return this.step({ type: 'linkDown', boot: `boot-${name}`, byPeer })
   }
 
-  dialled(
-    name: string,
-    outcome: 'linked' | 'refused' | 'failed' | 'self' | 'rejected',
-    boot?: BootId,
-  ): ClusterOutput[] {
+  dialled(name: string, outcome: DialOutcome, boot?: BootId): ClusterOutput[] {
     return this.step({
       type: 'dialled',
       address: infoOf(name).address,

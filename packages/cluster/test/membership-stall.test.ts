@@ -66,6 +66,29 @@ describe('a node that stood still', () => {
     expect(only(machine.out, 'trusted')).toHaveLength(1)
   })
 
+  test('does not wait for ever for one that has no link, once another has answered', () => {
+    const machine = among('a', 'b')
+    machine.step({ type: 'linkDown', boot: infoOf('b').boot, byPeer: false })
+    stall(machine, 5000)
+    machine.step({ type: 'frame', from: infoOf('a').boot, frame: { type: 'ack', seq: pingOf(machine, 'a') } })
+    expect(only(machine.out, 'trusted')).toHaveLength(0)
+    let trusted = 0
+    for (let ms = 0; ms < 3000 && trusted === 0; ms += 100) {
+      machine.now += 100
+      machine.step({ type: 'wake' })
+      trusted = only(machine.out, 'trusted').length
+    }
+    expect(trusted).toBe(1)
+  })
+
+  test('notices a gap however ill it is, for it is woken each probe period', () => {
+    const machine = among('a')
+    machine.state.health = 7
+    machine.runTo(machine.now + 8000)
+    stall(machine, 2600)
+    expect(only(machine.out, 'stalled')).toHaveLength(1)
+  })
+
   test('asks a peer again whose link broke in the meantime', () => {
     const machine = among('a')
     stall(machine, 5000)

@@ -8,7 +8,7 @@
  */
 
 import { type ActorNode, type ActorSystem, type ProcessReport, startActors } from '@skep/actor'
-import type { Cluster, Logger } from '@skep/cluster'
+import { type Cluster, type Logger, SkepError } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
 import { type Claim, type Explanation, startTracker, type Tracker, type WaitOptions } from '@skep/tracker'
 import { checkConfig, clusterPart, type NodeConfig } from './config.js'
@@ -119,7 +119,12 @@ class RunningNode implements SkepNode {
     this.group = actors.group.bind(actors)
     this.whereis = actors.whereis.bind(actors)
     this.register = actors.register.bind(actors)
-    this.unregister = actors.unregister.bind(actors)
+    this.unregister = async (name) => {
+      const claim = tracker.lookup(name)
+      if (claim?.kind === undefined) return actors.unregister(name)
+      const text = `'${name}' is the name of an actor of kind '${claim.kind}', which would run on without it: stop it`
+      throw new SkepError('ERR_BOUND_NAME', text, { pid: claim.pid })
+    }
     this.#startedMs = world.time.now()
     this.#events = new Events({ cluster, tracker, logger })
     this.#tell()
@@ -212,7 +217,9 @@ class RunningNode implements SkepNode {
     )
     cluster.on('condemned', (by) => {
       // This boot is over for the others, so nothing that it does counts any more.
-      logger.error({ by }, 'the others hold this node to be down: it stops')
+      logger.error({ by }, 'the others hold this node to be down: it stops; started again, the process joins anew')
+      // For whoever restarts what failed: this end is not one that was asked for.
+      process.exitCode ??= 70
       void this.stop()
     })
   }

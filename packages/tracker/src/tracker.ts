@@ -165,6 +165,7 @@ class TrackerShell implements Tracker {
     const claim = await this.#askFor<Claim>(ask, `register '${name}'`, options, () => {
       checkName(name)
       this.#checkLocal(pid)
+      this.#checkLiving(pid)
       return { type: 'claim', ask, name, pid: pid.id, ...claimFields(options) }
     })
     if (options.visible !== undefined) await this.#becomeVisible(claim, options, startedMs)
@@ -215,6 +216,7 @@ class TrackerShell implements Tracker {
     return this.#request(`join group '${group}'`, options, () => {
       checkName(group)
       checkPlain(meta, metaMaxBytes, 'meta')
+      if (pid.boot === this.cluster.self.boot) this.#checkLiving(pid)
       return { type: 'join', group, pid, meta }
     })
   }
@@ -394,6 +396,10 @@ class TrackerShell implements Tracker {
         if (this.#closeGrant(ask) === undefined) this.#driver.feed({ type: 'abandon', ask })
       },
     }
+  }
+
+  #checkLiving(pid: Pid): void {
+    if (!this.#lives(pid)) throw new SkepError('ERR_NO_PROCESS', `no process ${pid} runs on this node`, { pid })
   }
 
   /** The machine does not know which processes run: a group is joined for one only while it lives. */

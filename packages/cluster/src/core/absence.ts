@@ -58,12 +58,8 @@ function judge(state: MembershipState, boot: BootId, absence: Absence, now: numb
 /** Reports lapse, or one of long ago would second a refusal of today. */
 function isSeconded(state: MembershipState, absence: Absence, now: number): boolean {
   for (const at of absence.reports.values()) if (now - at <= state.config.limits.suspicionMaxMs) return true
-  for (const boot of state.links) {
-    const other = state.members.get(boot)
-    // A leaver dials nobody, so it cannot second.
-    if (other && inView(other)) return false
-  }
-  return true
+  // Where there are only the two of us, nobody else can.
+  return state.view.members.length <= 2
 }
 
 function absenceOf(state: MembershipState, boot: BootId): Absence {

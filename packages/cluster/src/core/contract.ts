@@ -24,6 +24,12 @@ export type ClusterFrame =
   /** The same for a member to whom the sender has no link: passed on once by a common neighbour. */
   | { type: 'relay'; from: BootId; to: BootId; members: readonly Member[]; message: unknown }
 
+/**
+ * What came of a dial. `linked` follows after linkUp. `refused`: nobody listens there. `self`: it led to ourselves.
+ * `rejected`: the handshake was. `taken`: it was because our name is still held by a node at another address.
+ */
+export type DialOutcome = 'linked' | 'refused' | 'failed' | 'self' | 'rejected' | 'taken'
+
 export type ClusterInput =
   /** A handshake with this peer ended well; sent on both sides. A later linkUp of the same boot replaces the link. */
   | { type: 'linkUp'; peer: MemberInfo; incarnation: number; phase: Phase }
@@ -32,8 +38,8 @@ export type ClusterInput =
   | { type: 'frame'; from: BootId; frame: ClusterFrame }
   /** What discovery says now: a hint, never the truth. The first one starts the gate. */
   | { type: 'discovered'; addresses: readonly string[] }
-  /** What came of a `dial` output. `linked` follows after linkUp. `self`: our own address. `rejected`: handshake refused. */
-  | { type: 'dialled'; address: string; outcome: 'linked' | 'refused' | 'failed' | 'self' | 'rejected'; boot?: BootId }
+  /** The answer to a `dial`. */
+  | { type: 'dialled'; address: string; outcome: DialOutcome; boot?: BootId }
   /** Send an upper layer's message. `carry`: with our members. Without a link: relayed when `relay`, else dropped. */
   | { type: 'send'; to: BootId; message: unknown; carry: boolean; relay: boolean }
   /** The layers above are synced (or there is none): announce `up`. */
@@ -102,6 +108,8 @@ export interface MembershipLimits {
   readonly suspicionMaxMs: number
   readonly redialMinMs: number
   readonly redialMaxMs: number
+  /** How long a member that was declared down is dialled on: it may have been a cut. */
+  readonly redialDownMs: number
   readonly gateMs: number
   readonly gateSilentMs: number
   readonly viewBatchMs: number
@@ -120,6 +128,7 @@ export const membershipLimits: MembershipLimits = {
   suspicionMaxMs: 6000,
   redialMinMs: 100,
   redialMaxMs: 5000,
+  redialDownMs: 3600 * 1000,
   gateMs: 3000,
   gateSilentMs: 1000,
   viewBatchMs: 250,

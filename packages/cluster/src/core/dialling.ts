@@ -5,7 +5,7 @@
  * is decided by the shells.
  */
 import type { ClusterInput, ClusterOutput } from './contract.js'
-import { inView } from './member.js'
+import { inView, type Member } from './member.js'
 import { nextFloat } from './random.js'
 import { type Dial, logged, type MembershipState } from './state.js'
 
@@ -18,14 +18,18 @@ export function redialDelayMs(backoffMs: number, r: number): number {
 export function isWanted(state: MembershipState, address: string): boolean {
   if (address === state.self.info.address || !inView(state.self)) return false
   const dial = state.dials.get(address)
-  if (dial?.outcome === 'self') return false
   let answered = dial?.boot !== undefined && state.links.has(dial.boot)
   for (const member of state.members.values()) {
     if (member.info.address !== address) continue
     if (state.links.has(member.info.boot)) answered = true
-    else if (inView(member)) return true
+    else if (inView(member) || isMissed(state, member)) return true
   }
   return !answered && state.discovered.has(address)
+}
+
+/** Declared down not long ago: if that was a cut and no end, only a dial finds it out when the cut heals. */
+function isMissed(state: MembershipState, member: Member): boolean {
+  return member.phase === 'down' && state.missed.has(member.info.boot)
 }
 
 /** Dials in this step, unless a dial is in flight or nothing is wanted there. */
@@ -35,11 +39,17 @@ export function dialNow(state: MembershipState, address: string, out: ClusterOut
   launch(dial ?? openDial(state, address), address, out)
 }
 
-/** After a link that was lost without the far end closing it: soon, with the shortest backoff. */
-export function dialSoon(state: MembershipState, address: string, now: number): void {
+/** After a link that was lost without the far end closing it: soon; from the shortest backoff if it had stood. */
+export function dialSoon(state: MembershipState, address: string, now: number, stood = true): void {
   const dial = state.dials.get(address) ?? openDial(state, address)
-  dial.backoffMs = state.config.limits.redialMinMs
+  if (stood) dial.backoffMs = state.config.limits.redialMinMs
   if (!dial.inFlight) retryLater(state, dial, now)
+}
+
+/** Has nothing gone wrong lately with this address? */
+export function isFresh(state: MembershipState, address: string): boolean {
+  const dial = state.dials.get(address)
+  return dial === undefined || dial.backoffMs <= state.config.limits.redialMinMs
 }
 
 /** Dials what is due, and forgets addresses that nobody wants any more. */
@@ -70,9 +80,10 @@ export function noteDialled(
   dial.outcome = input.outcome
   if (input.outcome === 'linked') {
     dial.boot = input.boot
-    dial.backoffMs = state.config.limits.redialMinMs
     dial.logged = false
   } else if (input.outcome !== 'self') logFailure(dial, input, out)
+  // A name that stands for many (a load balancer, a headless service) led to ourselves this time.
+  else dial.backoffMs = state.config.limits.redialMaxMs
   if (isWanted(state, input.address)) retryLater(state, dial, now)
   else forget(state, input.address)
 }
@@ -111,6 +122,8 @@ function retryLater(state: MembershipState, dial: Dial, now: number): void {
 /** What discovery names keeps its record: the gate asks for its outcome, and our own address is not dialled twice. */
 function forget(state: MembershipState, address: string): void {
   const dial = state.dials.get(address)
+  // A link that came up after trouble may be gone at once: its backoff is remembered until it has stood.
+  if (dial?.outcome === 'linked' && dial.backoffMs > state.config.limits.redialMinMs) return
   if (dial && !dial.inFlight && !state.discovered.has(address)) state.dials.delete(address)
 }
 
@@ -120,6 +133,9 @@ function logFailure(dial: Dial, input: { address: string; outcome: string }, out
   const text = `${input.address} does not link (${input.outcome}); it is dialled again without further notice`
   // A refusal has been told already, with its reason, by the shell that saw the handshake.
   out.push(
-    logged(input.outcome === 'rejected' ? 'debug' : 'info', text, { address: input.address, outcome: input.outcome }),
+    logged(input.outcome === 'rejected' || input.outcome === 'taken' ? 'debug' : 'info', text, {
+      address: input.address,
+      outcome: input.outcome,
+    }),
   )
 }

@@ -135,7 +135,7 @@ export function decodeInfo(fields: readonly unknown[], at = 0): MemberInfo | und
   const cordoned = fields[at + 5]
   const kinds = fields[at + 6]
   const version = fields[at + 7]
-  if (!isBoot(boot) || !isText(name, 1, frameLimits.nameChars) || !isText(address, 1, frameLimits.addressChars)) {
+  if (!isBoot(boot) || !isText(name, 1, frameLimits.nameChars) || !isDialable(address)) {
     return undefined
   }
   if (!isTexts(roles, frameLimits.roles, frameLimits.roleChars)) return undefined
@@ -143,6 +143,13 @@ export function decodeInfo(fields: readonly unknown[], at = 0): MemberInfo | und
   if (typeof cordoned !== 'boolean' || !isTexts(kinds, frameLimits.kinds, frameLimits.kindChars)) return undefined
   if (!isText(version, 0, frameLimits.versionChars)) return undefined
   return { boot, name, address, roles, weight, cordoned, kinds, version }
+}
+
+/** `host:port` or `[v6]:port` in form: what cannot be dialled must not come from a peer. */
+function isDialable(value: unknown): value is string {
+  if (!isText(value, 1, frameLimits.addressChars)) return false
+  const port = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(value)?.[1]
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
 }
 
 /** A phase as its number on the wire. */

@@ -34,12 +34,25 @@ export function noteDiscovered(
   state.stale = true
   state.discovered = new Set(kept)
   forgetVanished(state)
-  for (const address of state.discovered) if (!state.dials.has(address)) dialNow(state, address, out)
+  for (const address of state.discovered) {
+    const dial = state.dials.get(address)
+    // One that waits for its turn keeps its backoff.
+    if (dial === undefined || dial.due === Infinity) dialNow(state, address, out)
+  }
 }
 
 /** A member was met. */
 export function noteMet(state: MembershipState, now: number): void {
   if (state.metAt === Infinity) state.metAt = now
+  state.stale = true
+}
+
+/**
+ * There is a cluster, which still holds our name to be another's, perhaps our own of before: alone we are not, so the
+ * gate stays shut as long as that goes on.
+ */
+export function noteTaken(state: MembershipState, now: number): void {
+  state.gateAt = Math.max(state.gateAt, now + state.config.limits.redialMaxMs + state.config.limits.gateMs)
   state.stale = true
 }
 

@@ -24,13 +24,13 @@ import {
   startDetector,
   wakeDetector,
 } from './detector.js'
-import { dialSoon, noteDialled, wakeDials } from './dialling.js'
-import { gateDue, noteDiscovered, noteMet, settleGate } from './gate.js'
+import { dialSoon, isFresh, noteDialled, wakeDials } from './dialling.js'
+import { gateDue, noteDiscovered, noteMet, noteTaken, settleGate } from './gate.js'
 import { type BootId, inView, isGone, type Member, type MemberInfo } from './member.js'
 import { pick } from './random.js'
-import { doubtAgain, noticeStall, settleDoubts, trustAnswer } from './stall.js'
+import { doubtAgain, doubtDue, noticeStall, settleDoubts, trustAnswer } from './stall.js'
 import { dropped, label, logged, type MembershipState } from './state.js'
-import { announce, carryList, changeSelf, condemn, cutLink, declareDown, hear, learn, newsList } from './table.js'
+import { announce, carryList, changeSelf, cutLink, declareDown, hear, hearOurEnd, learn, newsList } from './table.js'
 import { flushView, settleView, viewDue } from './view.js'
 
 export * from './contract.js'
@@ -47,8 +47,8 @@ export function stepMembership(state: MembershipState, input: ClusterInput, now:
   const doubted = state.doubts.size > 0
   handle(state, input, now, out)
   settleView(state, now, out)
-  settleDoubts(state, doubted, out)
-  if (state.stale) state.due = earliest(state)
+  settleDoubts(state, doubted, now, out)
+  if (state.stale || now >= state.due) state.due = earliest(state, now)
   return out
 }
 
@@ -114,10 +114,12 @@ function wake(state: MembershipState, now: number, out: ClusterOutput[]): void {
   if (now >= gateDue(state)) settleGate(state, now, out)
 }
 
-function earliest(state: MembershipState): number {
+/** At least once a probe period, however ill we are: the gap between two steps is what tells of a stall. */
+function earliest(state: MembershipState, now: number): number {
   state.stale = false
   if (state.self.phase === 'left') return Infinity
-  return Math.min(detectorDue(state), state.dialAt, viewDue(state), gateDue(state))
+  const tick = now + state.config.limits.probeMs
+  return Math.min(tick, detectorDue(state), state.dialAt, viewDue(state), gateDue(state), doubtDue(state))
 }
 
 // ---- links
@@ -142,6 +144,7 @@ function linkUp(
   const again = state.links.has(boot)
   // Before the record is learned, or the newcomer would be dialled.
   state.links.add(boot)
+  state.linkedAt.set(boot, now)
   const record: Member = { info: input.peer, phase: input.phase, incarnation: input.incarnation, suspect: false }
   const changed = learn(state, record, boot, 'hello', now, out)
   const member = state.members.get(boot)
@@ -178,7 +181,7 @@ function replaceOlder(state: MembershipState, peer: MemberInfo, now: number, out
 /** A boot that is gone for good does not come back; if it still runs, it learns so here. */
 function turnAway(state: MembershipState, member: Member, out: ClusterOutput[]): void {
   const { boot } = member.info
-  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member] } })
+  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member, ...carryList(state)] } })
   if (state.links.delete(boot)) out.push({ type: 'unlinked', boot })
   out.push({ type: 'close', boot, reason: member.phase })
 }
@@ -195,8 +198,12 @@ function linkDown(
   const member = state.members.get(boot)
   if (member === undefined || !inView(member) || !inView(state.self)) return
   out.push(logged('info', `link to ${label(member.info)} is gone`, { node: member.info.name, byPeer: input.byPeer }))
-  dialSoon(state, member.info.address, now)
-  if (!input.byPeer) return
+  // A peer that accepts and closes at once, time and again, is dialled with growing pauses, not in a hot loop.
+  const stood = now - (state.linkedAt.get(boot) ?? now) >= state.config.limits.redialMinMs
+  const calm = stood || isFresh(state, member.info.address)
+  state.linkedAt.delete(boot)
+  dialSoon(state, member.info.address, now, stood)
+  if (!input.byPeer || !calm) return
   noteClosed(state, boot, member.info.address, out)
   probeUrgently(state, boot, now, out)
 }
@@ -210,6 +217,7 @@ function dialled(
   const { address, outcome, boot } = input
   if (outcome === 'linked' && boot !== undefined) replaceAnswered(state, address, boot, now, out)
   noteDialled(state, input, now, out)
+  if (outcome === 'taken') noteTaken(state, now)
   if (outcome === 'refused') noteRefused(state, address, now, out)
   settleGate(state, now, out)
 }
@@ -277,7 +285,7 @@ function receive(state: MembershipState, from: BootId, frame: ClusterFrame, now:
 function receiveUnlinked(state: MembershipState, from: BootId, frame: ClusterFrame, out: ClusterOutput[]): void {
   const mine = state.self.info.boot
   if (frame.type === 'news' && frame.members.some((member) => member.info.boot === mine && isGone(member))) {
-    condemn(state, from, out)
+    hearOurEnd(state, frame.members, from, out)
   } else out.push(dropped(from, 'no link'))
 }
 

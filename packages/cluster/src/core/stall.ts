@@ -21,6 +21,8 @@ export function noticeStall(state: MembershipState, now: number, out: ClusterOut
   const lateMs = now - state.due
   if (!(lateMs >= stallMs(state.config.limits)) || state.self.phase === 'left') return
   const before = state.doubts.size
+  state.doubtedAt = now
+  state.trustedBy = 0
   for (const [boot, member] of state.members) {
     if (boot === state.self.info.boot || isGone(member)) continue
     state.doubts.set(boot, askAfterGap(state, boot, out))
@@ -47,16 +49,28 @@ function askAfterGap(state: MembershipState, boot: BootId, out: ClusterOutput[])
 
 /** A peer answered a ping: it still counts us in, if the ping was sent after the gap. */
 export function trustAnswer(state: MembershipState, from: BootId, seq: number): void {
-  if (state.doubts.get(from) === seq) state.doubts.delete(from)
+  if (state.doubts.get(from) !== seq) return
+  state.doubts.delete(from)
+  state.trustedBy++
+}
+
+/**
+ * When doubts end without an answer of everybody: a peer to which there is no link, once another has answered and a
+ * suspicion's time has passed. Had it held us to be down, those who answered would have heard of it by now.
+ */
+export function doubtDue(state: MembershipState): number {
+  return state.doubts.size > 0 && state.trustedBy > 0 ? state.doubtedAt + state.config.limits.suspicionMinMs : Infinity
 }
 
 /** At the end of a step: is everybody heard who is not gone? */
-export function settleDoubts(state: MembershipState, doubted: boolean, out: ClusterOutput[]): void {
+export function settleDoubts(state: MembershipState, doubted: boolean, now: number, out: ClusterOutput[]): void {
   if (!doubted) return
+  const lapsed = now >= doubtDue(state)
   for (const boot of state.doubts.keys()) {
     const member = state.members.get(boot)
-    if (member === undefined || isGone(member)) state.doubts.delete(boot)
+    if (member === undefined || isGone(member) || (lapsed && !state.links.has(boot))) state.doubts.delete(boot)
   }
+  state.stale = true
   if (state.doubts.size > 0 || state.condemned) return
   out.push({ type: 'trusted' })
   out.push(logged('info', 'all peers answered after the stall: calls go on', {}))

@@ -2,7 +2,7 @@
  * All that the membership machine remembers, as plain data. Each part is changed by one file: the table by `table.ts`,
  * the view by `view.ts`, the dials by `dialling.ts`, probes and suspicions by `detector.ts`, the gate by `gate.ts`.
  */
-import type { ClusterOutput, LogOutput, MembershipConfig } from './contract.js'
+import type { ClusterOutput, DialOutcome, LogOutput, MembershipConfig } from './contract.js'
 import type { BootId, Member, MemberInfo, View } from './member.js'
 import { type Random, seedRandom } from './random.js'
 
@@ -22,8 +22,15 @@ export interface MembershipState {
   condemned: boolean
   /** After a stall: the peers that have not answered yet, and the number of the ping that each must answer. */
   doubts: Map<BootId, number>
+  /** Since when, and how many have answered. */
+  doubtedAt: number
+  trustedBy: number
   /** How many members are not gone, ourselves included. */
   present: number
+  /** Boots declared down, until when each is dialled all the same, the first to end first. */
+  missed: Map<BootId, number>
+  /** When each link came up. */
+  linkedAt: Map<BootId, number>
   /** When each gone boot was learned to be gone, the longest ago first. */
   goneAt: Map<BootId, number>
   /** The two lists that are sent, made anew after a change of the table only. */
@@ -115,7 +122,7 @@ export interface Dial {
   /** When it is dialled again; Infinity while it need not be. */
   due: number
   backoffMs: number
-  outcome: 'linked' | 'refused' | 'failed' | 'self' | 'rejected' | undefined
+  outcome: DialOutcome | undefined
   /** Who answered there last. */
   boot: BootId | undefined
   /** The failure has been logged; the next ones are not, until it has once been linked. */
@@ -136,6 +143,10 @@ export function initMembership(config: MembershipConfig, now: number): Membershi
     started: false,
     condemned: false,
     doubts: new Map(),
+    doubtedAt: 0,
+    trustedBy: 0,
+    missed: new Map(),
+    linkedAt: new Map(),
     present: 1,
     goneAt: new Map(),
     lists: { news: undefined, carry: undefined },

@@ -5,7 +5,7 @@
  * by the others to a few at random. Only what changed a table is told on, so every piece of news ends.
  */
 import type { ClusterFrame, ClusterOutput } from './contract.js'
-import { dialNow } from './dialling.js'
+import { dialNow, dialSoon } from './dialling.js'
 import { type BootId, inView, isGone, joinMember, type Member, type MemberInfo } from './member.js'
 import { below, sample } from './random.js'
 import { dropped, label, logged, type MembershipState } from './state.js'
@@ -41,7 +41,7 @@ export function learn(
   const next = previous === undefined ? record : joinMember(previous, record)
   if (next === previous) return false
   put(state, next, reason, now, out)
-  if (isGone(next)) endMember(state, next, out)
+  if (isGone(next)) endMember(state, next, reason, now, out)
   else if (next.suspect) startSuspicion(state, next, teller, now)
   else endSuspicion(state, next.info.boot)
   if (previous === undefined && inView(next)) welcome(state, next, now, out)
@@ -89,7 +89,7 @@ export function hear(
   let hearsay: Member[] | undefined
   for (const record of records) {
     const { boot } = record.info
-    if (boot === state.self.info.boot) hearOfSelf(state, record, from, now, out)
+    if (boot === state.self.info.boot) hearOfSelf(state, record, records, from, now, out)
     else if (!learn(state, record, from, 'news', now, out)) continue
     else if (boot === from) fromSubject = state.members.get(boot)
     else {
@@ -105,6 +105,7 @@ export function hear(
 export function hearOfSelf(
   state: MembershipState,
   record: Member,
+  records: readonly Member[],
   from: BootId,
   now: number,
   out: ClusterOutput[],
@@ -112,7 +113,7 @@ export function hearOfSelf(
   const { self } = state
   if (isGone(self)) return
   if (isGone(record)) {
-    condemn(state, from, out)
+    hearOurEnd(state, records, from, out)
     return
   }
   const contested = record.incarnation > self.incarnation || (record.suspect && record.incarnation === self.incarnation)
@@ -122,6 +123,29 @@ export function hearOfSelf(
   announce(state, [state.self], undefined, out)
   const text = `${from} believed us silent; refuted under incarnation ${state.self.incarnation}`
   out.push(logged('warn', text, { by: from, incarnation: state.self.incarnation }))
+}
+
+/**
+ * We are held to be down, by a teller whose part comes along. After a cut each side holds the other so; then the
+ * greater part stays (of equal ones that with the smallest boot id), and only the other one's nodes end.
+ */
+export function hearOurEnd(
+  state: MembershipState,
+  records: readonly Member[],
+  from: BootId,
+  out: ClusterOutput[],
+): void {
+  const teller = state.members.get(from)
+  const mutual = teller !== undefined && teller.phase === 'down'
+  if (mutual && isGreater([...state.members.values()].filter(inView), records.filter(inView))) return
+  condemn(state, from, out)
+}
+
+function isGreater(ours: readonly Member[], theirs: readonly Member[]): boolean {
+  if (ours.length !== theirs.length) return ours.length > theirs.length
+  const least = (part: readonly Member[]): BootId =>
+    part.reduce<BootId>((low, { info }) => (low === '' || info.boot < low ? info.boot : low), '')
+  return least(ours) < least(theirs)
 }
 
 /** Told once: the shell ends this boot. */
@@ -178,6 +202,10 @@ export function worsen(state: MembershipState, by: number): void {
 
 /** Drops what was remembered of the boots that went away longest ago. */
 export function forgetGone(state: MembershipState, now: number): void {
+  for (const [boot, until] of state.missed) {
+    if (until > now) break
+    state.missed.delete(boot)
+  }
   const { maxGone, rememberGoneMs } = state.config.limits
   for (const [boot, at] of state.goneAt) {
     if (state.goneAt.size <= maxGone && now - at < rememberGoneMs) return
@@ -243,15 +271,20 @@ function welcome(state: MembershipState, member: Member, now: number, out: Clust
   else if (!state.links.has(boot)) dialNow(state, address, out)
 }
 
-function endMember(state: MembershipState, member: Member, out: ClusterOutput[]): void {
-  const { boot } = member.info
+function endMember(state: MembershipState, member: Member, reason: string, now: number, out: ClusterOutput[]): void {
+  const { boot, address } = member.info
+  // Only silence may have been a cut; a refusal or a successor prove the end.
+  if (member.phase === 'down' && reason === 'suspected') {
+    state.missed.set(boot, now + state.config.limits.redialDownMs)
+    dialSoon(state, address, now)
+  }
   endSuspicion(state, boot)
   state.absences.delete(boot)
   for (const [seq, probe] of state.probes) if (probe.subject === boot) state.probes.delete(seq)
   state.stale = true
   // A member that left still sends its last frames: its link stays until its bye. One that is down must hear of it.
   if (member.phase !== 'down' || !state.links.has(boot)) return
-  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member] } })
+  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member, ...carryList(state)] } })
   cutLink(state, boot, 'down', out)
 }
 

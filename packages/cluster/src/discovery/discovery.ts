@@ -49,6 +49,8 @@ interface Source {
   readonly strategy: Discovery
   latest: readonly string[]
   answered: boolean
+  /** It has answered since it was last started. */
+  fresh: boolean
   abort: AbortController
   refresh: (() => void) | undefined
 }
@@ -66,6 +68,7 @@ export function runDiscovery(
     strategy,
     latest: [],
     answered: false,
+    fresh: false,
     abort: new AbortController(),
     refresh: undefined,
   }))
@@ -96,6 +99,7 @@ export function runDiscovery(
     let retryMs = retryMinMs
     while (!stopping.signal.aborted) {
       source.abort = new AbortController()
+      source.fresh = false
       const failed = await ask(source)
       source.refresh = undefined
       if (source.abort.signal.aborted) continue
@@ -116,6 +120,7 @@ export function runDiscovery(
       for await (const answer of source.strategy({ signal, self, logger, onRefresh })) {
         if (signal.aborted) break
         source.latest = usable(answer)
+        source.fresh = true
         answered(source)
       }
       return false
@@ -148,7 +153,8 @@ export function runDiscovery(
     nextRefresh = undefined
     for (const source of sources) {
       if (source.refresh) source.refresh()
-      else source.abort.abort()
+      // One that is still thinking about its first answer is left in peace, or it would never give it.
+      else if (source.fresh) source.abort.abort()
     }
   }
 
