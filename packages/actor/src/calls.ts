@@ -3,7 +3,7 @@
  * open at which node, so that an answer, a lost link or the end of this node finds all that it concerns.
  */
 import { SkepError } from '@skep/cluster'
-import type { Pid, Timers } from '@skep/tracker'
+import type { Claim, Pid, Timers } from '@skep/tracker'
 import type { Deadlines } from './deadlines.js'
 import { unpack } from './decode.js'
 import type { ActorCode } from './definition.js'
@@ -37,7 +37,9 @@ export interface Outside {
   postSurely(to: string, frame: readonly unknown[]): void
   /** How far a boot is known. */
   known(boot: string): 'alive' | 'gone' | 'unknown'
-  whereis(name: string): Pid | undefined
+  lookup(name: string): Pick<Claim, 'pid' | 'kind'> | undefined
+  /** The process of this node that starts under a name which nobody holds yet. */
+  starting(name: string): Pid | undefined
   process(id: number): Process | undefined
   spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid>
   refsFor(context: CallContext | undefined): RefSource
@@ -99,7 +101,7 @@ export class Calls implements RefHost, Router {
   }
 
   resolve({ target }: Address): Pid | undefined {
-    return target.by === 'pid' ? target.pid : this.#outside.whereis(target.name)
+    return target.by === 'pid' ? target.pid : this.#outside.lookup(target.name)?.pid
   }
 
   // --- on the way out ---
@@ -140,10 +142,19 @@ export class Calls implements RefHost, Router {
     if (target.by === 'pid') return this.#sendTo(out, target.pid)
     // Behind those that wait for the spawn, or it would overtake its own caller's earlier calls.
     if (target.by === 'ensure' && this.#ensuring.has(target.name)) return this.#ensure(out)
-    const pid = this.#outside.whereis(target.name)
-    if (pid !== undefined) return this.#sendTo(out, pid)
+    const claim = this.#outside.lookup(target.name)
+    if (claim !== undefined) return this.#sendToHolder(out, claim)
+    const starting = out.method === control ? this.#outside.starting(target.name) : undefined
+    if (starting !== undefined) return this.#sendTo(out, starting)
     if (target.by === 'ensure' && out.method !== control) return this.#ensure(out)
     out.reject(new SkepError('ERR_NOT_REGISTERED', `${out.what}: nobody holds this name`, { sent: 'no' }))
+  }
+
+  /** To whoever holds the name, unless that is an actor of another kind, whose methods only happen to be named alike. */
+  #sendToHolder(out: Outgoing, { pid, kind }: Pick<Claim, 'pid' | 'kind'>): void {
+    if (kind === undefined || kind === out.address.actor.kind) return this.#sendTo(out, pid)
+    const text = `the name is held by an actor of kind '${kind}', the ref is to kind '${out.address.actor.kind}'`
+    out.reject(new SkepError('ERR_NO_PROCESS', `${out.what}: ${text}`, { sent: 'no', pid }))
   }
 
   /** After it certainly was not done: the name may have moved meanwhile. False when there is nowhere else to go. */
@@ -151,7 +162,7 @@ export class Calls implements RefHost, Router {
     const { target } = out.address
     if (target.by === 'pid' || out.method === control || out.redirects >= maxRedirects) return false
     if (out.deadline <= this.#outside.time.now()) return false
-    const pid = this.#outside.whereis(target.name)
+    const pid = this.resolve(out.address)
     if (pid?.equals(out.pid) === true || (pid === undefined && target.by === 'name')) return false
     out.redirects += 1
     out.away = false
@@ -181,9 +192,10 @@ export class Calls implements RefHost, Router {
 
   #isolateArgs(out: Outgoing, process: Process): void {
     const { isolation } = this.#outside
+    const refs = out.streamed ? process.refs : process.refsFor(out)
     // The bytes, where there are some, are what the caller gave at the time of the call; the objects may have changed.
-    if (out.payload !== undefined && isolation !== 'off') out.args = unpack(out.payload, process.refs) as unknown[]
-    else if (out.args.length > 0) isolateAll(isolation, out.args, 'args', process.refs)
+    if (out.payload !== undefined && isolation !== 'off') out.args = unpack(out.payload, refs) as unknown[]
+    else if (out.args.length > 0) isolateAll(isolation, out.args, 'args', refs)
   }
 
   #sendAway(out: Outgoing, pid: Pid): void {
@@ -228,8 +240,9 @@ export class Calls implements RefHost, Router {
       (pid) => this.#ensured(target.name, (each) => this.#sendTo(each, pid)),
       (error: unknown) => {
         const holder = error instanceof SkepError && error.code === 'ERR_ALREADY_STARTED' ? error.pid : undefined
+        const kind = this.#outside.lookup(target.name)?.kind
         this.#ensured(target.name, (each) =>
-          holder === undefined ? each.reject(error) : this.#sendTo(each, holder as Pid),
+          holder === undefined ? each.reject(error) : this.#sendToHolder(each, { pid: holder as Pid, kind }),
         )
       },
     )

@@ -18,7 +18,8 @@ export interface Self<State> {
   readonly fence: number
   /**
    * The node, for calls to others. What is called through it, or through a ref that came as an argument, inherits the
-   * deadline of the call that runs: a nested call never waits longer than its own caller does.
+   * deadline of the call that runs: a nested call never waits longer than its own caller does. Once that call has ended
+   * it binds nothing more: neither timers that were set in it nor refs that were kept.
    */
   readonly node: ActorNode
   /** Aborted when the caller of the running call gives up or its node is gone, and when the actor stops. */
@@ -51,7 +52,10 @@ type NoSyncGenerators<On> = {
 }
 
 export interface ActorOptions<Args extends unknown[], State, On> {
-  /** Makes the first state; sync or async. What it throws refuses the start: ERR_INIT_FAILED with that as `cause`. */
+  /**
+   * Makes the first state; sync or async. What it throws refuses the start: ERR_INIT_FAILED with that as `cause`. With
+   * `onStart` it is bounded by the `timeout` of the start, else by the node's limit `startTimeoutMs`.
+   */
   readonly init: (...args: Args) => State | Promise<State>
   /** What may be called. `async *name(self)` gives a stream. */
   readonly on: On & NoSyncGenerators<On>

@@ -100,7 +100,8 @@ export interface Controls<On> {
   /** Whom a call would reach now, as far as this node knows; no message is sent. */
   pid(): Pid | undefined
   /**
-   * Stop the actor after what was sent to it before. Resolves when it has ended and its name is free; a placed actor
+   * Stop the actor after what was sent to it before; a call that runs for the node's limit `stopGraceMs` meanwhile is not
+   * waited for, nor the start of one that is starting. Resolves when it has ended and its name is free; a placed actor
    * is not started again. An actor that waits for this about itself waits in vain: it calls `self.stop()`.
    */
   stop(reason?: string): Promise<void>

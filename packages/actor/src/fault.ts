@@ -84,7 +84,7 @@ export interface ActorFailure {
  * What the caller gets for something an actor threw: an error with the original's name, message, code and fields, its
  * stack also as `remoteStack`, ERR_ACTOR as code where it had none, and `sent: 'yes'` since the method ran. An error of
  * Skep that the actor passed on (from a call of its own) keeps its code but gets that `sent` too: it says nothing about
- * whether *this* call ran.
+ * whether *this* call ran. Nor do fields of that name of the actor's own error: callers rely on them.
  */
 export function actorError(thrown: unknown, where: string): Error {
   if (!(thrown instanceof Error)) {
@@ -99,8 +99,8 @@ export function actorError(thrown: unknown, where: string): Error {
   if (fields.code === undefined)
     Object.defineProperty(thrown, 'code', { value: 'ERR_ACTOR', enumerable: true, configurable: true, writable: true })
   const isSkep = thrown instanceof SkepError
-  if (isSkep || fields.sent === undefined) setField(thrown, 'sent', 'yes', isSkep)
-  if (fields.retryable === undefined) hide(thrown, 'retryable', false)
+  setField(thrown, 'sent', 'yes', isSkep)
+  if (!isSkep) hide(thrown, 'retryable', false)
   return thrown
 }
 

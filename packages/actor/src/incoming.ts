@@ -61,15 +61,15 @@ export class Incoming {
     const answers = new Answers(this, from, frame.id, this.#inside)
     const process = this.#inside.process(frame.target)
     if (process === undefined) return answers.refuse('ERR_NO_PROCESS', 'no such process runs there (any more)', 'no')
-    const args = this.#args(frame.args, process)
+    const call = new RemoteCall(process, answers)
+    if (frame.left > 0) call.deadline = this.#inside.time.now() + frame.left
+    const args = this.#args(frame.args, frame.type === 'call' ? process.refsFor(call) : process.refs)
     if (args === undefined) return answers.refuse('ERR_BAD_ARGUMENTS', 'the arguments could not be read', 'no')
     const work = workFor(process.actor, frame.method, args, frame.type === 'open')
     if (work === undefined) return answers.refuse('ERR_NO_METHOD', `${process.title} has no such method`, 'no')
     if (frame.type === 'call') {
-      const call = new RemoteCall(process, work, args, answers)
-      if (frame.left > 0) call.deadline = this.#inside.time.now() + frame.left
       open.set(frame.id, call)
-      process.deliver(call)
+      call.deliver(work, args)
     } else if (work === 'stop' || process.streams >= maxStreams) {
       answers.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
     } else {
@@ -82,11 +82,13 @@ export class Incoming {
   cast(frame: Extract<ActorFrame, { type: 'cast' }>): void {
     const process = this.#inside.process(frame.target)
     if (process === undefined) return this.#inside.dropped('cast: ERR_NO_PROCESS')
-    const args = this.#args(frame.args, process)
+    const args = this.#args(frame.args, process.refs)
     if (args === undefined) return this.#inside.dropped('cast: ERR_BAD_ARGUMENTS')
     const work = workFor(process.actor, frame.method, args, false)
     if (work === undefined) return this.#inside.dropped('cast: ERR_NO_METHOD')
-    process.deliver(new RemoteCast(process, frame.method, work, args, this.#inside))
+    const cast = new RemoteCast(process, frame.method, work, args, this.#inside)
+    if (work === 'stop') process.deliverStop(cast, String(args[1]))
+    else process.deliver(cast)
   }
 
   cancel(from: string, id: number): void {
@@ -142,9 +144,9 @@ export class Incoming {
     return peer
   }
 
-  #args(bytes: Uint8Array, process: Process): unknown[] | undefined {
+  #args(bytes: Uint8Array, refs: RefSource): unknown[] | undefined {
     try {
-      const args = unpack(bytes, process.refs)
+      const args = unpack(bytes, refs)
       return Array.isArray(args) ? args : undefined
     } catch (error) {
       if (error instanceof BadBytes) return undefined
@@ -213,20 +215,25 @@ class Answers implements Sink {
 
 class RemoteCall extends Message implements Open {
   readonly #process: Process
-  readonly #work: Work
-  readonly #args: readonly unknown[]
   readonly #answers: Answers
+  #work: Work | undefined
+  #args: readonly unknown[] = []
 
-  constructor(process: Process, work: Work, args: readonly unknown[], answers: Answers) {
+  constructor(process: Process, answers: Answers) {
     super()
     this.#process = process
-    this.#work = work
-    this.#args = args
     this.#answers = answers
   }
 
+  deliver(work: Work, args: readonly unknown[]): void {
+    this.#work = work
+    this.#args = args
+    if (work === 'stop') this.#process.deliverStop(this, String(args[1]))
+    else this.#process.deliver(this)
+  }
+
   begin(runner: Runner): unknown {
-    return beginWork(this.#work, runner, this, this.#args)
+    return beginWork(this.#work as Work, runner, this, this.#args)
   }
 
   answer(value: unknown): void {
@@ -239,7 +246,9 @@ class RemoteCall extends Message implements Open {
   }
 
   refuse(code: ErrorCode, text: string, sent: Sent): void {
-    this.#answers.refuse(code, text, sent)
+    // Somebody else's stop came first: what was asked for happens.
+    if (this.#work === 'stop' && code === 'ERR_ACTOR_STOPPED') this.answer(undefined)
+    else this.#answers.refuse(code, text, sent)
   }
 
   cancel(reason: string): void {

@@ -1,6 +1,7 @@
 /** What waits in a mailbox: something to begin in the actor's turn, and somebody who is told what came of it. */
 import type { ErrorCode, Sent } from '@skep/cluster'
 import type { ActorCode, AnyFunction } from './definition.js'
+import type { CallContext } from './ref.js'
 
 /** What a message sees of the actor that runs it. */
 export interface Runner {
@@ -13,6 +14,9 @@ export abstract class Message {
   deadline: number = Number.POSITIVE_INFINITY
   /** The caller gave up. What has not begun is not begun. */
   withdrawn = false
+  /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
+  over = false
+  #context: { deadline: number } | undefined
   #controller: AbortController | undefined
 
   /** Do the work: its value, or a promise of it. What it throws is the actor's own error. */
@@ -27,6 +31,21 @@ export abstract class Message {
   /** True when beginning it makes no sense any more. */
   stale(now: number): boolean {
     return this.withdrawn || this.deadline <= now
+  }
+
+  /**
+   * What calls made while it runs are bound by. Its own object, which refs kept in the actor's state can hold on to
+   * without holding the message; made when first asked for.
+   */
+  get context(): CallContext {
+    this.#context ??= { deadline: this.over ? Number.POSITIVE_INFINITY : this.deadline }
+    return this.#context
+  }
+
+  /** It has run. */
+  finish(): void {
+    this.over = true
+    if (this.#context !== undefined) this.#context.deadline = Number.POSITIVE_INFINITY
   }
 
   /** Aborted when the caller gives up or the actor stops. Made when first asked for: most calls never ask. */

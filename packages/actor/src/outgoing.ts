@@ -3,6 +3,7 @@
  * once: with the answer, the actor's own error, or an error that says whether the work may have been done. Where it is
  * sent, and again after its name moved, is up to `calls.ts`.
  */
+import { setMaxListeners } from 'node:events'
 import { type ErrorCode, type Sent, SkepError } from '@skep/cluster'
 import type { Pid } from '@skep/tracker'
 import type { Deadlines, Timed } from './deadlines.js'
@@ -88,6 +89,8 @@ export abstract class Outgoing extends Message implements Timed {
   /** Aborts with the caller's signal. False when that is aborted already. */
   watch(signal: AbortSignal): boolean {
     if (signal.aborted) return false
+    // One signal for many calls is meant so: no leak to warn of.
+    setMaxListeners(0, signal)
     this.#onAbort = () => this.abort(signal.reason)
     signal.addEventListener('abort', this.#onAbort, { once: true })
     return true
@@ -166,7 +169,14 @@ export class Call extends Outgoing {
   deliverTo(process: Process, work: Work): void {
     this.#work = work
     this.#process = process
-    process.deliver(this)
+    if (work === 'stop') process.deliverStop(this, String(this.args[1]))
+    else process.deliver(this)
+  }
+
+  override refuse(code: ErrorCode, text: string, sent: Sent): void {
+    // Somebody else's stop came first: what was asked for happens.
+    if (this.#work === 'stop' && code === 'ERR_ACTOR_STOPPED') this.answer(undefined)
+    else super.refuse(code, text, sent)
   }
 
   begin(runner: Runner): unknown {

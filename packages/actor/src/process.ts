@@ -2,14 +2,14 @@
  * One running actor: its state, its mailbox, and the rule that one message runs at a time, in the order they came
  * (`reentrant` actors begin the next while others wait for something). Names, pids and nodes are the system's.
  */
-import type { ErrorCode, Logger } from '@skep/cluster'
+import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Pid, Timers } from '@skep/tracker'
 import type { Self } from './define.js'
 import type { ActorCode } from './definition.js'
 import type { Message, Runner } from './message.js'
 import type { ActorNode } from './node.js'
 import { Queue } from './queue.js'
-import type { CallContext } from './ref.js'
+import type { CallContext, Target } from './ref.js'
 import type { Runnable, Scheduler } from './scheduler.js'
 import type { RefSource } from './values.js'
 
@@ -22,10 +22,10 @@ export interface ProcessHost {
   readonly mailboxLimit: number
   /** Milliseconds that a running call, and then `onStop`, may take once the actor is told to stop. */
   readonly stopGraceMs: number
-  /** The node as seen from inside this call. */
-  nodeFor(context: CallContext): ActorNode
+  /** The node as seen from inside this call; from outside of any where there is none. */
+  nodeFor(context: CallContext | undefined): ActorNode
   /** What makes refs that arrive belong to this call. */
-  refsFor(context: CallContext): RefSource
+  refsFor(context: CallContext | undefined): RefSource
   /** The fence with which this process holds its name now; undefined while it does not. */
   fenceOf(info: ProcessInfo): number | undefined
   /** It has ended: nothing of it runs any more. */
@@ -48,7 +48,7 @@ export interface Feeding {
 
 export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
 
-export class Process implements Runner, Runnable, CallContext {
+export class Process implements Runner, Runnable {
   readonly actor: ActorCode
   readonly info: ProcessInfo
   readonly host: ProcessHost
@@ -63,10 +63,15 @@ export class Process implements Runner, Runnable, CallContext {
   /** Messages of a reentrant actor that run. */
   #others: Set<Message> | undefined
   #self: ActorSelf | undefined
-  #refs: RefSource | undefined
+  #logger: Logger | undefined
   #life: AbortController | undefined
   #feeding: Set<Feeding> | undefined
   #started = false
+  /** Ends the start of an actor that is told to stop before it runs. */
+  #giveUp: ((error: unknown) => void) | undefined
+  /** Requests to stop that wait in the mailbox. */
+  #asked: Message[] = []
+  #insisting: (() => void) | undefined
   #stopping: Promise<void> | undefined
   #idle: (() => void) | undefined
   #onValue: ((value: unknown) => void) | undefined
@@ -78,15 +83,9 @@ export class Process implements Runner, Runnable, CallContext {
     this.info = info
   }
 
-  /** The deadline of the call that runs. */
-  get deadline(): number {
-    return this.#current?.deadline ?? Number.POSITIVE_INFINITY
-  }
-
-  /** What makes refs that arrive as arguments its own. */
+  /** What makes refs its own that arrive with something that has no deadline. */
   get refs(): RefSource {
-    this.#refs ??= this.host.refsFor(this)
-    return this.#refs
+    return this.host.refsFor(undefined)
   }
 
   /** Messages that wait. */
@@ -98,10 +97,6 @@ export class Process implements Runner, Runnable, CallContext {
     return (this.#current === undefined ? 0 : 1) + (this.#others?.size ?? 0)
   }
 
-  get signal(): AbortSignal {
-    return this.#current?.signal ?? this.life
-  }
-
   /** Aborted when the actor stops. */
   get life(): AbortSignal {
     this.#life ??= new AbortController()
@@ -109,8 +104,29 @@ export class Process implements Runner, Runnable, CallContext {
     return this.#life.signal
   }
 
-  /** Runs `init`, then `onStart`. Rejects with what they threw. */
-  async start(args: readonly unknown[]): Promise<void> {
+  /**
+   * Runs `init`, then `onStart`. Rejects with what they threw, with ERR_TIMEOUT after `timeoutMs` (Infinity for none),
+   * and with ERR_ACTOR_STOPPED as soon as it is told to stop. They cannot be ended from outside: what they still do is
+   * not waited for.
+   */
+  async start(args: readonly unknown[], timeoutMs: number): Promise<void> {
+    let cancel = (): void => {}
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#giveUp = reject
+        if (timeoutMs < Number.POSITIVE_INFINITY) {
+          const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms`))
+          cancel = this.host.time.setTimer(late, timeoutMs)
+        }
+        this.#prepare(args).then(resolve, reject)
+      })
+    } finally {
+      cancel()
+      this.#giveUp = undefined
+    }
+  }
+
+  async #prepare(args: readonly unknown[]): Promise<void> {
     this.state = await this.actor.init(...args)
     if (this.phase === 'starting') await this.actor.onStart?.(this.self)
     this.#started = true
@@ -132,6 +148,36 @@ export class Process implements Runner, Runnable, CallContext {
     } else {
       this.#enqueue(message)
     }
+  }
+
+  /**
+   * Put a request to stop at the end of the mailbox, however full that is. Its answer waits until the actor has ended,
+   * also where that was on its way already. One that still starts ends at once: its start may never come to an end. Nor
+   * may a call: one that runs for the whole grace time while the request waits is not waited for any longer.
+   */
+  deliverStop(message: Message, reason: string): void {
+    if (this.phase !== 'running') {
+      void this.stop(reason, true)
+      message.answer(undefined)
+      return
+    }
+    this.#enqueue(message)
+    this.#asked.push(message)
+    if (this.#insisting === undefined) this.#insist(reason)
+  }
+
+  #insist(reason: string): void {
+    const before = this.#current
+    // Where nothing runs yet, what stands before the request is about to begin.
+    const ms = before === undefined ? 1 : this.host.stopGraceMs
+    this.#insisting = this.host.time.setTimer(() => {
+      this.#insisting = undefined
+      const now = this.host.time.now()
+      this.#asked = this.#asked.filter((message) => !message.stale(now))
+      if (this.#asked.length === 0 || this.phase !== 'running') return
+      if (before === undefined || this.#current !== before) this.#insist(reason)
+      else void this.#stop(reason, true, 0)
+    }, ms)
   }
 
   /** The next step of something that was accepted before: never refused for want of room. */
@@ -183,6 +229,7 @@ export class Process implements Runner, Runnable, CallContext {
   #ended(): Message | undefined {
     const message = this.#current
     this.#current = undefined
+    message?.finish()
     if (this.waiting > 0 && this.phase === 'running') this.host.scheduler.wake(this)
     if (this.#idle !== undefined) this.#idle()
     return message
@@ -193,6 +240,7 @@ export class Process implements Runner, Runnable, CallContext {
     this.#others.add(message)
     const end = (): void => {
       this.#others?.delete(message)
+      message.finish()
       if (this.#idle !== undefined && this.running === 0) this.#idle()
     }
     let result: unknown
@@ -220,11 +268,17 @@ export class Process implements Runner, Runnable, CallContext {
     message?.fail(error)
   }
 
-  /** The `self` of the running message. A reentrant actor has one for each, since each has its own deadline. */
+  /** The `self` of one message: its deadline and its signal must not reach what others, or timers, do. */
   selfFor(message: Message): unknown {
-    return this.actor.reentrant ? new ActorSelf(this, message) : this.self
+    return new ActorSelf(this, message)
   }
 
+  /** What makes refs that arrive with this message belong to it. */
+  refsFor(message: Message): RefSource {
+    return new ArrivingRefs(this.host, message)
+  }
+
+  /** The `self` of `onStart` and `onStop`. */
   get self(): Self<unknown> {
     this.#self ??= new ActorSelf(this, undefined)
     return this.#self
@@ -248,13 +302,24 @@ export class Process implements Runner, Runnable, CallContext {
    * `abort` also aborts the signals of what runs. Resolves when it has ended; the same promise when asked again.
    */
   stop(reason: string, abort: boolean): Promise<void> {
-    this.#stopping ??= this.#shutDown(reason, abort)
+    return this.#stop(reason, abort, this.host.stopGraceMs)
+  }
+
+  #stop(reason: string, abort: boolean, graceMs: number): Promise<void> {
+    if (this.#stopping !== undefined) return this.#stopping
+    let settle: (ended: Promise<void> | void) => void = () => {}
+    // Known before anything is refused: those that asked for it wait for this promise then.
+    this.#stopping = new Promise((resolve) => {
+      settle = resolve
+    })
+    settle(this.phase === 'stopped' ? undefined : this.#shutDown(reason, abort, graceMs))
     return this.#stopping
   }
 
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
   kill(reason: string): void {
     this.phase = 'stopped'
+    this.#stopStarting()
     this.#refuseAll(reason)
     const text = `${this.title} stopped (${reason}) before it answered`
     for (const message of this.#runningMessages()) {
@@ -268,51 +333,65 @@ export class Process implements Runner, Runnable, CallContext {
     return this.#current === undefined ? others : [this.#current, ...others]
   }
 
+  #stopStarting(): void {
+    this.#giveUp?.(new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started'))
+  }
+
   #refuseAll(reason: string): void {
     const text = `${this.title} stopped: ${reason}`
+    this.#insisting?.()
+    this.#asked = []
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
       m.refuse('ERR_ACTOR_STOPPED', text, 'no')
     for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', text)
     this.#life?.abort(reason)
   }
 
-  async #shutDown(reason: string, abort: boolean): Promise<void> {
+  /** `graceMs`: how long the running call is still waited for. */
+  async #shutDown(reason: string, abort: boolean, graceMs: number): Promise<void> {
     this.phase = 'stopping'
+    this.#stopStarting()
     this.#refuseAll(reason)
     if (abort) for (const message of this.#runningMessages()) message.withdraw(reason)
-    if (this.#started) await this.#finish(reason)
+    if (this.#started) await this.#finish(reason, graceMs)
     this.phase = 'stopped'
     this.host.ended(this, reason)
   }
 
-  async #finish(reason: string): Promise<void> {
+  async #finish(reason: string, graceMs: number): Promise<void> {
     if (this.running > 0) {
       const idle = new Promise<void>((resolve) => {
         this.#idle = resolve
       })
-      await this.#within(idle)
+      await this.#within(idle, graceMs)
     }
     const text = `${this.title} stopped (${reason}) before it answered`
     for (const message of this.#runningMessages()) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     try {
-      await this.#within(this.actor.onStop?.(this.self, reason))
+      await this.#within(this.actor.onStop?.(this.self, reason), this.host.stopGraceMs)
     } catch (err) {
       this.host.logger.warn({ err, actor: this.title }, 'onStop threw')
     }
   }
 
   /** The promise, or the end of the grace time. */
-  async #within(work: unknown): Promise<void> {
+  async #within(work: unknown, graceMs: number): Promise<void> {
     if (!isThenable(work)) return
     let cancel = (): void => {}
     const late = new Promise<void>((resolve) => {
-      cancel = this.host.time.setTimer(resolve, this.host.stopGraceMs)
+      cancel = this.host.time.setTimer(resolve, graceMs)
     })
     try {
       await Promise.race([work, late])
     } finally {
       cancel()
     }
+  }
+
+  get logger(): Logger {
+    const { actor, info, host } = this
+    this.#logger ??= host.logger.child({ actor: actor.kind, name: info.name, pid: String(info.pid) })
+    return this.#logger
   }
 
   /** "counter 'my_proc' <demo-1.7.ab12>": for errors and logs. */
@@ -322,12 +401,30 @@ export class Process implements Runner, Runnable, CallContext {
   }
 }
 
-/** What methods get as `self`; of a reentrant actor, one for each message. */
+/** Refs on their way into a message; whatever else arrives costs only this object. */
+class ArrivingRefs implements RefSource {
+  readonly #host: ProcessHost
+  readonly #message: Message
+
+  constructor(host: ProcessHost, message: Message) {
+    this.#host = host
+    this.#message = message
+  }
+
+  refOf(kind: string, target: Target): object | undefined {
+    return this.#host.refsFor(this.#message.context).refOf(kind, target)
+  }
+
+  rebind(ref: object): object {
+    return this.#host.refsFor(this.#message.context).rebind(ref)
+  }
+}
+
+/** What methods get as `self`, one for each message; without a message, what `onStart` and `onStop` get. */
 class ActorSelf implements Self<unknown> {
   readonly #process: Process
   readonly #message: Message | undefined
   #node: ActorNode | undefined
-  #logger: Logger | undefined
 
   constructor(process: Process, message: Message | undefined) {
     this.#process = process
@@ -360,18 +457,17 @@ class ActorSelf implements Self<unknown> {
   }
 
   get node(): ActorNode {
-    this.#node ??= this.#process.host.nodeFor(this.#message ?? this.#process)
+    this.#node ??= this.#process.host.nodeFor(this.#message?.context)
     return this.#node
   }
 
   get signal(): AbortSignal {
-    return this.#message?.signal ?? this.#process.signal
+    const message = this.#message
+    return message === undefined || message.over ? this.#process.life : message.signal
   }
 
   get logger(): Logger {
-    const { actor, info, host } = this.#process
-    this.#logger ??= host.logger.child({ actor: actor.kind, name: info.name, pid: String(info.pid) })
-    return this.#logger
+    return this.#process.logger
   }
 
   stop(reason = 'stopped'): void {

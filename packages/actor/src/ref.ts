@@ -95,6 +95,10 @@ function makeShape(actor: ActorCode): Shape {
   hide(Ref.prototype, inspect.custom, function (this: object) {
     return describeAddress(addressOfThis(this))
   })
+  // Or a template string would call methods named toString or valueOf.
+  hide(Ref.prototype, Symbol.toPrimitive, function (this: object) {
+    return describeAddress(addressOfThis(this))
+  })
   for (const method of actor.methods.keys()) hide(Ref.prototype, method, methodOf(actor, method))
   Object.defineProperty(Ref.prototype, '$', {
     get(this: Sealed) {

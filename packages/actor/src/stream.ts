@@ -51,6 +51,9 @@ export class Feeder extends Message implements Feeding {
     return false
   }
 
+  /** One step has run; there are more. */
+  override finish(): void {}
+
   begin(runner: Runner): unknown {
     if (this.#over) return this.#generator?.return(undefined)
     if (this.#generator === undefined) {

@@ -3,9 +3,9 @@
  * between them and the links. Who may hold a name, and where a placed actor runs, the tracker decides; how one actor
  * works through its mailbox is `process.ts`; what becomes of a call is `calls.ts` and `incoming.ts`.
  */
-import { type Cluster, type Logger, SkepError } from '@skep/cluster'
+import { type Cluster, isSkepError, type Logger, SkepError } from '@skep/cluster'
 import { type BootId, isGone } from '@skep/cluster/core'
-import type { Pid, Tracker } from '@skep/tracker'
+import type { Claim, Pid, Tracker } from '@skep/tracker'
 import { realTime, type Timers } from '@skep/tracker'
 import { Calls } from './calls.js'
 import { type ActorHome, ContextNode } from './context.js'
@@ -35,6 +35,8 @@ export interface ActorLimits {
   readonly maxPending: number
   /** Milliseconds that a running call, and then `onStop`, may take once an actor is told to stop. */
   readonly stopGraceMs: number
+  /** Milliseconds that `init` and `onStart` may take together where the start says no `timeout`. */
+  readonly startTimeoutMs: number
 }
 
 export const actorLimits: ActorLimits = {
@@ -43,6 +45,7 @@ export const actorLimits: ActorLimits = {
   maxPayloadBytes: 15 * 1024 * 1024,
   maxPending: 100_000,
   stopGraceMs: 5_000,
+  startTimeoutMs: 10_000,
 }
 
 /** What actors need of a cluster. */
@@ -138,6 +141,7 @@ class System implements ProcessHost, ActorHome {
   readonly maxPending: number
   readonly callTimeoutMs: number
   readonly stopTimeoutMs: number
+  readonly startTimeoutMs: number
   readonly #cluster: ActorCluster
   readonly #deadlines: Deadlines
   readonly #incoming: Incoming
@@ -164,6 +168,7 @@ class System implements ProcessHost, ActorHome {
     this.callTimeoutMs = limits.callTimeoutMs
     // The running call, then `onStop`: each has its grace time; and what was sent before goes first.
     this.stopTimeoutMs = limits.callTimeoutMs + 2 * limits.stopGraceMs
+    this.startTimeoutMs = limits.startTimeoutMs
     this.#cluster = options.cluster
     this.scheduler = new Scheduler(this.time)
     this.#deadlines = new Deadlines(this.time)
@@ -243,6 +248,7 @@ class System implements ProcessHost, ActorHome {
       actor,
       { pid: this.tracker.nextPid(), name: undefined, fence: 0, placed: false },
       own,
+      this.startTimeoutMs,
     )
     process.open()
     return process.info.pid
@@ -252,6 +258,7 @@ class System implements ProcessHost, ActorHome {
     this.#refuseWhenLeaving()
     const own = this.#initArgs(actor, args)
     const { meta, claim: mode, timeout, visible } = options
+    const begun = this.time.now()
     const grant = await this.tracker.claim(name, {
       kind: actor.kind,
       ...(meta === undefined ? {} : { meta }),
@@ -261,7 +268,8 @@ class System implements ProcessHost, ActorHome {
     const pid = this.tracker.nextPid()
     let process: Process
     try {
-      process = await this.#begin(actor, { pid, name, fence: grant.fence, placed: false }, own)
+      const left = timeout === undefined ? this.startTimeoutMs : Math.max(1, begun + timeout - this.time.now())
+      process = await this.#begin(actor, { pid, name, fence: grant.fence, placed: false }, own, left)
     } catch (error) {
       grant.abandon()
       throw error
@@ -279,12 +287,14 @@ class System implements ProcessHost, ActorHome {
   }
 
   /** Run `init` and `onStart`. From here on its pid can be called; what comes waits. */
-  async #begin(actor: ActorCode, info: ProcessInfo, args: readonly unknown[]): Promise<Process> {
+  async #begin(actor: ActorCode, info: ProcessInfo, args: readonly unknown[], timeoutMs: number): Promise<Process> {
+    // It may have begun to leave since the name was asked for.
+    this.#refuseWhenLeaving()
     const process = new Process(this, actor, info)
     this.#processes.set(info.pid.id, process)
     let why: unknown
     try {
-      await process.start(args)
+      await process.start(args, timeoutMs)
       if (process.phase === 'starting') return process
       why = new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
     } catch (error) {
@@ -292,7 +302,7 @@ class System implements ProcessHost, ActorHome {
     }
     await process.stop('it did not start', true)
     const text = why instanceof Error ? why.message : String(why)
-    throw new SkepError('ERR_INIT_FAILED', `${process.title} did not start: ${text}`, { cause: why })
+    throw new SkepError('ERR_INIT_FAILED', `${process.title} did not start: ${text}`, { cause: why, sent: 'maybe' })
   }
 
   #initArgs(actor: ActorCode, args: readonly unknown[]): unknown[] {
@@ -322,12 +332,8 @@ class System implements ProcessHost, ActorHome {
     }
     const { meta, timeout, visible } = options
     const wait = timeout === undefined ? {} : { timeout }
-    const claim = await this.tracker.spawn(
-      name,
-      actor.kind,
-      { args: bytes },
-      { ...(meta === undefined ? {} : { meta }), ...wait },
-    )
+    const given = { ...(meta === undefined ? {} : { meta }), ...wait }
+    const claim = await this.tracker.spawn(name, actor.kind, { args: bytes }, given).catch(maybeStarted)
     if (visible !== undefined) await this.tracker.flush({ want: visible, ...wait })
     return claim.pid
   }
@@ -348,7 +354,8 @@ class System implements ProcessHost, ActorHome {
     if (actor === undefined)
       throw new SkepError('ERR_KIND_UNKNOWN', `this node does not start actors of kind '${kind}'`)
     const args = this.#specArgs(spec)
-    const process = await this.#begin(actor, { pid: this.tracker.nextPid(), name, fence, placed: true }, args)
+    const info = { pid: this.tracker.nextPid(), name, fence, placed: true }
+    const process = await this.#begin(actor, info, args, this.startTimeoutMs)
     process.open()
     return process.info.pid
   }
@@ -406,11 +413,17 @@ class System implements ProcessHost, ActorHome {
     return claim?.pid.equals(pid) === true ? claim.fence : undefined
   }
 
-  whereis(name: string): Pid | undefined {
-    return this.tracker.whereis(name)
+  lookup(name: string): Claim | undefined {
+    return this.tracker.lookup(name)
   }
 
-  nodeFor(context: CallContext): ActorNode {
+  starting(name: string): Pid | undefined {
+    for (const { info, phase } of this.#processes.values())
+      if (info.name === name && phase === 'starting') return info.pid
+    return undefined
+  }
+
+  nodeFor(context: CallContext | undefined): ActorNode {
     return new ContextNode(this, context)
   }
 
@@ -496,6 +509,12 @@ function startError(error: unknown, { kind }: ActorCode): unknown {
   if (!(error instanceof Refused)) return error
   const { code, text, path } = error.refusal
   return new SkepError(code, `${kind} was not started: ${text}`, { path })
+}
+
+/** Its `init` ran at its host, whatever the tracker's own part of it was: it may have had effects. */
+function maybeStarted(error: unknown): never {
+  if (!isSkepError(error, 'ERR_INIT_FAILED') || error.sent !== 'no') throw error
+  throw new SkepError('ERR_INIT_FAILED', error.message, { cause: error.cause ?? error, sent: 'maybe' })
 }
 
 /** The node as its user sees it. */

@@ -7,7 +7,10 @@ export interface ViaOptions {
   readonly claim?: 'owner' | 'local'
   /** Plain data that everybody can read beside the name. */
   readonly meta?: unknown
-  /** Milliseconds until starting is given up with ERR_TIMEOUT. */
+  /**
+   * Milliseconds until starting is given up: ERR_TIMEOUT while the name is asked for, ERR_INIT_FAILED once `init` ran.
+   * Default for `init` and `onStart`: the node's limit `startTimeoutMs` (10 s), which also holds for placed actors.
+   */
   readonly timeout?: number
 }
 

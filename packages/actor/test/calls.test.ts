@@ -45,6 +45,9 @@ const Lab = defineActor('lab', {
     plainError: () => {
       throw new Error('plain')
     },
+    liar: () => {
+      throw Object.assign(new Error('liar'), { sent: 'no', retryable: true })
+    },
     text: () => {
       throw 'just a text'
     },

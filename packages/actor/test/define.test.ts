@@ -64,8 +64,17 @@ describe('a ref', () => {
     const ref = system.via(Counter, 'x')
     expect(await ref).toBe(ref)
     expect(inspect(ref)).toBe("Ref counter via 'x'")
-    expect(`${ref}`).toBe('[object Ref counter]')
+    expect(`${ref}`).toBe("Ref counter via 'x'")
     expect(JSON.stringify({ ref })).toBe('{"ref":{}}')
+    expect(world.frames).toEqual([])
+  })
+
+  test('sends nothing when it is put into a text, even where methods are named toString and valueOf', async () => {
+    const world = new World()
+    const Odd = defineActor('odd', { init: () => 0, on: { toString: () => 'sent', valueOf: () => 1 } })
+    const odd = world.add('a').system.via(Odd, 'x') as object
+    expect(`${odd}`).toBe("Ref odd via 'x'")
+    expect(Number(odd)).toBeNaN()
     expect(world.frames).toEqual([])
   })
 

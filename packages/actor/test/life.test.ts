@@ -44,6 +44,7 @@ describe('start', () => {
     const { system, gone } = world.add('a', { actors: [Picky] })
     const error = await errorOf(system.start(Picky, via('p'), false))
     expect([error.code, (error.cause as Error).message]).toEqual(['ERR_INIT_FAILED', 'not today'])
+    expect(error.sent).toBe('maybe')
     expect(error.cause).toBeInstanceOf(RangeError)
     expect(error.message).toContain('not today')
     expect(world.reserved.size).toBe(0)
@@ -114,6 +115,69 @@ describe('start', () => {
     expect([error.code, error.pid]).toEqual(['ERR_ALREADY_STARTED', taken])
     expect(stops).toEqual(['conflict'])
     expect(a.system.stats().actors).toBe(1)
+  })
+
+  describe('that never ends', () => {
+    const inits: { readonly self?: AbortSignal }[] = []
+    const Never = defineActor('never', {
+      init: (how: string) => (how === 'init' ? new Promise<string>(() => {}) : how),
+      on: {},
+      onStart(self) {
+        inits.push({ self: self.signal })
+        return new Promise(() => {})
+      },
+    })
+
+    test.each(['init', 'onStart'])('in %s is given up after its timeout, and the name is free again', async (how) => {
+      const world = new World()
+      const { system, gone } = world.add('a', { actors: [Never, Counter] })
+      const failed = errorOf(system.start(Never, via('n', { timeout: 500 }), how))
+      await world.time.pass(490)
+      expect(system.stats().actors).toBe(1)
+      await world.time.pass(20)
+      const error = await failed
+      expect([error.code, error.sent, (error.cause as SkepError).code]).toEqual([
+        'ERR_INIT_FAILED',
+        'maybe',
+        'ERR_TIMEOUT',
+      ])
+      expect([system.stats().actors, gone.length, world.reserved.size, world.time.timers]).toEqual([0, 1, 0, 0])
+      if (how === 'onStart') expect(inits.at(-1)?.self?.aborted).toBe(true)
+      await system.start(Counter, via('n'), 1)
+    })
+
+    test('is given up after the node’s limit: 10 s, anonymous and placed ones too', async () => {
+      const world = new World()
+      const { system } = world.add('a', { actors: [Never] })
+      const failed = [
+        errorOf(system.start(Never, via('n'), 'init')),
+        errorOf(system.start(Never, anonymous, 'init')),
+        errorOf(system.spawn(Never, via('placed'), 'init')),
+      ]
+      await world.time.pass(9_990)
+      expect(system.stats().actors).toBe(3)
+      await world.time.pass(20)
+      for (const error of await Promise.all(failed))
+        expect([error.code, error.sent]).toEqual(['ERR_INIT_FAILED', 'maybe'])
+      expect(system.stats().actors).toBe(0)
+    })
+
+    test.each(['$.stop', 'stopAll', 'close'])('ends with %s', async (how) => {
+      const world = new World()
+      const { system } = world.add('a', { actors: [Never] })
+      const failed = errorOf(system.start(Never, via('n', { timeout: 1e9 }), 'init'))
+      await rest()
+      if (how === '$.stop') await system.via(Never, 'n').$.stop()
+      else if (how === 'stopAll') await system.stopAll('drain')
+      else system.close()
+      const error = await failed
+      expect([error.code, error.sent, (error.cause as SkepError).code]).toEqual([
+        'ERR_INIT_FAILED',
+        'maybe',
+        'ERR_ACTOR_STOPPED',
+      ])
+      expect([system.stats().actors, world.reserved.size]).toEqual([0, 0])
+    })
   })
 
   test('copies the arguments of init and refuses those that cannot be sent', async () => {
@@ -258,6 +322,66 @@ describe('stopping', () => {
       expect(world.claims.size).toBe(0)
       expect((await after).sent).toBe('no')
       expect((await errorOf(ref.$.stop())).code).toBe('ERR_NOT_REGISTERED')
+    },
+  )
+
+  test.each(['here', 'there'])(
+    'does not wait longer than the grace time for a call that never ends: %s',
+    async (where) => {
+      const world = new World()
+      const a = world.add('a', { actors: [Log], limits: { stopGraceMs: 1000 } })
+      const b = world.add('b', { actors: [Log] })
+      await a.system.start(Log, via('hung'))
+      const ref = (where === 'here' ? a : b).system.via(Log, 'hung')
+      const held = errorOf(ref.$.with({ timeout: Number.POSITIVE_INFINITY }).hold())
+      const behind = errorOf(ref.note('behind'))
+      const stopped = ref.$.stop('enough')
+      await world.time.pass(900)
+      expect(await Promise.race([stopped, Promise.resolve('waits')])).toBe('waits')
+      await world.time.pass(200)
+      expect(await stopped).toBeUndefined()
+      expect(holds.at(-1)?.signal.aborted).toBe(true)
+      expect([(await held).code, (await held).sent]).toEqual(['ERR_ACTOR_STOPPED', 'maybe'])
+      expect([(await behind).code, (await behind).sent]).toEqual([expect.any(String), 'no'])
+      expect(stops.pop()).toBe('hung enough ')
+      expect(world.claims.size).toBe(0)
+      expect(await a.system.start(Log, via('hung'))).toBeDefined()
+      await world.time.pass(10_000)
+      expect(world.time.timers).toBe(0)
+    },
+  )
+
+  test('waits for every call that was sent before, as long as each ends within the grace time', async () => {
+    const world = new World()
+    const a = world.add('a', { actors: [Log], limits: { stopGraceMs: 1000 } })
+    await a.system.start(Log, via('busy'))
+    const ref = a.system.via(Log, 'busy').$.with({ timeout: 60_000 })
+    const calls = [ref.hold(), ref.hold(), ref.hold()]
+    const stopped = ref.$.stop('in order')
+    for (const _ of calls) {
+      await world.time.pass(900)
+      holds.at(-1)?.open()
+    }
+    await stopped
+    expect(await Promise.all(calls)).toEqual(['held', 'held', 'held'])
+    expect(stops.pop()).toBe('busy in order ')
+  })
+
+  test.each(['here', 'there'])(
+    'resolves for all that ask at once, and for who asks while it ends: %s',
+    async (where) => {
+      const world = new World()
+      const a = world.add('a', { actors: [Log], limits: { stopGraceMs: 1000 } })
+      const b = world.add('b', { actors: [Log] })
+      const pid = await a.system.start(Log, via('slow'))
+      const ref = (where === 'here' ? a : b).system.ref(Log, pid)
+      const both = [ref.$.stop('first'), ref.$.stop('second')]
+      await rest()
+      expect(a.system.report(pid)?.phase).toBe('stopping')
+      both.push(ref.$.stop('third'))
+      await world.time.pass(1100)
+      expect(await Promise.all(both)).toEqual([undefined, undefined, undefined])
+      expect(stops.pop()).toBe('slow first ')
     },
   )
 
