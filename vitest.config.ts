@@ -6,6 +6,6 @@ export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'scripts/test/**/*.test.ts'],
     setupFiles: ['scripts/test-setup.mjs'],
-    testTimeout: 30_000,
+    testTimeout: 120_000,
   },
 })
