@@ -345,7 +345,7 @@ describe('stopping', () => {
       expect([(await behind).code, (await behind).sent]).toEqual([expect.any(String), 'no'])
       expect(stops.pop()).toBe('hung enough ')
       expect(world.claims.size).toBe(0)
-      expect(await a.system.start(Log, via('hung'))).toBeDefined()
+      expect((await a.system.start(Log, via('hung'))).node).toBe('a')
       await world.time.pass(10_000)
       expect(world.time.timers).toBe(0)
     },

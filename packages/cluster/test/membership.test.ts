@@ -444,6 +444,20 @@ describe('dialling', () => {
     expect(dials).toBeLessThan(15)
   })
 
+  it('keeps nothing of the links of those who are gone', () => {
+    const m = linkedWith('a')
+    for (let i = 0; i < 100; i++) {
+      const name = `n${i}`
+      m.link(name)
+      m.unlink(name, true)
+      m.link(name)
+      m.dialled(name, 'linked', B(name))
+      m.frame(name, { type: 'bye' })
+    }
+    expect([...m.state.linkedAt.keys()]).toEqual([B('a')])
+    expect([...m.state.dials.values()].filter((dial) => !dial.inFlight)).toEqual([])
+  })
+
   it('forgets an address that vanished from discovery, but keeps one that a member has, and cuts no link', () => {
     const m = linkedWith('a')
     m.step({ type: 'discovered', addresses: addresses(['a', 'x', 'y']) })

@@ -119,6 +119,14 @@ function retryLater(state: MembershipState, dial: Dial, now: number): void {
   state.stale = true
 }
 
+/** Who lived there is gone: its links' troubles with it. */
+export function forgetTrouble(state: MembershipState, address: string): void {
+  const dial = state.dials.get(address)
+  if (dial?.outcome !== 'linked') return
+  dial.backoffMs = state.config.limits.redialMinMs
+  forget(state, address)
+}
+
 /** What discovery names keeps its record: the gate asks for its outcome, and our own address is not dialled twice. */
 function forget(state: MembershipState, address: string): void {
   const dial = state.dials.get(address)

@@ -183,6 +183,7 @@ function turnAway(state: MembershipState, member: Member, out: ClusterOutput[]):
   const { boot } = member.info
   out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member, ...carryList(state)] } })
   if (state.links.delete(boot)) out.push({ type: 'unlinked', boot })
+  state.linkedAt.delete(boot)
   out.push({ type: 'close', boot, reason: member.phase })
 }
 

@@ -5,7 +5,7 @@
  * by the others to a few at random. Only what changed a table is told on, so every piece of news ends.
  */
 import type { ClusterFrame, ClusterOutput } from './contract.js'
-import { dialNow, dialSoon } from './dialling.js'
+import { dialNow, dialSoon, forgetTrouble } from './dialling.js'
 import { type BootId, inView, isGone, joinMember, type Member, type MemberInfo } from './member.js'
 import { below, sample } from './random.js'
 import { dropped, label, logged, type MembershipState } from './state.js'
@@ -191,6 +191,7 @@ export function carryList(state: MembershipState): readonly Member[] {
 /** Closes a link from our side; the layers above hear of it at once, what the shell says later is no news. */
 export function cutLink(state: MembershipState, boot: BootId, reason: string, out: ClusterOutput[]): void {
   if (!state.links.delete(boot)) return
+  state.linkedAt.delete(boot)
   out.push({ type: 'close', boot, reason })
   out.push({ type: 'unlinked', boot })
 }
@@ -277,7 +278,7 @@ function endMember(state: MembershipState, member: Member, reason: string, now: 
   if (member.phase === 'down' && reason === 'suspected') {
     state.missed.set(boot, now + state.config.limits.redialDownMs)
     dialSoon(state, address, now)
-  }
+  } else forgetTrouble(state, address)
   endSuspicion(state, boot)
   state.absences.delete(boot)
   for (const [seq, probe] of state.probes) if (probe.subject === boot) state.probes.delete(seq)
