@@ -12,7 +12,7 @@ import { build, checkNode, fail, install, root, tool } from './bootstrap.mjs'
  */
 const commands = {
   demo: { build: ['examples/counter'], run: ['examples/counter/dist/main.js'] },
-  sim: { build: ['packages/testkit'], run: ['packages/testkit/dist/cli.js'] },
+  sim: { build: ['packages/testkit'], run: ['packages/testkit/dist/cli/cli.js'] },
   e2e: { build: ['e2e'], run: ['e2e/dist/main.js'] },
   bench: { build: ['bench'], run: ['bench/dist/main.js'] },
   test: { run: ['scripts/test.mjs'] },

@@ -7,10 +7,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { Summary } from '../src/index.js'
-import { mutants } from '../src/mutants.js'
-import { applyPatch } from '../src/mutation.js'
+import { mutants } from '../src/mutants/mutants.js'
+import { applyPatch } from '../src/mutants/mutation.js'
 
-const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
+const cli = fileURLToPath(new URL('../dist/cli/cli.js', import.meta.url))
 
 test('a patch that does not fit exactly once is refused', () => {
   const patch = { url: 'file:///x.js', find: 'rule', replace: '' }

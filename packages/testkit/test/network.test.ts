@@ -1,9 +1,9 @@
 import { type ClusterFrame, seedRandom } from '@skep/cluster/core'
 import { expect, test } from 'vitest'
-import { kinds, type SimEvent } from '../src/event.js'
-import type { Endpoint, Link } from '../src/link.js'
-import { backWithinMs, Network } from '../src/network.js'
-import { Schedule } from '../src/schedule.js'
+import { kinds, type SimEvent } from '../src/machines/event.js'
+import type { Endpoint, Link } from '../src/machines/link.js'
+import { backWithinMs, Network } from '../src/machines/network.js'
+import { Schedule } from '../src/machines/schedule.js'
 
 function endpoint(index: number): Endpoint {
   const boot = `boot-${index}`

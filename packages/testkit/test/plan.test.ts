@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { actMs, type Fault, makePlan, type Plan } from '../src/plan.js'
+import { actMs, type Fault, makePlan, type Plan } from '../src/machines/plan.js'
 
 function plans(faults: readonly Fault[], nodes: [number, number] = [2, 20]): Plan[] {
   return [...Array(300).keys()].map((seed) => makePlan({ seed, nodes, faults }))

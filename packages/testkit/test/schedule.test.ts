@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Schedule } from '../src/schedule.js'
+import { Schedule } from '../src/machines/schedule.js'
 
 test('events come by time, and in the order of pushing where the time is the same', () => {
   const times = fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 200 })

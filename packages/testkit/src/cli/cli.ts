@@ -1,10 +1,10 @@
 #!/usr/bin/env node
+import { type RunReport, Tally, type Violation } from '../machines/report.js'
+import { maxFound } from '../machines/simulate.js'
+import { locate, type Mutant, mutants } from '../mutants/mutants.js'
 /** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
 import { runJobs } from './jobs.js'
-import { locate, type Mutant, mutants } from './mutants.js'
 import { type CliOptions, parseOptions, usage } from './options.js'
-import { type RunReport, Tally, type Violation } from './report.js'
-import { maxFound } from './simulate.js'
 
 process.exitCode = await main(process.argv.slice(2))
 

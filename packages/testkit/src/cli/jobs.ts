@@ -1,10 +1,10 @@
 /** Runs in child processes: as many as there are jobs, each given the next few seeds when it is done with its last. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { LocatedPatch } from './mutation.js'
-import type { RunReport } from './report.js'
+import type { RunReport } from '../machines/report.js'
+import type { RunOptions } from '../machines/world.js'
+import type { LocatedPatch } from '../mutants/mutation.js'
 import type { WorkerAnswer, WorkerTask } from './worker.js'
-import type { RunOptions } from './world.js'
 
 export interface JobsOptions {
   readonly seed: number

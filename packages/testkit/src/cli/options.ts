@@ -1,7 +1,7 @@
 /** The command line of the simulator. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type Fault, faultNames } from './plan.js'
+import { type Fault, faultNames } from '../machines/plan.js'
 
 export interface CliOptions {
   readonly seed: number

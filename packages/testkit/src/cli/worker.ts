@@ -3,9 +3,9 @@
  * answers each with the reports of their runs. Imports the simulator only when it knows which mutant to make of it.
  */
 import { register } from 'node:module'
-import type { LocatedPatch } from './mutation.js'
-import type { RunReport } from './report.js'
-import type { RunOptions } from './world.js'
+import type { RunReport } from '../machines/report.js'
+import type { RunOptions } from '../machines/world.js'
+import type { LocatedPatch } from '../mutants/mutation.js'
 
 export type WorkerTask =
   | {
@@ -36,8 +36,8 @@ function answer(message: WorkerAnswer): void {
 
 async function perform(task: WorkerTask): Promise<WorkerAnswer> {
   if (task.type === 'begin') {
-    if (task.patches.length > 0) register('./mutation.js', { parentURL: import.meta.url, data: task.patches })
-    const { runSeed } = await import('./simulate.js')
+    if (task.patches.length > 0) register('../mutants/mutation.js', { parentURL: import.meta.url, data: task.patches })
+    const { runSeed } = await import('../machines/simulate.js')
     const trace = task.trace ? (line: string) => void process.stdout.write(`${line}\n`) : undefined
     runOne = (seed) => runSeed({ ...task.options, seed, trace })
     return { type: 'ready' }
