@@ -12,6 +12,7 @@ function endpoint(index: number): Endpoint {
     boot,
     address: `10.0.0.${index}:7000`,
     alive: true,
+    stalledUntil: 0,
     links: new Map(),
     wires: new Map(),
     hello: () => ({ type: 'ready' }),
@@ -115,7 +116,7 @@ test('two nodes that dial each other at once get one link, and both dials end as
   const outcomes: unknown[] = []
   for (let event = schedule.pop(); event !== undefined; event = schedule.pop()) {
     network.now = event.at
-    if (event.kind === kinds.dialArrives && event.node !== undefined) network.arrive(event.node, event.text)
+    if (event.kind === kinds.dialArrives && event.node !== undefined) network.arrive(event.node, event.text, event.value)
     if (event.kind === kinds.linkUp) links.add(event.link)
     if (event.kind === kinds.dialled) outcomes.push((event.load as { outcome: string }).outcome)
   }
@@ -129,7 +130,7 @@ test('nobody listens: refused; the own address: self', () => {
   const a = endpoint(1)
   network.listen(a)
   network.dial(a, a.address)
-  network.arrive(a, '10.9.9.9:1')
+  network.arrive(a, '10.9.9.9:1', 2000)
   expect(events(schedule).map((event) => event.load)).toMatchObject([{ outcome: 'self' }, { outcome: 'refused' }])
 })
 

@@ -5,8 +5,8 @@
  * An exception in a step or in what it asked for is a broken invariant: the machine is stopped at once and `onFatal`
  * hears of it, for a state that is half changed must not be acted on.
  */
-import type { Cluster, Lane, Layer, Logger } from '@skep/cluster'
-import type { TrackerMessage } from './core/messages.js'
+import type { Cluster, Layer, Logger } from '@skep/cluster'
+import { laneOf, type TrackerMessage } from './core/messages.js'
 import type { TrackerConfig, TrackerInput, TrackerOutput, TrackerState } from './core/state.js'
 import { initTracker, stepTracker, trackerDeadline } from './core/tracker.js'
 import { decodeMessage, encodeMessage, trackerKinds } from './core/wire.js'
@@ -155,22 +155,5 @@ export class Driver {
     const key = this.dropped.has(reason) || this.dropped.size < maxReasons ? reason : 'other'
     this.dropped.set(key, (this.dropped.get(key) ?? 0) + 1)
     this.#options.logger.debug({ from, reason }, 'dropped a tracker message')
-  }
-}
-
-/**
- * How a full link treats a message. Ops and digests may be dropped: the digest after `drained` finds what is missing.
- * Whole logs wait behind all else. What claims, grants and slots depend on is never dropped (PROTOCOL.md section 2).
- */
-export function laneOf(message: TrackerMessage): Lane {
-  switch (message.type) {
-    case 'digest':
-      return 'droppable'
-    case 'ops':
-      return message.reply ? 'bulk' : 'droppable'
-    case 'state':
-      return 'bulk'
-    default:
-      return 'control'
   }
 }

@@ -454,6 +454,12 @@ class TrackerShell implements Tracker {
       case 'deactivate':
         this.#activations.stop({ pid: this.#pid(output.pid), name: output.name, reason: output.reason })
         return
+      case 'kept':
+        this.#logger.info(
+          { name: output.claim.name, fence: output.claim.fence },
+          `'${output.claim.name}' is held again`,
+        )
+        return
       case 'event':
         this.#streams.push(output.event)
         return

@@ -1,7 +1,7 @@
 import type { Lane, SkepError } from '@skep/cluster'
 import { describe, expect, test, vi } from 'vitest'
 import type { TrackerMessage } from '../src/core/messages.js'
-import { laneOf } from '../src/driver.js'
+import { laneOf } from '../src/core/messages.js'
 import { eventBufferSize, type MissedEvents } from '../src/events.js'
 import { type Claim, type NameEvent, Pid, type Tracker } from '../src/index.js'
 import { Fabric } from './fabric.js'

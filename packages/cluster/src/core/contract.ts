@@ -49,6 +49,8 @@ export type ClusterInput =
   /** Announce that we leave; `bye` ends it. */
   | { type: 'leave' }
   | { type: 'bye' }
+  /** After `condemned`: go on as another boot with this id, 128 random bits. */
+  | { type: 'rejoin'; boot: BootId }
   /** The answer to `defer`: two turns of the event loop have passed, what was in the sockets has been read. */
   | { type: 'verdict'; token: number }
   /** The deadline has come. */
@@ -62,7 +64,7 @@ export type ClusterOutput =
   | { type: 'refresh' }
   /** Give `verdict` with this token back after two turns of the event loop. */
   | { type: 'defer'; token: number }
-  /** We were declared down by others while alive: this boot is over. */
+  /** We were declared down by others while alive: this boot is over. `rejoin` makes another one of it. */
   | { type: 'condemned'; by: BootId }
   /** We stood still for so long that others may hold us to be down: hold received calls until `trusted`. */
   | { type: 'stalled' }
@@ -74,6 +76,8 @@ export type ClusterOutput =
 /** What the layers above get, in this order; these are inputs of the tracker machine as they stand. */
 export type ClusterUpward =
   | { type: 'view'; view: View }
+  /** This node goes on as another boot, `self`. `members` are all it knows now; each is told as `member` after this. */
+  | { type: 'rejoined'; self: MemberInfo; members: readonly Member[] }
   /** A direct link is up or gone. */
   | { type: 'linked'; boot: BootId }
   | { type: 'unlinked'; boot: BootId }

@@ -5,8 +5,8 @@
  * This file is the switch board. The ideas stand in files of their own: `member.ts` (what a record is and how two are
  * joined), `table.ts` (how news is learned and told on), `view.ts` (when the view changes), `detector.ts` and
  * `suspicion.ts` (SWIM with Lifeguard), `absence.ts` (how a killed process is noticed at once), `dialling.ts` (whom to
- * dial and when again), `gate.ts` (when a starting node may believe that it has met the cluster), `stall.ts` (when a node that stood still may
- * believe that it is still a member).
+ * dial and when again), `gate.ts` (when a starting node may believe that it has met the cluster), `stall.ts` (when a
+ * node that stood still may believe that it is still a member), `rejoin.ts` (how a node goes on that was declared down).
  *
  * In one step the layers above see member changes first, then the view that contains them, then the message. A leaver
  * is probed as everybody is, only nobody dials it: one that vanishes without its bye ends as down.
@@ -28,9 +28,21 @@ import { dialSoon, isFresh, noteDialled, wakeDials } from './dialling.js'
 import { gateDue, noteDiscovered, noteMet, noteTaken, settleGate } from './gate.js'
 import { type BootId, inView, isGone, type Member, type MemberInfo } from './member.js'
 import { pick } from './random.js'
+import { rejoin } from './rejoin.js'
 import { doubtAgain, doubtDue, noticeStall, settleDoubts, trustAnswer } from './stall.js'
 import { dropped, label, logged, type MembershipState } from './state.js'
-import { announce, carryList, changeSelf, cutLink, declareDown, hear, hearOurEnd, learn, newsList } from './table.js'
+import {
+  announce,
+  carryList,
+  changeSelf,
+  cutLink,
+  declareDown,
+  endNews,
+  hear,
+  hearOurEnd,
+  learn,
+  newsList,
+} from './table.js'
 import { flushView, settleView, viewDue } from './view.js'
 
 export * from './contract.js'
@@ -95,6 +107,9 @@ function handle(state: MembershipState, input: ClusterInput, now: number, out: C
       return
     case 'bye':
       bye(state, now, out)
+      return
+    case 'rejoin':
+      rejoin(state, input.boot, now, out)
       return
   }
 }
@@ -181,7 +196,7 @@ function replaceOlder(state: MembershipState, peer: MemberInfo, now: number, out
 /** A boot that is gone for good does not come back; if it still runs, it learns so here. */
 function turnAway(state: MembershipState, member: Member, out: ClusterOutput[]): void {
   const { boot } = member.info
-  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member, ...carryList(state)] } })
+  out.push({ type: 'transmit', to: boot, frame: endNews(state, member) })
   if (state.links.delete(boot)) out.push({ type: 'unlinked', boot })
   state.linkedAt.delete(boot)
   out.push({ type: 'close', boot, reason: member.phase })
@@ -243,7 +258,7 @@ function replaceAnswered(
 
 function receive(state: MembershipState, from: BootId, frame: ClusterFrame, now: number, out: ClusterOutput[]): void {
   if (!state.links.has(from)) {
-    receiveUnlinked(state, from, frame, out)
+    receiveUnlinked(state, from, frame, now, out)
     return
   }
   switch (frame.type) {
@@ -283,10 +298,16 @@ function receive(state: MembershipState, from: BootId, frame: ClusterFrame, now:
 }
 
 /** From a link that we closed only one thing matters: that its far end holds us to be gone, as we hold it. */
-function receiveUnlinked(state: MembershipState, from: BootId, frame: ClusterFrame, out: ClusterOutput[]): void {
+function receiveUnlinked(
+  state: MembershipState,
+  from: BootId,
+  frame: ClusterFrame,
+  now: number,
+  out: ClusterOutput[],
+): void {
   const mine = state.self.info.boot
   if (frame.type === 'news' && frame.members.some((member) => member.info.boot === mine && isGone(member))) {
-    hearOurEnd(state, frame.members, from, out)
+    hearOurEnd(state, frame.members, from, now, out)
   } else out.push(dropped(from, 'no link'))
 }
 

@@ -71,7 +71,7 @@ export function settleDoubts(state: MembershipState, doubted: boolean, now: numb
     if (member === undefined || isGone(member) || (lapsed && !state.links.has(boot))) state.doubts.delete(boot)
   }
   state.stale = true
-  if (state.doubts.size > 0 || state.condemned) return
+  if (state.doubts.size > 0 || state.condemned !== undefined) return
   out.push({ type: 'trusted' })
   out.push(logged('info', 'all peers answered after the stall: calls go on', {}))
 }

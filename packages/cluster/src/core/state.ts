@@ -8,7 +8,7 @@ import { type Random, seedRandom } from './random.js'
 
 /** The machine's whole state: plain data, changed by `step` alone; `view` and `members` may be read by anyone. */
 export interface MembershipState {
-  readonly config: MembershipConfig
+  config: MembershipConfig
   self: Member
   /** Every boot known, ourselves included, and those that are gone as long as they are remembered. */
   members: Map<BootId, Member>
@@ -18,8 +18,8 @@ export interface MembershipState {
   random: Random
   /** False until the first input: then the first member and the first view are told upward. */
   started: boolean
-  /** True once this boot was told that it is down; told upward once. */
-  condemned: boolean
+  /** What those know who told this boot that it is down; undefined before. Told upward once. */
+  condemned: readonly Member[] | undefined
   /** After a stall: the peers that have not answered yet, and the number of the ping that each must answer. */
   doubts: Map<BootId, number>
   /** Since when, and how many have answered. */
@@ -141,7 +141,7 @@ export function initMembership(config: MembershipConfig, now: number): Membershi
     gate: 'shut',
     random: seedRandom(config.seed),
     started: false,
-    condemned: false,
+    condemned: undefined,
     doubts: new Map(),
     doubtedAt: 0,
     trustedBy: 0,

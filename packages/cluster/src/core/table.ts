@@ -113,7 +113,7 @@ export function hearOfSelf(
   const { self } = state
   if (isGone(self)) return
   if (isGone(record)) {
-    hearOurEnd(state, records, from, out)
+    hearOurEnd(state, records, from, now, out)
     return
   }
   const contested = record.incarnation > self.incarnation || (record.suspect && record.incarnation === self.incarnation)
@@ -127,33 +127,44 @@ export function hearOfSelf(
 
 /**
  * We are held to be down, by a teller whose part comes along. After a cut each side holds the other so; then the
- * greater part stays (of equal ones that with the smallest boot id), and only the other one's nodes end.
+ * greater part stays (of equal ones that with the smallest boot id), and the other one's nodes go on as new boots. A
+ * teller of the smaller part that we still count in has been misled, and is told so.
  */
 export function hearOurEnd(
   state: MembershipState,
   records: readonly Member[],
   from: BootId,
+  now: number,
   out: ClusterOutput[],
 ): void {
-  const teller = state.members.get(from)
-  const mutual = teller !== undefined && teller.phase === 'down'
-  if (mutual && isGreater([...state.members.values()].filter(inView), records.filter(inView))) return
-  condemn(state, from, out)
+  const theirs = records.filter(inView)
+  const apart = theirs.some(({ info }) => state.members.get(info.boot)?.phase === 'down')
+  if (!apart || !isGreater([...state.members.values()].filter(inView), theirs))
+    return condemn(state, records, from, out)
+  declareDown(state, from, 'of the smaller part', now, out)
 }
 
+/** Whom both parts count in speaks for neither. */
 function isGreater(ours: readonly Member[], theirs: readonly Member[]): boolean {
   if (ours.length !== theirs.length) return ours.length > theirs.length
-  const least = (part: readonly Member[]): BootId =>
-    part.reduce<BootId>((low, { info }) => (low === '' || info.boot < low ? info.boot : low), '')
-  return least(ours) < least(theirs)
+  return leastOnlyIn(ours, theirs) < leastOnlyIn(theirs, ours)
 }
 
-/** Told once: the shell ends this boot. */
-export function condemn(state: MembershipState, by: BootId, out: ClusterOutput[]): void {
-  if (state.condemned) return
-  state.condemned = true
+function leastOnlyIn(part: readonly Member[], other: readonly Member[]): BootId {
+  const shared = new Set(other.map(({ info }) => info.boot))
+  let least: BootId = ''
+  for (const { info } of part) {
+    if (!shared.has(info.boot) && (least === '' || info.boot < least)) least = info.boot
+  }
+  return least
+}
+
+/** Told once: the shell ends this boot, or makes another one of it. */
+function condemn(state: MembershipState, records: readonly Member[], by: BootId, out: ClusterOutput[]): void {
+  if (state.condemned !== undefined) return
+  state.condemned = records
   out.push({ type: 'condemned', by })
-  out.push(logged('error', `${by} holds this node to be down: it must start anew under a new boot id`, { by }))
+  out.push(logged('warn', `${by} holds this node to be down: it must go on under a new boot id`, { by }))
 }
 
 /** Tells everybody linked but `except`. */
@@ -177,6 +188,11 @@ export function newsList(state: MembershipState): readonly Member[] {
   }
   state.lists.news = list
   return list
+}
+
+/** What a member that is gone is told if it still runs: that it is, and all that it needs to come back. */
+export function endNews(state: MembershipState, gone: Member): ClusterFrame {
+  return { type: 'news', members: [gone, ...newsList(state).filter((member) => member !== gone)] }
 }
 
 /** Members that are not gone: what goes with a message that the receiver must not read with an older view. */
@@ -285,7 +301,7 @@ function endMember(state: MembershipState, member: Member, reason: string, now: 
   state.stale = true
   // A member that left still sends its last frames: its link stays until its bye. One that is down must hear of it.
   if (member.phase !== 'down' || !state.links.has(boot)) return
-  out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: [member, ...carryList(state)] } })
+  out.push({ type: 'transmit', to: boot, frame: endNews(state, member) })
   cutLink(state, boot, 'down', out)
 }
 

@@ -17,12 +17,13 @@ export interface CliOptions {
   readonly help: boolean
 }
 
-export const usage = `npm run sim -- [options]
+export const usage: string = `npm run sim -- [options]
 
   --runs N          runs, one a seed (default 1000)
   --seed S          of the first run; the others count up from it (default 1)
   --nodes A-B       fewest and most nodes of a run (default 2-20)
-  --faults LIST     of joins, leaves, loss (default joins,leaves)
+  --faults LIST     of ${faultNames.join(', ')},
+                    or all, or none (default joins,leaves)
   --jobs J          processes (default: one a core, for at least 200 runs each)
   --trace           print every event of the runs
   --freeze          freeze every frame, so that a machine that writes into one is caught

@@ -40,6 +40,14 @@ export const kinds = {
   ended: 17,
   /** The caller of the ask `value` waits no longer. */
   forget: 18,
+  /** The far end of `link` reads again; droppable frames to it were dropped. */
+  drained: 19,
+  /** The process of the node is killed (`value` 1: its machine vanishes). */
+  crash: 20,
+  /** The node goes on as another boot. */
+  rejoin: 21,
+  /** A planned fault of the world begins or ends (`value`: which of the plan's strikes). */
+  strike: 22,
 } as const
 
 export type EventKind = (typeof kinds)[keyof typeof kinds]

@@ -3,12 +3,15 @@
  * nothing of rings, slots, views or logs. A promise that an operation on its way may still take back is uncertain:
  * it may hold or not, and is not required.
  */
-import type { Claim } from '@skep/tracker/core'
+import { type Claim, lookup } from '@skep/tracker/core'
 import type { OpenAsk, SimNode } from './node.js'
 import type { Complain } from './safety.js'
 
 /** An ask has its outcome within this time. */
 export const askWithinMs = 10_000
+
+/** What one node knows all linked ones know within this time. */
+const KNOWN_WITHIN_MS = 5000
 
 /** How a request may be refused; other codes are an outcome that it cannot have. */
 const REFUSALS: ReadonlySet<string> = new Set([
@@ -27,12 +30,15 @@ const REFUSALS: ReadonlySet<string> = new Set([
 
 export class Ledger {
   private readonly complain: Complain
-  /** Acknowledged spawns that nobody stopped. */
-  readonly spawned: Set<string> = new Set()
+  /** Acknowledged spawns that nobody stopped, and the nodes that know of each: while one of them lives it is not lost. */
+  readonly spawned: Map<string, Set<SimNode>> = new Map()
   /** Names with an unregister from afar under way, or of unknown outcome: nothing is certain of them. */
   private readonly uncertain = new Map<string, number>()
-  /** The highest fence of a placed claim that its user ended, by name. */
-  private readonly stopped = new Map<string, number>()
+  /** The highest fence of a placed claim that its user ended, by name, and where and when. */
+  private readonly stopped = new Map<string, { readonly fence: number; readonly node: SimNode; readonly at: number }>()
+  /** Can one name have several copies now? Then the end of one says nothing of the others. */
+  private readonly strict: () => boolean
+  now = 0
   /** Spawns asked for since the name was stopped. */
   private readonly spawnsSince = new Set<string>()
   /** "boot ask" of the asks that were told to be stuck: a late outcome is no second fault. */
@@ -40,8 +46,9 @@ export class Ledger {
   readonly outcomes: Map<string, number> = new Map()
   raced = false
 
-  constructor(complain: Complain) {
+  constructor(complain: Complain, strict: () => boolean) {
     this.complain = complain
+    this.strict = strict
   }
 
   isCertain(name: string): boolean {
@@ -76,7 +83,8 @@ export class Ledger {
     if (open === undefined) return
     if (open.name !== claim.name) this.complain('outcome', `${node.boot}: asked for ${open.name}, got ${claim.name}`)
     if (open.what === 'spawn') {
-      if (this.isCertain(claim.name) && claim.fence > (this.stopped.get(claim.name) ?? 0)) this.spawned.add(claim.name)
+      const stopped = this.stopped.get(claim.name)?.fence ?? 0
+      if (this.isCertain(claim.name) && claim.fence > stopped) this.spawned.set(claim.name, new Set([node]))
       return
     }
     if (claim.pid.boot !== node.boot) {
@@ -112,15 +120,20 @@ export class Ledger {
     for (const [name, holding] of node.holdings) {
       if (holding.pid !== pid || (only !== undefined && only !== name)) continue
       node.holdings.delete(name)
-      if (holding.placed) this.struck(name, holding.fence)
+      if (holding.placed) this.struck(node, name, holding.fence)
     }
     if (only === undefined) node.processes.delete(pid)
   }
 
-  private struck(name: string, fence: number): void {
+  private struck(node: SimNode, name: string, fence: number): void {
     this.spawned.delete(name)
     this.spawnsSince.delete(name)
-    this.stopped.set(name, Math.max(this.stopped.get(name) ?? 0, fence))
+    if (!this.strict()) {
+      this.stopped.delete(name)
+      return
+    }
+    const before = this.stopped.get(name)?.fence ?? 0
+    this.stopped.set(name, { fence: Math.max(before, fence), node, at: this.now })
     // A spawn still under way may bring it back rightly.
     if (this.isCertain(name)) return
     this.spawnsSince.add(name)
@@ -131,13 +144,43 @@ export class Ledger {
     if (this.isCertain(claim.name)) return
     // An unregister from afar did it.
     if (node.holdings.get(claim.name)?.pid === claim.pid.id) node.holdings.delete(claim.name)
-    if (claim.placed !== undefined) this.struck(claim.name, claim.fence)
+    if (claim.placed !== undefined) this.struck(node, claim.name, claim.fence)
   }
 
   /** The leaver's processes end; what was placed is to live on elsewhere. */
   left(node: SimNode): void {
     node.holdings.clear()
     node.processes.clear()
+  }
+
+  /** Its process was killed, and what it alone knew is known to nobody. */
+  killed(node: SimNode): void {
+    node.holdings.clear()
+    node.processes.clear()
+    node.asks.clear()
+    this.forgets(node)
+    for (const [name, stopped] of this.stopped) {
+      if (stopped.node === node && this.now - stopped.at < KNOWN_WITHIN_MS) this.stopped.delete(name)
+    }
+  }
+
+  /** This node knows of nothing any more. */
+  forgets(node: SimNode): void {
+    for (const [name, knowers] of this.spawned) {
+      if (knowers.delete(node) && knowers.size === 0) this.spawned.delete(name)
+    }
+  }
+
+  /** It goes on as another boot, with all that it knew. */
+  rejoined(node: SimNode, successor: SimNode): void {
+    for (const knowers of this.spawned.values()) if (knowers.delete(node)) knowers.add(successor)
+  }
+
+  /** A process that lives on has its name again. */
+  kept(node: SimNode, claim: Claim): void {
+    const holding = node.holdings.get(claim.name)
+    if (holding?.pid === claim.pid.id) node.holdings.set(claim.name, { ...holding, fence: claim.fence })
+    else this.complain('outcome', `${node.boot}: it kept ${claim.name}, which it does not hold`)
   }
 
   deactivated(node: SimNode, pid: number, name: string): void {
@@ -148,10 +191,10 @@ export class Ledger {
     if (cause === 'spawn') this.spawnsSince.add(name)
     if (this.spawnsSince.has(name)) return
     const stopped = this.stopped.get(name)
-    if (stopped !== undefined && this.isCertain(name)) {
+    if (stopped !== undefined && this.isCertain(name) && this.strict()) {
       this.complain(
         'resurrected',
-        `${name}: ${node.boot} restarts it (fence ${fence}), stopped by its user at ${stopped}`,
+        `${name}: ${node.boot} restarts it (fence ${fence}), stopped by its user at ${stopped.fence}`,
       )
     }
   }
@@ -162,10 +205,13 @@ export class Ledger {
     this.stopped.clear()
   }
 
-  /** Asks without an outcome for too long; each is told once. */
-  patrol(node: SimNode, now: number): void {
+  /** Asks without an outcome for too long since `calmAt`; each is told once. */
+  patrol(node: SimNode, now: number, calmAt: number): void {
+    for (const [name, knowers] of this.spawned) {
+      if (lookup(node.replica.tracker.registry, name) !== undefined) knowers.add(node)
+    }
     for (const open of node.asks.values()) {
-      if (now - open.since <= askWithinMs) continue
+      if (now - Math.max(open.since, calmAt) <= askWithinMs) continue
       node.asks.delete(open.ask)
       this.overdue.add(`${node.boot} ${open.ask}`)
       this.complain('stuck', `${node.boot}: ${open.what} ${open.name} (ask ${open.ask}) has no outcome after 10 s`)

@@ -46,7 +46,10 @@ export interface NodeBirth {
   readonly seed: number
   readonly counter: number
   readonly ring: { readonly slots: number; readonly vnodes: number }
+  readonly chunkBytes: number
   readonly now: number
+  /** How fast its clock runs. */
+  readonly rate: number
 }
 
 /** The one kind of placed processes in the workload. */
@@ -59,9 +62,17 @@ export class SimNode implements Endpoint, ReplicaPort {
   readonly address: string
   readonly startedAt: number
   readonly replica: Replica
+  readonly rate: number
   readonly links: Map<BootId, Link> = new Map()
   readonly wires: Map<BootId, Link> = new Map()
   alive = true
+  stalledUntil = 0
+  /** After a stall its timers come before what waits in its sockets. */
+  timersFirst = false
+  /** When its process was killed. */
+  killedAt: number | undefined
+  /** The boot as which it goes on. */
+  successor: SimNode | undefined
   readyAt: number | undefined
   leavingSince: number | undefined
   /** The tracker has handed everything over. */
@@ -82,12 +93,14 @@ export class SimNode implements Endpoint, ReplicaPort {
 
   private readonly host: NodeHost
 
-  constructor(birth: NodeBirth, host: NodeHost) {
+  /** `earlier`: the boot that this one goes on from, with all that ran there. */
+  constructor(birth: NodeBirth, host: NodeHost, earlier?: SimNode) {
     this.index = birth.index
     this.name = birth.name
     this.boot = birth.boot
     this.address = birth.address
     this.startedAt = birth.now
+    this.rate = birth.rate
     this.host = host
     const self = {
       boot: birth.boot,
@@ -111,12 +124,29 @@ export class SimNode implements Endpoint, ReplicaPort {
       counter: 0,
       seqs: new Map(),
     }
+    if (earlier !== undefined) {
+      this.replica = earlier.replica
+      this.replica.port = this
+      this.inherit(earlier)
+      return
+    }
+    const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes }
     this.replica = new Replica(
       { self, discovery: true, seed: birth.seed, limits: membershipLimits },
-      { self, counter: birth.counter, seed: birth.seed ^ 0x5bd1e995, ring: birth.ring, limits: trackerLimits },
+      { self, counter: birth.counter, seed: birth.seed ^ 0x5bd1e995, ring: birth.ring, limits },
       this,
-      birth.now,
+      { since: birth.now, rate: birth.rate },
     )
+  }
+
+  private inherit(earlier: SimNode): void {
+    earlier.successor = this
+    for (const [ask, open] of earlier.asks) this.asks.set(ask, open)
+    for (const [pid, process] of earlier.processes) this.processes.set(pid, process)
+    for (const [name, holding] of earlier.holdings) this.holdings.set(name, holding)
+    for (const [name, claim] of earlier.followed) this.followed.set(name, claim)
+    this.lastPid = earlier.lastPid
+    this.lastAsk = earlier.lastAsk
   }
 
   get leaving(): boolean {

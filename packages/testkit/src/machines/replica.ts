@@ -33,29 +33,47 @@ export interface ReplicaPort {
   trackerOutput(output: TrackerOutput): void
 }
 
+/** A node's own clock: it may run up to a tenth too fast or too slow. */
+export interface Clock {
+  readonly since: number
+  readonly rate: number
+}
+
 export class Replica {
+  private readonly clock: Clock
   readonly membership: MembershipState
   readonly tracker: TrackerState
-  private readonly port: ReplicaPort
+  /** Changes when the node goes on as another boot. */
+  port: ReplicaPort
 
-  constructor(membership: MembershipConfig, tracker: TrackerConfig, port: ReplicaPort, now: number) {
-    this.membership = initMembership(membership, now)
-    this.tracker = initTracker(tracker, now)
+  constructor(membership: MembershipConfig, tracker: TrackerConfig, port: ReplicaPort, clock: Clock) {
+    this.clock = clock
+    this.membership = initMembership(membership, clock.since)
+    this.tracker = initTracker(tracker, clock.since)
     this.port = port
   }
 
   /** The earliest time at which one of the machines wants to be woken; Infinity when none does. */
   deadline(): number {
-    return Math.min(membershipDeadline(this.membership), trackerDeadline(this.tracker))
+    const { since, rate } = this.clock
+    const own = Math.min(membershipDeadline(this.membership), trackerDeadline(this.tracker))
+    return since + (own - since) / rate
   }
 
   wake(now: number): void {
-    if (membershipDeadline(this.membership) <= now) this.cluster({ type: 'wake' }, now)
-    if (trackerDeadline(this.tracker) <= now) this.track({ type: 'wake' }, now)
+    const own = this.own(now)
+    if (membershipDeadline(this.membership) <= own) this.cluster({ type: 'wake' }, now)
+    if (trackerDeadline(this.tracker) <= own) this.track({ type: 'wake' }, now)
+  }
+
+  /** What the node's clock says. */
+  private own(now: number): number {
+    const { since, rate } = this.clock
+    return since + (now - since) * rate
   }
 
   cluster(input: ClusterInput, now: number): void {
-    for (const output of stepMembership(this.membership, input, now)) {
+    for (const output of stepMembership(this.membership, input, this.own(now))) {
       switch (output.type) {
         case 'transmit':
           this.port.transmit(output.to, output.frame)
@@ -65,6 +83,7 @@ export class Replica {
         case 'unlinked':
         case 'message':
         case 'gateOpen':
+        case 'rejoined':
           this.track(output, now)
           break
         case 'member':
@@ -78,7 +97,7 @@ export class Replica {
   }
 
   track(input: TrackerInput, now: number): void {
-    for (const output of stepTracker(this.tracker, input, now)) {
+    for (const output of stepTracker(this.tracker, input, this.own(now))) {
       if (output.type === 'send') this.cluster(output, now)
       else {
         this.port.trackerOutput(output)

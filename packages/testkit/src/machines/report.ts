@@ -26,6 +26,10 @@ export type Rule =
   | 'stopped'
   /** A live node was declared down. */
   | 'falseDown'
+  /** A node that is gone still counts as a member long after. */
+  | 'missedDown'
+  /** Of two copies of a name none is left. */
+  | 'bothStopped'
   /** Replicas differ at rest. */
   | 'diverged'
   /** A queue outgrew its bound. */

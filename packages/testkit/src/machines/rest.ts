@@ -48,6 +48,9 @@ function busy(node: SimNode): Unrest | undefined {
   for (const open of node.asks.values()) {
     return { rule: 'stuck', text: `${node.boot}: ${open.what} ${open.name} (ask ${open.ask}) is still open` }
   }
+  for (const { kept } of node.replica.tracker.askById.values()) {
+    if (kept !== undefined) return { rule: 'stuck', text: `${node.boot} still asks for ${kept.name}, which it kept` }
+  }
   return undefined
 }
 
@@ -174,7 +177,7 @@ function promiseBroken(holder: SimNode, nodes: readonly SimNode[], ledger: Ledge
 }
 
 function spawnLost(nodes: readonly SimNode[], ledger: Ledger): Unrest | undefined {
-  for (const name of ledger.spawned) {
+  for (const name of ledger.spawned.keys()) {
     if (!ledger.isCertain(name)) continue
     if (nodes.every((node) => lookup(node.replica.tracker.registry, name) === undefined)) {
       return { rule: 'lost', text: `${name} was spawned, nobody stopped it, and it runs nowhere` }

@@ -21,12 +21,14 @@ interface NameRecord {
   fence: number
   /** Who got that fence. */
   by: string
+  /** When it last had a holder. */
+  heldAt: number
 }
 
 export class Safety {
   private readonly complain: Complain
-  /** Duplicates and fences are promised only while no link drops. */
-  private readonly strict: boolean
+  /** Is the premise of the promise (PROTOCOL.md 4.3) given now? Else two may hold one name for a while. */
+  private readonly strict: () => boolean
   private readonly names = new Map<string, NameRecord>()
   private readonly slotHolders: (SimNode | undefined)[]
   private readonly removed: (node: SimNode, claim: Claim) => void
@@ -35,7 +37,14 @@ export class Safety {
   /** View changes of all nodes so far. */
   views = 0
 
-  constructor(slots: number, strict: boolean, complain: Complain, removed: (node: SimNode, claim: Claim) => void) {
+  now = 0
+
+  constructor(
+    slots: number,
+    strict: () => boolean,
+    complain: Complain,
+    removed: (node: SimNode, claim: Claim) => void,
+  ) {
     this.strict = strict
     this.complain = complain
     this.removed = removed
@@ -85,6 +94,23 @@ export class Safety {
     }
   }
 
+  /** Its process was killed: what it alone knew is known to nobody. */
+  killed(node: SimNode, live: readonly SimNode[]): void {
+    for (const claim of node.seen.claims.values()) {
+      const record = this.names.get(claim.name)
+      const known = live.some((one) => (one.replica.tracker.registry.logs.get(node.boot)?.seq ?? 0) >= claim.seq)
+      if (record !== undefined && record.by === node.boot && !known) record.fence = 0
+    }
+    this.gone(node)
+  }
+
+  /** Does anybody but this node hold the name, or did a moment ago? */
+  heldBesides(node: SimNode, name: string, withinMs: number): boolean {
+    const record = this.names.get(name)
+    if (record === undefined) return false
+    return record.holders.some((one) => one !== node) || this.now - record.heldAt <= withinMs
+  }
+
   holderOfSlot(slot: number): SimNode | undefined {
     return this.slotHolders[slot]
   }
@@ -112,10 +138,11 @@ export class Safety {
   private take(node: SimNode, claim: Claim): void {
     let record = this.names.get(claim.name)
     if (record === undefined) {
-      record = { holders: [], fence: 0, by: '' }
+      record = { holders: [], fence: 0, by: '', heldAt: this.now }
       this.names.set(claim.name, record)
     }
-    if (this.strict && !claim.name.startsWith(freePrefix)) {
+    const strict = this.strict()
+    if (strict && !claim.name.startsWith(freePrefix)) {
       const other = record.holders[0]
       if (other !== undefined) {
         this.complain('duplicate', `${claim.name} is held by ${other.boot} and by ${node.boot} (fence ${claim.fence})`)
@@ -127,15 +154,20 @@ export class Safety {
         )
       }
     }
-    record.fence = Math.max(record.fence, claim.fence)
-    record.by = node.boot
+    record.heldAt = this.now
     record.holders.push(node)
+    // A fence got on one side of a cut may be known to nobody on the other one.
+    if (!strict || claim.fence <= record.fence) return
+    record.fence = claim.fence
+    record.by = node.boot
   }
 
   private release(node: SimNode, claim: Claim): void {
-    const holders = this.names.get(claim.name)?.holders
-    const at = holders?.indexOf(node) ?? -1
-    if (at >= 0) holders?.splice(at, 1)
+    const record = this.names.get(claim.name)
+    const at = record?.holders.indexOf(node) ?? -1
+    if (record === undefined || at < 0) return
+    record.holders.splice(at, 1)
+    record.heldAt = this.now
   }
 
   private compareSlots(node: SimNode, held: Uint8Array): void {
@@ -147,7 +179,7 @@ export class Safety {
         continue
       }
       if (holder === node) continue
-      if (holder !== undefined && this.strict && holder.replica.tracker.held[slot] === 1) {
+      if (holder !== undefined && this.strict() && holder.replica.tracker.held[slot] === 1) {
         this.complain('doubleSlot', `slot ${slot} is held by ${holder.boot} and by ${node.boot}`)
       }
       slotHolders[slot] = node

@@ -13,13 +13,13 @@ import { type DialOutcome, Network } from './network.js'
 import { type NodeHost, SimNode } from './node.js'
 import {
   type Fault,
-  type Leave,
   makePlan,
   nodeAddress,
   nodeName,
   type Plan,
   runMs,
   type Start,
+  type Strike,
   stream,
 } from './plan.js'
 import type { Rule, RunReport, Violation } from './report.js'
@@ -49,7 +49,15 @@ const READY_WITHIN_MS = 10_000
 const LEFT_WITHIN_MS = 5000
 /** From the last fault to rest. */
 const REST_WITHIN_MS = 15_000
+/** The same after crashes and cuts: whoever lost most members restarts nothing for 30 s. */
+const ROUGH_REST_WITHIN_MS = 75_000
+/** How long after a cut, a stall or the like the sides may still not know of each other. */
+const SETTLED_WITHIN_MS = 15_000
+/** A node that is gone is no member any more after this. */
+const DOWN_WITHIN_MS = 20_000
 const PATROL_MS = 500
+/** Between the winner's word that it runs and the end of the loser. */
+const JUST_HELD_MS = 3000
 /** Violations of one rule in one run: more of them say nothing new. */
 const MAX_OF_A_RULE = 2
 /** Events of one run: more is a machine that wakes itself for ever. */
@@ -58,6 +66,12 @@ const MAX_EVENTS = 3_000_000
 const WIRED_RUN = 16
 /** Two turns of an event loop. */
 const TWO_TURNS_MS = 0.2
+
+/** Whether and how a node comes back. */
+interface Return {
+  readonly backAfterMs: number | undefined
+  readonly sameName: boolean
+}
 
 export class World implements NodeHost {
   private readonly options: RunOptions
@@ -76,6 +90,12 @@ export class World implements NodeHost {
   private live: SimNode[] = []
   private readonly extraStarts: Start[] = []
   private lastFaultAt = 0
+  /** Until when two copies of a name, and live nodes held to be down, are no fault of the protocol. */
+  private hazyUntil = 0
+  /** A node was killed, or more. */
+  private readonly rough: boolean
+  private aims: Extract<Strike, { type: 'aim' }>[] = []
+  private readonly blind = new Map<string, Extract<Strike, { type: 'discovery' }>>()
   private now = 0
   private events = 0
   private finished = false
@@ -86,10 +106,11 @@ export class World implements NodeHost {
     this.plan = makePlan({ seed, nodes: options.nodes ?? [2, 20], faults: options.faults ?? ['joins', 'leaves'] })
     this.wired = options.wire ?? seed % WIRED_RUN === 0
     this.random = stream(seed, 'nodes')
-    this.network = new Network(this.schedule, stream(seed, 'network'), this.plan.delays)
+    this.network = new Network(this.schedule, stream(seed, 'network'), this.plan.delays, this.plan.echoShare)
+    this.rough = this.plan.strikes.length > 0
     const complain = (rule: Rule, text: string): void => this.complain(rule, text)
-    this.ledger = new Ledger(complain)
-    const strict = this.plan.drops.length === 0
+    const strict = (): boolean => this.now >= this.hazyUntil
+    this.ledger = new Ledger(complain, strict)
     this.safety = new Safety(this.plan.slots, strict, complain, (node, claim) => this.ledger.removed(node, claim))
     this.workload = new Workload(stream(seed, 'workload'), this.ledger, this.plan.names)
     this.scheduleAll()
@@ -122,6 +143,10 @@ export class World implements NodeHost {
     })
     for (const at of plan.ops) this.push(at, kinds.op, undefined)
     for (const at of plan.drops) this.push(at, kinds.drop, undefined)
+    plan.strikes.forEach((strike, index) => {
+      this.push(strike.at, kinds.strike, undefined, undefined, 2 * index)
+      if ('until' in strike) this.push(strike.until, kinds.strike, undefined, undefined, 2 * index + 1)
+    })
     this.push(PATROL_MS, kinds.patrol, undefined)
   }
 
@@ -146,14 +171,36 @@ export class World implements NodeHost {
     }
     this.now = event.at
     this.network.now = event.at
+    this.safety.now = event.at
+    this.ledger.now = event.at
+    const node = event.node === undefined ? undefined : this.meant(event)
+    if (node !== undefined && node.alive && node.stalledUntil > event.at && event.kind !== kinds.crash) {
+      return this.postpone(event, node)
+    }
     this.hash.add(event)
-    const node = event.node === undefined ? undefined : (this.nodes[event.node.index] as SimNode)
     if (node === undefined) return this.performGlobal(event)
     if (!node.alive) return
     if (event.kind === kinds.wake && event.at !== node.wakeAt) return
     this.options.trace?.(eventLine(event))
     this.perform(event, node)
     this.settle(node)
+  }
+
+  /** The node as it is now; what concerns a link concerns the boot that had it alone. */
+  private meant(event: SimEvent): SimNode {
+    let node = this.nodes[(event.node as SimNode).index] as SimNode
+    if (event.link !== undefined || event.kind === kinds.wake || event.kind === kinds.dialled) return node
+    while (node.successor !== undefined) node = node.successor
+    return node
+  }
+
+  /** The process stands still: its timers are late, and what arrives waits. */
+  private postpone(event: SimEvent, node: SimNode): void {
+    const isWake = event.kind === kinds.wake
+    if (isWake && event.at !== node.wakeAt) return
+    event.at = node.stalledUntil + (isWake === node.timersFirst ? 0 : 0.01)
+    if (isWake) node.wakeAt = event.at
+    this.schedule.push(event)
   }
 
   /** After every step of a node: its checks, its next deadline, and the end of its leaving. */
@@ -186,6 +233,8 @@ export class World implements NodeHost {
         return
       case kinds.patrol:
         return this.patrol()
+      case kinds.strike:
+        return this.strike(event.value >> 1, event.value % 2 === 1)
     }
   }
 
@@ -203,7 +252,7 @@ export class World implements NodeHost {
       case kinds.linkDown:
         return this.linkDown(event.link as Link, node, event.value === 1)
       case kinds.dialArrives:
-        return this.network.arrive(node, event.text)
+        return this.network.arrive(node, event.text, event.value)
       case kinds.dialled:
         return this.dialled(node, event.text, event.load as DialOutcome)
       case kinds.discover:
@@ -221,7 +270,18 @@ export class World implements NodeHost {
         this.ledger.stop(node, event.value)
         return replica.track({ type: 'gone', pid: event.value }, now)
       case kinds.leave:
-        return this.leave(node)
+        if (!node.leaving) this.leave(node)
+        return
+      case kinds.drained: {
+        const link = event.link as Link
+        const { boot } = link.other(node)
+        if (node.links.get(boot) === link) replica.track({ type: 'drained', boot }, now)
+        return
+      }
+      case kinds.crash:
+        return this.kill(node, event.value === 1, event.load as Return)
+      case kinds.rejoin:
+        return this.rejoin(node)
     }
   }
 
@@ -259,9 +319,26 @@ export class World implements NodeHost {
   }
 
   private discover(node: SimNode, again: boolean): void {
-    const addresses = this.network.addresses()
-    node.replica.cluster({ type: 'discovered', addresses }, this.now)
+    const addresses = this.discoverable(this.blind.get(node.address))
+    if (addresses !== undefined) node.replica.cluster({ type: 'discovered', addresses }, this.now)
     if (again) this.push(this.now + 2000 + nextFloat(this.random) * 3000, kinds.discover, node, undefined, 1)
+  }
+
+  /** What discovery answers; undefined where it fails. */
+  private discoverable(blind: Extract<Strike, { type: 'discovery' }> | undefined): string[] | undefined {
+    const addresses = this.network.addresses()
+    switch (blind?.how) {
+      case undefined:
+        return addresses
+      case 'fails':
+        return undefined
+      case 'nothing':
+        return []
+      case 'part':
+        return addresses.filter(() => nextFloat(this.random) < 0.5)
+      case 'lies':
+        return [...addresses.filter(() => nextFloat(this.random) < 0.3), '10.9.9.9:1', nodeAddress(200)]
+    }
   }
 
   // -- the life of nodes
@@ -278,20 +355,31 @@ export class World implements NodeHost {
         address: start.address,
         boot: this.bootId(start.name, number),
         seed: nextInt(this.random),
-        counter: 1_700_000_000_000 + Math.floor(this.now) + below(this.random, 4000) - 2000,
+        counter: this.wallClock(),
         ring: { slots: this.plan.slots, vnodes: this.plan.vnodes },
+        chunkBytes: this.plan.chunkBytes,
         now: this.now,
+        rate: this.plan.clocks ? 0.9 + nextFloat(this.random) * 0.2 : 1,
       },
       this,
     )
-    this.nodes.push(node)
-    this.live.push(node)
-    this.network.listen(node)
+    this.welcome(node)
     node.replica.track({ type: 'watch', on: true }, this.now)
     this.push(this.now + nextFloat(this.random) * 30, kinds.discover, node, undefined, 1)
     const leave = this.plan.leaves.find((one) => one.node === index)
     if (leave !== undefined) this.push(Math.max(leave.at, this.now), kinds.leave, node)
     this.settle(node)
+  }
+
+  private welcome(node: SimNode): void {
+    this.nodes.push(node)
+    this.live.push(node)
+    this.network.listen(node)
+  }
+
+  private wallClock(): number {
+    const wrongMs = this.plan.clocks ? 3_600_000 : 2000
+    return 1_700_000_000_000 + Math.floor(this.now) + below(this.random, 2 * wrongMs) - wrongMs
   }
 
   /** Random letters decide the order of boots, the name makes them readable. */
@@ -311,6 +399,13 @@ export class World implements NodeHost {
     this.ledger.left(node)
     for (const pid of pids) node.replica.track({ type: 'gone', pid, keepPlaced: true }, now)
     node.replica.track({ type: 'part' }, now)
+    // Across a cut nobody takes over what it knows.
+    if (now < this.hazyUntil) this.ledger.forgets(node)
+    this.lookForEra()
+  }
+
+  /** Once nobody is left who knew anything, what follows is another cluster. */
+  private lookForEra(): void {
     if (this.live.some((one) => one.readyAt !== undefined && !one.leaving)) return
     this.safety.newEra()
     this.ledger.newEra()
@@ -322,15 +417,52 @@ export class World implements NodeHost {
     for (const open of node.asks.values()) {
       this.complain('stuck', `${node.boot} left without an outcome for ${open.what} ${open.name} (ask ${open.ask})`)
     }
-    node.alive = false
-    this.live = this.live.filter((one) => one !== node)
+    this.bury(node)
     this.safety.gone(node)
     this.network.remove(node)
     const leave = this.plan.leaves.find((one) => this.plan.starts[one.node]?.name === node.name)
     if (leave?.backAfterMs !== undefined && node.index < this.plan.starts.length) this.comeBack(node, leave)
   }
 
-  private comeBack(node: SimNode, leave: Leave): void {
+  private bury(node: SimNode): void {
+    node.alive = false
+    this.live = this.live.filter((one) => one !== node)
+  }
+
+  private kill(node: SimNode, vanishes: boolean, back: Return): void {
+    this.options.trace?.(`           ${node.boot} ${vanishes ? 'vanishes' : 'is killed'}`)
+    this.lastFaultAt = this.now
+    node.killedAt = this.now
+    this.bury(node)
+    this.safety.killed(node, this.live)
+    this.ledger.killed(node)
+    if (vanishes) this.network.vanish(node)
+    else this.network.kill(node)
+    this.lookForEra()
+    if (back.backAfterMs !== undefined) this.comeBack(node, back)
+  }
+
+  /** As the shell does it: the old boot's links end, then the machines go on as another one. */
+  private rejoin(node: SimNode): void {
+    if (node.leaving) return
+    this.lastFaultAt = this.now
+    this.bury(node)
+    this.safety.gone(node)
+    this.network.remove(node)
+    const number = this.nodes.length
+    const { name, address, rate } = node
+    const boot = this.bootId(name, number)
+    const ring = { slots: this.plan.slots, vnodes: this.plan.vnodes }
+    const { chunkBytes } = this.plan
+    const birth = { index: number, name, address, boot, seed: 0, counter: 0, ring, chunkBytes, now: this.now, rate }
+    const successor = new SimNode(birth, this, node)
+    this.ledger.rejoined(node, successor)
+    this.welcome(successor)
+    successor.replica.cluster({ type: 'rejoin', boot }, this.now)
+    this.settle(successor)
+  }
+
+  private comeBack(node: SimNode, leave: Return): void {
     const at = this.now + (leave.backAfterMs ?? 0)
     const fresh = this.plan.starts.length + this.extraStarts.length
     const name = leave.sameName ? node.name : nodeName(fresh)
@@ -343,7 +475,8 @@ export class World implements NodeHost {
 
   private op(): void {
     this.lastFaultAt = this.now
-    const done = this.workload.strike(this.live, this.now, this.safety.views)
+    const awake = this.live.filter((node) => node.stalledUntil <= this.now)
+    const done = this.workload.strike(awake, this.now, this.safety.views)
     if (done === undefined) return
     this.options.trace?.(`           ${done.node.boot} ${done.text}`)
     this.losePatience(done.node)
@@ -365,8 +498,108 @@ export class World implements NodeHost {
     if (link === undefined || link.dead || link.a.links.get(link.b.boot) !== link) return
     if (link.b.links.get(link.a.boot) !== link) return
     this.options.trace?.(`           the link ${link.a.boot} - ${link.b.boot} drops`)
+    this.haze(this.now)
     this.network.drop(link)
     this.push(this.now + this.network.outage(), kinds.restore, undefined, link)
+  }
+
+  private haze(until: number): void {
+    this.hazyUntil = Math.max(this.hazyUntil, until + SETTLED_WITHIN_MS)
+  }
+
+  /** A strike of the plan begins, or is over. */
+  private strike(index: number, over: boolean): void {
+    const strike = this.plan.strikes[index] as Strike
+    this.lastFaultAt = this.now
+    this.options.trace?.(`           ${over ? 'over' : 'strikes'}: ${show(strike)}`)
+    switch (strike.type) {
+      case 'kill': {
+        const node = this.standing(strike.node)
+        if (node !== undefined) this.push(this.now, kinds.crash, node, undefined, strike.vanishes ? 1 : 0, '', strike)
+        return
+      }
+      case 'restart':
+        this.haze(this.now + strike.backWithinMs)
+        for (const node of this.live) {
+          const back: Return = { backAfterMs: nextFloat(this.random) * strike.backWithinMs, sameName: true }
+          this.push(this.now + nextFloat(this.random) * 5, kinds.crash, node, undefined, 0, '', back)
+        }
+        return
+      case 'cut':
+        this.haze(strike.until)
+        for (const [from, to] of strike.ways) {
+          if (over) this.network.mend(from, to)
+          else this.network.cut(from, to)
+        }
+        return
+      case 'stall':
+        if (!over) this.stall(this.standing(strike.node), strike.until)
+        return
+      case 'reader': {
+        const { address } = this.plan.starts[strike.node] as Start
+        this.haze(strike.until)
+        if (over) this.network.speedUp(address)
+        else this.network.slowDown(address, strike.until)
+        return
+      }
+      case 'discovery': {
+        const { address } = this.plan.starts[strike.node] as Start
+        this.haze(strike.until)
+        if (!over) this.blind.set(address, strike)
+        else if (this.blind.get(address) === strike) this.blind.delete(address)
+        return
+      }
+      case 'aim':
+        this.aims.push(strike)
+        return
+    }
+  }
+
+  private stall(node: SimNode | undefined, until: number): void {
+    if (node === undefined) return
+    this.haze(until)
+    node.stalledUntil = Math.max(node.stalledUntil, until)
+    node.timersFirst = nextFloat(this.random) < 0.5
+    this.lastFaultAt = Math.max(this.lastFaultAt, until)
+  }
+
+  /** The live node of this place of the plan. */
+  private standing(start: number): SimNode | undefined {
+    const { name } = this.plan.starts[start] as Start
+    return this.live.find((node) => node.name === name)
+  }
+
+  /** A message is sent: is something aimed at it? */
+  private aim(from: SimNode, to: BootId, type: string): void {
+    const strike = this.aims.find((one) => one.message === type)
+    if (strike === undefined) return
+    this.aims = this.aims.filter((one) => one !== strike)
+    const far = this.live.find((node) => node.boot === to)
+    const victim = strike.whom === 'sender' ? from : far
+    if (victim === undefined || far === undefined) return
+    this.options.trace?.(`           at ${type} from ${from.boot} to ${to}: ${show(strike)}`)
+    const at = this.now + (nextFloat(this.random) < 0.5 ? 0 : nextFloat(this.random) * 5)
+    switch (strike.deed) {
+      case 'leave':
+        if (this.live.some((node) => node !== victim && !node.leaving)) this.push(at, kinds.leave, victim)
+        return
+      case 'join': {
+        const fresh = this.plan.starts.length + this.extraStarts.length
+        this.extraStarts.push({ at, name: nodeName(fresh), address: nodeAddress(fresh) })
+        return this.push(at, kinds.start, undefined, undefined, fresh)
+      }
+      case 'slow': {
+        const link = from.links.get(to)
+        if (link !== undefined) link.wayTo(victim).baseMs = 100 + nextFloat(this.random) * 350
+        return
+      }
+      case 'kill': {
+        const back: Return = { backAfterMs: nextFloat(this.random) * 5000, sameName: true }
+        return this.push(at, kinds.crash, victim, undefined, 0, '', back)
+      }
+      case 'stall':
+        return this.stall(victim, at + 1000 + nextFloat(this.random) * 4000)
+    }
   }
 
   private initialised(node: SimNode, ask: number, fails: boolean): void {
@@ -387,6 +620,7 @@ export class World implements NodeHost {
     if (this.options.freeze === true) freezeDeep(frame)
     this.options.trace?.(`           ${from.boot} -> ${to} ${show(frame)}`)
     this.network.transmit(from, to, this.wired ? this.rewrite(from, frame) : frame)
+    if (this.aims.length > 0 && 'message' in frame) this.aim(from, to, (frame.message as TrackerMessage).type)
   }
 
   /** What the far end reads of this frame. */
@@ -413,9 +647,15 @@ export class World implements NodeHost {
       case 'defer':
         return this.push(this.now + TWO_TURNS_MS, kinds.verdict, node, undefined, output.token)
       case 'condemned':
-        return this.complain('falseDown', `${node.boot} was condemned by ${output.by}`)
+        this.push(this.now, kinds.rejoin, node)
+        if (this.now >= this.hazyUntil) this.complain('falseDown', `${node.boot} was condemned by ${output.by}`)
+        return
       case 'member':
-        if (output.member.phase === 'down' && this.live.some((one) => one.boot === output.member.info.boot)) {
+        if (
+          this.now >= this.hazyUntil &&
+          output.member.phase === 'down' &&
+          this.live.some((one) => one.boot === output.member.info.boot)
+        ) {
           this.complain('falseDown', `${node.boot} holds ${output.member.info.boot} for down: ${output.reason}`)
         }
         return
@@ -450,6 +690,8 @@ export class World implements NodeHost {
         return this.ledger.refused(node, output.ask, output.code, output.text, views)
       case 'done':
         return this.ledger.done(node, output.ask, views)
+      case 'kept':
+        return this.ledger.kept(node, output.claim)
       case 'deactivate':
         return this.deactivate(node, output)
       case 'event':
@@ -473,8 +715,12 @@ export class World implements NodeHost {
   }
 
   private deactivate(node: SimNode, output: Extract<TrackerOutput, { type: 'deactivate' }>): void {
-    if (this.plan.drops.length === 0 && !output.name.startsWith(freePrefix)) {
-      this.complain('stopped', `${node.boot} stops ${output.name} (${output.reason}), held by ${output.winner.pid} too`)
+    const winner = output.winner?.pid.toString() ?? 'nobody, as it was stopped'
+    const text = `${node.boot} stops ${output.name} (${output.reason}), held by ${winner}`
+    const calm = this.now >= this.hazyUntil && !output.name.startsWith(freePrefix)
+    if (calm && !this.rough) this.complain('stopped', text)
+    if (output.winner !== undefined && !this.safety.heldBesides(node, output.name, JUST_HELD_MS)) {
+      this.complain('bothStopped', text)
     }
     this.ledger.deactivated(node, output.pid, output.name)
     this.push(this.now + 1 + nextFloat(this.random) * 20, kinds.ended, node, undefined, output.pid)
@@ -484,14 +730,18 @@ export class World implements NodeHost {
 
   private patrol(): void {
     const { now } = this
+    // Names wait while restarts are paused: see ROUGH_REST_WITHIN_MS.
+    const calmAt = this.rough ? Math.max(this.hazyUntil, this.lastFaultAt + ROUGH_REST_WITHIN_MS / 2) : this.hazyUntil
     for (const node of this.live) {
       this.safety.patrol(node)
-      this.ledger.patrol(node, now)
-      if (node.readyAt === undefined && !node.leaving && now - node.startedAt > READY_WITHIN_MS) {
+      if (node.stalledUntil > now) continue
+      this.ledger.patrol(node, now, calmAt)
+      this.missDown(node, calmAt)
+      if (node.readyAt === undefined && !node.leaving && now - Math.max(node.startedAt, calmAt) > READY_WITHIN_MS) {
         node.readyAt = now
         this.complain('stuck', `${node.boot} is not ready ${READY_WITHIN_MS} ms after its start`)
       }
-      if (node.leavingSince !== undefined && now - node.leavingSince > LEFT_WITHIN_MS) {
+      if (node.leavingSince !== undefined && now - Math.max(node.leavingSince, calmAt) > LEFT_WITHIN_MS) {
         node.leavingSince = Number.POSITIVE_INFINITY
         this.complain('stuck', `${node.boot} does not finish leaving within ${LEFT_WITHIN_MS} ms`)
       }
@@ -500,12 +750,22 @@ export class World implements NodeHost {
     if (!this.finished) this.push(now + PATROL_MS, kinds.patrol, undefined)
   }
 
+  /** Every true end is found. */
+  private missDown(node: SimNode, calmAt: number): void {
+    for (const { boot } of node.replica.membership.view.members) {
+      const gone = this.nodes.find((one) => one.boot === boot)
+      if (gone?.killedAt === undefined || this.now - Math.max(gone.killedAt, calmAt) < DOWN_WITHIN_MS) continue
+      this.complain('missedDown', `${node.boot} still counts ${boot} in, which was killed at ${gone.killedAt} ms`)
+    }
+  }
+
   private lookForRest(): void {
     if (this.lastFaultAt + PATROL_MS > this.now) return
+    const within = this.rough ? ROUGH_REST_WITHIN_MS : REST_WITHIN_MS
     const found = unrest(this.live, this.ledger, this.safety, this.plan.slots)
     if (found === undefined) this.finished = true
-    else if (this.now >= this.lastFaultAt + REST_WITHIN_MS) {
-      this.complain(found.rule, `no rest ${REST_WITHIN_MS} ms after the last fault: ${found.text}`)
+    else if (this.now >= this.lastFaultAt + within) {
+      this.complain(found.rule, `no rest ${within} ms after the last fault: ${found.text}`)
       this.finished = true
     }
   }

@@ -7,7 +7,7 @@
  */
 
 import type { BootId } from '@skep/cluster/core'
-import { stampFor } from './ids.js'
+import { follows, stampFor } from './ids.js'
 import { logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
 import { write } from './own.js'
@@ -36,6 +36,7 @@ export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Pa
     told: false,
     pid: undefined,
     awaited: undefined,
+    kept: undefined,
     openedAt: turn.now,
     ...wish,
   }
@@ -116,6 +117,8 @@ export function onGrant(turn: Turn, from: BootId, message: Message<'grant'>): vo
   heardCounter(state, message.fence)
   const ask = answered(turn, from, message.name, message.ask)
   const usable = ask !== undefined && ask.role !== 'spawn' && ownerOf(state, ask.slot) === from && !state.leaving
+  // The same grant once more: it was used.
+  if (logOf(state.registry, state.self).claims.get(message.name)?.fence === message.fence) return
   if (!usable || lookup(state.registry, message.name) !== undefined) {
     send(turn, from, { type: 'unused', name: message.name, ask: message.ask })
     if (usable) sendAsk(turn, ask)
@@ -145,12 +148,16 @@ function claimLocally(turn: Turn, ask: Ask): void {
   grantedAsk(turn, ask)
 }
 
-export function onRefuse(turn: Turn, from: BootId, message: Message<'refuse'>): void {
-  const ask = answered(turn, from, message.name, message.ask)
+export function onRefuse(turn: Turn, from: BootId, { name, ask: number, holder }: Message<'refuse'>): void {
+  const ask = answered(turn, from, name, number)
   if (ask === undefined) return
-  heardCounter(turn.state, message.holder.fence)
+  if (holder === undefined) {
+    finishAsk(turn, ask, 'ERR_ACTOR_STOPPED', `'${name}' was started and has ended since`)
+    return
+  }
+  heardCounter(turn.state, holder.fence)
   // The owner may not have heard yet that this holder is over; asked again later it will have.
-  if (!isOver(turn.state, message.holder)) settleAsk(turn, ask, message.holder)
+  if (!isOver(turn.state, holder)) settleAsk(turn, ask, holder)
 }
 
 function isOver(state: TrackerState, holder: Claim): boolean {
@@ -163,6 +170,8 @@ function isOver(state: TrackerState, holder: Claim): boolean {
 export function onElsewhere(turn: Turn, from: BootId, message: Message<'elsewhere'>): void {
   const ask = answered(turn, from, message.name, message.ask)
   if (ask === undefined) return
+  // A process that runs already does not end for want of room.
+  if (message.full && ask.kept !== undefined) return
   if (message.full) return finishAsk(turn, ask, 'ERR_OVERLOADED', `too many asks wait at the owner of '${ask.name}'`)
   // Its members came along and are in our view now; where we still see the same owner, the clock asks again.
   if (ownerOf(turn.state, ask.slot) !== from) sendAsk(turn, ask)
@@ -187,6 +196,12 @@ export function abandonAsk(turn: Turn, id: number, code: string | undefined, tex
   removeAsk(turn, ask)
 }
 
+/** A process whose name is being asked for again ended: its claims as an earlier boot must not rise elsewhere. */
+export function strikeKept(turn: Turn, ask: Ask): void {
+  if (ask.kept?.placed === undefined) return
+  write(turn, { type: 'del', name: ask.name, fence: ask.kept.fence, strike: ask.kept.placed.origin })
+}
+
 function returnGrant(turn: Turn, ask: Ask): void {
   if (ask.fence === undefined || ask.owner === undefined) return
   ask.fence = undefined
@@ -206,9 +221,37 @@ function settleAsk(turn: Turn, ask: Ask, holder: Claim): void {
     turn.out.push({ type: 'registered', ask: ask.id, claim: holder })
     return removeAsk(turn, ask)
   }
+  if (ask.kept !== undefined) return challenge(turn, ask, holder)
+  endHeld(turn, ask, holder)
+}
+
+function endHeld(turn: Turn, ask: Ask, holder: Claim): void {
   const by = holder.kind === undefined ? 'registered' : 'started'
   const code = holder.kind === undefined ? 'ERR_ALREADY_REGISTERED' : 'ERR_ALREADY_STARTED'
   finishAsk(turn, ask, code, `'${ask.name}' is already ${by} at ${holder.pid}`, holder)
+}
+
+/**
+ * The process of this ask runs, and another one has the name. Who told us may not know yet that the other one is over:
+ * its own node must say that it runs, or both would end.
+ */
+function challenge(turn: Turn, ask: Ask, holder: Claim): void {
+  const { now } = turn
+  if (ask.awaited === holder && now - ask.sentAt < turn.state.config.limits.askAgainMs) return
+  ask.awaited = holder
+  ask.sentAt = now
+  send(turn, holder.pid.boot, { type: 'running', name: ask.name, fence: holder.fence })
+}
+
+/** The answer to a challenge. */
+export function settleKept(turn: Turn, from: BootId, { name, fence, yes }: Message<'runs'>): void {
+  for (const queues of Object.values(turn.state.asks)) {
+    const ask = queues.get(name)?.[0]
+    const holder = ask?.awaited
+    if (ask?.kept === undefined || holder?.pid.boot !== from || holder.fence !== fence) continue
+    if (yes) endHeld(turn, ask, holder)
+    else ask.awaited = undefined
+  }
 }
 
 /** End an ask without a name. */
@@ -219,6 +262,13 @@ function finishAsk(turn: Turn, ask: Ask, code: string, text: string, holder?: Cl
 }
 
 function refuse(turn: Turn, ask: Ask, code: string, text: string, holder: Claim | undefined): void {
+  if (ask.kept !== undefined) {
+    // Who leaves ends all its processes by itself.
+    if (code === 'ERR_LEAVING') return
+    const reason = holder === undefined || follows(holder, ask.kept) ? 'superseded' : 'conflict'
+    turn.out.push({ type: 'deactivate', pid: ask.kept.pid.id, name: ask.name, reason, winner: holder })
+    return
+  }
   if (ask.role === 'host') failStart(turn, ask, code, text)
   if (ask.role !== 'host' || ask.told) turn.out.push(refusal(ask.id, code, text, holder))
 }
@@ -291,7 +341,7 @@ function putAsk(turn: Turn, ask: Ask): void {
   const names = state.names.get(claim.pid.id)
   if (names === undefined) state.names.set(claim.pid.id, new Set([claim.name]))
   else names.add(claim.name)
-  turn.out.push({ type: 'registered', ask: ask.id, claim })
+  turn.out.push(ask.kept === undefined ? { type: 'registered', ask: ask.id, claim } : { type: 'kept', claim })
   removeAsk(turn, ask)
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { BootId } from '@skep/cluster/core'
+import { settleKept } from './asks.js'
 import { follows } from './ids.js'
 import { logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
@@ -41,6 +42,7 @@ export function onRunning(turn: Turn, from: BootId, message: Message<'running'>)
 
 export function onRuns(turn: Turn, from: BootId, message: Message<'runs'>): void {
   const { state } = turn
+  settleKept(turn, from, message)
   const contested = state.contests.get(message.name)
   const own = logOf(state.registry, state.self).claims.get(message.name)
   if (contested === undefined || own === undefined || !message.yes) return

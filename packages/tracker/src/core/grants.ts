@@ -55,6 +55,9 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
     }
     return beginStart(turn, { name, slot, kind, spec, meta, origin, failover: false, caller: { boot: from, ask } })
   }
+  if (message.origin !== '' && isStruck(state.registry, name, message.origin)) {
+    return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
+  }
   // A placed name whose node is gone is about to be started again: only that start gets it.
   if (orphan !== undefined && message.origin !== orphan.placed?.origin) return wait(turn, from, message)
   if (orphan === undefined && isUnknownStart(turn, message)) return wait(turn, from, message)

@@ -98,7 +98,7 @@ export function onIdAsk(turn: Turn, from: BootId, message: Message<'idAsk'>): vo
 }
 
 /** Start a lineage of our own. */
-function found(turn: Turn, epoch: number): void {
+export function found(turn: Turn, epoch: number): void {
   const { state } = turn
   state.pendingGrants.clear()
   state.inherited.clear()

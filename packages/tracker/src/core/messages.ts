@@ -97,8 +97,8 @@ export type TrackerMessage =
   /** `origin`: of the start that a host claims the name for, `again` if it was granted before; empty for all others. */
   | { type: 'claim'; name: string; ask: number; origin: string; again: boolean; counter: number }
   | { type: 'grant'; name: string; ask: number; fence: number }
-  /** The name is taken: by `holder`, whose claim travels along. */
-  | { type: 'refuse'; name: string; ask: number; holder: Claim }
+  /** The name is taken: by `holder`, whose claim travels along; by nobody where what the claim is for has ended. */
+  | { type: 'refuse'; name: string; ask: number; holder: Claim | undefined }
   /** The receiver of an ask does not own the slot (its members travel along), or cannot queue it (`full`). */
   | { type: 'elsewhere'; name: string; ask: number; full: boolean }
   | { type: 'unused'; name: string; ask: number }
@@ -165,4 +165,21 @@ export interface NameEvent {
   readonly claim: Claim | undefined
   readonly previous: Claim | undefined
   readonly reason: string
+}
+
+/**
+ * How a full link treats a message. Ops and digests may be dropped: the digest after `drained` finds what is missing.
+ * Whole logs wait behind all else. What claims, grants and slots depend on is never dropped (PROTOCOL.md section 2).
+ */
+export function laneOf(message: TrackerMessage): 'control' | 'droppable' | 'bulk' {
+  switch (message.type) {
+    case 'digest':
+      return 'droppable'
+    case 'ops':
+      return message.reply ? 'bulk' : 'droppable'
+    case 'state':
+      return 'bulk'
+    default:
+      return 'control'
+  }
 }

@@ -4,7 +4,7 @@
  */
 
 import type { BootId } from '@skep/cluster/core'
-import { abandonAsk } from './asks.js'
+import { abandonAsk, strikeKept } from './asks.js'
 import { logOf, lookup } from './logs.js'
 import type { NodeRequest, TrackerMessage } from './messages.js'
 import { removeName, rewriteMeta, write } from './own.js'
@@ -115,7 +115,9 @@ export function endProcess(turn: Turn, pid: number, keepPlaced: boolean): void {
   }
   for (const group of [...(state.groupsOf.get(pid) ?? [])]) quit(turn, group, pid)
   for (const ask of [...state.askById.values()]) {
-    if (ask.pid === pid) abandonAsk(turn, ask.id, undefined, undefined)
+    if (ask.pid !== pid) continue
+    abandonAsk(turn, ask.id, undefined, undefined)
+    if (!keepPlaced) strikeKept(turn, ask)
   }
 }
 
@@ -133,10 +135,10 @@ export function startFlush(turn: Turn, ask: number, want: 'all' | number): void 
   tickRequests(turn)
 }
 
-/** Requests and barriers that are open end: this node is leaving. */
-export function endRequests(turn: Turn): void {
+/** Requests and barriers that are open end: this node is leaving, or goes on as another boot. */
+export function endRequests(turn: Turn, fault: Fault = leavingFault): void {
   const { requests, flushes } = turn.state
-  for (const ask of [...requests.keys(), ...flushes.keys()]) turn.out.push(refusal(ask, leavingFault))
+  for (const ask of [...requests.keys(), ...flushes.keys()]) turn.out.push(refusal(ask, fault))
   requests.clear()
   flushes.clear()
 }

@@ -68,7 +68,16 @@ export type TrackerOutput =
   | { type: 'refused'; ask: number; code: string; text: string; holder: Claim | undefined }
   | { type: 'done'; ask: number }
   /** This node's process lost the name and must end. */
-  | { type: 'deactivate'; pid: number; name: string; reason: 'conflict' | 'superseded'; winner: Claim }
+  | {
+      type: 'deactivate'
+      pid: number
+      name: string
+      reason: 'conflict' | 'superseded'
+      /** Undefined where the name was stopped elsewhere meanwhile. */
+      winner: Claim | undefined
+    }
+  /** A name of a process that went on when this node rejoined is its own again, with a new fence. */
+  | { type: 'kept'; claim: Claim }
   | { type: 'event'; event: NameEvent }
   /** Everything is handed over: the node may say bye. */
   | { type: 'left' }
@@ -114,6 +123,8 @@ export interface TrackerLimits {
   readonly maxAsks: number
   /** Logs being sent to one peer at once. */
   readonly maxTransfers: number
+  /** Bytes of one chunk of a log, roughly. */
+  readonly chunkBytes: number
   /** Ops kept while a log is being transferred. */
   readonly maxBuffered: number
   /** Deepest id that a donor forks further before it starts a new lineage. */
@@ -146,6 +157,7 @@ export const trackerLimits: TrackerLimits = {
   maxStarting: 512,
   maxAsks: 100_000,
   maxTransfers: 8,
+  chunkBytes: 60_000,
   maxBuffered: 100_000,
   maxIdDepth: 32,
 }
@@ -187,7 +199,7 @@ export interface Ask {
   readonly local: boolean
   readonly cause: 'spawn' | 'failover'
   /** To whom `startFailed` goes. */
-  readonly starter: BootId | undefined
+  starter: BootId | undefined
   /** The number of the latest message to an owner; grants for older ones are void. */
   number: number
   owner: BootId | undefined
@@ -201,6 +213,8 @@ export interface Ask {
   readonly openedAt: number
   /** The claim that a spawn's reply named and that is not visible here yet. */
   awaited: Claim | undefined
+  /** The process lived under this claim as an earlier boot of this node; it is asked for again. */
+  readonly kept: Claim | undefined
 }
 
 /** A name given to one claimant, until its put, its "unused" or its end. */
@@ -289,7 +303,7 @@ export interface Contest {
 
 export interface TrackerState {
   readonly config: TrackerConfig
-  readonly self: BootId
+  self: BootId
   registry: Registry
   peers: Map<BootId, Peer>
   links: Set<BootId>

@@ -17,7 +17,6 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 const OPS_A_FRAME = 256
 /** Rough size of an entry on the wire without its name, spec and metadata. */
 const ENTRY_BYTES = 64
-const CHUNK_BYTES = 60_000
 /** Chunks made per step and transfer, so that a step stays short. */
 const CHUNKS_A_STEP = 4
 /** Chunks on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. */
@@ -146,7 +145,7 @@ function sendChunk(turn: Turn, transfer: Transfer): boolean {
   const strikes: Strike[] = []
   let bytes = 0
   let last = false
-  while (bytes < CHUNK_BYTES) {
+  while (bytes < turn.state.config.limits.chunkBytes) {
     const { value, done } = transfer.entries.next()
     if (done === true) {
       last = true

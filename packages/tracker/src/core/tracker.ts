@@ -33,6 +33,7 @@ import { type Change, expireStrikes, forgetLog, hasOrphans, logOf, newRegistry }
 import { onLinked, onMember, onUnlinked, onView, sweepGone } from './members.js'
 import type { TrackerMessage } from './messages.js'
 import { onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
+import { rejoin } from './rejoining.js'
 import {
   answerFlush,
   endProcess,
@@ -175,6 +176,8 @@ function handle(turn: Turn, input: TrackerInput): void {
       return onLinked(turn, input.boot)
     case 'unlinked':
       return onUnlinked(turn, input.boot)
+    case 'rejoined':
+      return rejoin(turn, input.self, input.members)
     case 'drained':
       return sendDigest(turn, input.boot)
     case 'gateOpen':

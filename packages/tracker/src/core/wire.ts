@@ -486,7 +486,7 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   state: stateShape,
   claim: shape('claim', 37, { name, ask: count, origin, again: flag, counter: count }),
   grant: shape('grant', 38, { name, ask: count, fence: count }),
-  refuse: shape('refuse', 39, { name, ask: count, holder: claim }),
+  refuse: shape('refuse', 39, { name, ask: count, holder: optional(claim) }),
   elsewhere: shape('elsewhere', 40, { name, ask: count, full: flag }),
   unused: shape('unused', 41, { name, ask: count }),
   check: shape('check', 42, { name, ask: count }),

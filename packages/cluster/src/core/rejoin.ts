@@ -1,0 +1,39 @@
+/**
+ * How a node goes on that the others hold to be down (PROTOCOL.md section 2, mutual condemnation). That it is down is
+ * final for its boot, so it becomes another one under the same name and address: it lets go of all links, forgets what
+ * it believed, and takes over what those know who condemned it, the gone ones included. For its old part may hold
+ * live members to be down, and must not bring it into this one. Then it joins as any newcomer does, gate and all; what
+ * it remembers of discovery helps it to find everybody.
+ */
+import type { ClusterOutput } from './contract.js'
+import { startDetector } from './detector.js'
+import { settleGate } from './gate.js'
+import { type BootId, inView } from './member.js'
+import { initMembership, logged, type MembershipState } from './state.js'
+import { cutLink, learn } from './table.js'
+
+/** Throws where nobody holds this node to be down: then there is nothing to come back from. */
+export function rejoin(state: MembershipState, boot: BootId, now: number, out: ClusterOutput[]): void {
+  const { condemned: records, self, config, random, discovered, answered, view, lastSeq, lastToken } = state
+  if (records === undefined) throw new Error('rejoin: this boot was not condemned')
+  for (const link of [...state.links]) cutLink(state, link, 'this node goes on as another boot', out)
+  const info = { ...self.info, boot }
+  const fresh = initMembership({ ...config, self: info }, now)
+  // Numbers go on: answers to the old boot must not be taken for answers to this one.
+  Object.assign(state, fresh, { random, discovered, answered, lastSeq, lastToken, started: true })
+  state.view = { number: view.number + 1, members: [info] }
+  startDetector(state, now)
+  const told: ClusterOutput[] = []
+  for (const record of records) {
+    if (inView(record)) state.discovered.add(record.info.address)
+    learn(state, record, record.info.boot, 'told when condemned', now, told)
+  }
+  out.push({ type: 'rejoined', self: info, members: [...state.members.values()] })
+  out.push({ type: 'member', member: state.self, previous: undefined, reason: 'rejoined' })
+  out.push({ type: 'view', view: state.view })
+  out.push(...told)
+  out.push(
+    logged('warn', `this node goes on as boot ${boot}; it was ${self.info.boot}`, { boot, before: self.info.boot }),
+  )
+  settleGate(state, now, out)
+}

@@ -1,0 +1,111 @@
+/**
+ * How the registry goes on when this node was declared down and became another boot (PROTOCOL.md section 2, mutual
+ * condemnation). Its processes live on under pids of the new boot: their groups are written anew, their names are asked
+ * for again like any claim. Where another process has got the name meanwhile, that one stays: it has the higher fence.
+ *
+ * What is known of logs stays known: the old own log, and those of members that the cluster does not count in any more,
+ * are logs of gone boots from now on, so what was acknowledged on this side of a cut is not forgotten with it. All that
+ * was open with others is void, since they hold this node's old boot to be gone.
+ */
+import { type BootId, isGone, type Member, type MemberInfo } from '@skep/cluster/core'
+import { openAsk } from './asks.js'
+import { found } from './ids.js'
+import { forgetLog, hideLog, type Log, logOf } from './logs.js'
+import type { Claim } from './messages.js'
+import { write } from './own.js'
+import { Pid } from './pid.js'
+import { endRequests } from './requests.js'
+import { yieldAll } from './slots.js'
+import type { Ask, Turn } from './state.js'
+
+export function rejoin(turn: Turn, info: MemberInfo, members: readonly Member[]): void {
+  const { state } = turn
+  const before = logOf(state.registry, state.self)
+  const old = state.info
+  endRequests(turn, { code: 'ERR_NODE_DOWN', text: 'this node was declared down before there was an answer' })
+  voidAll(turn)
+  state.peers.set(old.boot, { info: old, phase: 'up', lineage: undefined, depth: 0, mute: false })
+  state.self = info.boot
+  state.info = info
+  logOf(state.registry, info.boot)
+  sortPeers(turn, new Map(members.map((member) => [member.info.boot, member])))
+  found(turn, 0)
+  const waiting = [...state.askById.values()]
+  state.askById.clear()
+  for (const queues of Object.values(state.asks)) queues.clear()
+  keepProcesses(turn, before)
+  for (const ask of waiting) carryOver(turn, ask)
+}
+
+function voidAll(turn: Turn): void {
+  const { state } = turn
+  yieldAll(state)
+  for (const table of [state.grants, state.waiting, state.starting, state.contests, state.pulls, state.targets]) {
+    table.clear()
+  }
+  for (const table of [state.early, state.taking, state.needed]) table.clear()
+  state.waitingCount = 0
+  state.transfers = []
+  state.unsent = []
+  state.seeking = undefined
+  state.heir = undefined
+  state.gate = false
+  state.ready = false
+  state.view = { number: state.view.number, members: [] }
+  state.ringBoots = []
+  state.table = undefined
+  state.ownedCount = 0
+  state.viewSizes = []
+  state.pausedUntil = 0
+}
+
+/** Who is counted in is met anew; all others are gone. */
+function sortPeers(turn: Turn, members: ReadonlyMap<BootId, Member>): void {
+  const { state, now } = turn
+  for (const [boot, peer] of [...state.peers]) {
+    const member = members.get(boot)
+    const log = logOf(state.registry, boot)
+    if (member === undefined || isGone(member)) {
+      if (peer.phase !== 'left') peer.phase = 'down'
+      if (!log.hidden) hideLog(state.registry, log, now + state.config.limits.forgetMs)
+      continue
+    }
+    state.peers.delete(boot)
+    if (!log.hidden) continue
+    // We held it to be down and were wrong: its copy is fetched anew.
+    forgetLog(state.registry, log)
+    state.told.delete(boot)
+  }
+}
+
+/** The processes of this node under their new pids. */
+function keepProcesses(turn: Turn, before: Log): void {
+  const { state } = turn
+  for (const members of before.groups.values()) {
+    for (const { group, pid, meta } of members.values()) {
+      const seq = logOf(state.registry, state.self).seq + 1
+      const own = new Pid(state.self, pid.id, state.info.name)
+      write(turn, { type: 'join', membership: { group, pid: own, seq, meta } })
+    }
+  }
+  state.names.clear()
+  for (const claim of before.claims.values()) keepName(turn, claim)
+}
+
+function keepName(turn: Turn, claim: Claim): void {
+  const { name, pid, kind, meta, placed, fence } = claim
+  const common = { id: --turn.state.nextHostAsk, name, kind, meta, pid: pid.id, told: true, kept: claim }
+  turn.state.counter = Math.max(turn.state.counter, fence)
+  if (placed === undefined) openAsk(turn, { ...common, role: 'claim' })
+  else openAsk(turn, { ...common, role: 'host', spec: placed.spec, origin: placed.origin })
+}
+
+/** Callers' asks go on; a start that another node had ordered goes on only if its init runs already. */
+function carryOver(turn: Turn, ask: Ask): void {
+  if (ask.role === 'host' && !ask.told) return
+  ask.owner = undefined
+  ask.fence = undefined
+  ask.awaited = undefined
+  ask.starter = undefined
+  openAsk(turn, { ...ask, number: 0, sentAt: Number.NEGATIVE_INFINITY })
+}
