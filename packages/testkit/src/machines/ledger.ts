@@ -78,13 +78,16 @@ export class Ledger {
     return open
   }
 
-  registered(node: SimNode, ask: number, claim: Claim, views: number): void {
+  /** `holds`: does the user of the claim's node still hold it? */
+  registered(node: SimNode, ask: number, claim: Claim, views: number, holds: (claim: Claim) => boolean): void {
     const open = this.settle(node, ask, 'registered', views)
     if (open === undefined) return
     if (open.name !== claim.name) this.complain('outcome', `${node.boot}: asked for ${open.name}, got ${claim.name}`)
     if (open.what === 'spawn') {
       const stopped = this.stopped.get(claim.name)?.fence ?? 0
-      if (this.isCertain(claim.name) && claim.fence > stopped) this.spawned.set(claim.name, new Set([node]))
+      // While several copies may be, the one that was acknowledged may have been stopped since.
+      const stands = claim.fence > stopped && (this.strict() || holds(claim))
+      if (this.isCertain(claim.name) && stands) this.spawned.set(claim.name, new Set([node]))
       return
     }
     if (claim.pid.boot !== node.boot) {

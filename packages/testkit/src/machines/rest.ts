@@ -22,7 +22,7 @@ export function unrest(nodes: readonly SimNode[], ledger: Ledger, safety: Safety
   return (
     first(nodes, busy) ??
     first(nodes, (node) => viewDiffers(node, nodes)) ??
-    slotUnheld(nodes, safety, slots) ??
+    slotUnheld(nodes, slots) ??
     first(nodes, (node) => clockDiffers(node, nodes)) ??
     first(nodes, (node) => copiesDiffer(node, nodes)) ??
     winnersDiffer(nodes) ??
@@ -74,21 +74,14 @@ function clockDiffers(node: SimNode, nodes: readonly SimNode[]): Unrest | undefi
   return { rule: 'diverged', text: `${own}, ${nodes[0]?.boot} of ${first?.epoch} ${first?.genesis}` }
 }
 
-function slotUnheld(nodes: readonly SimNode[], safety: Safety, slots: number): Unrest | undefined {
+function slotUnheld(nodes: readonly SimNode[], slots: number): Unrest | undefined {
   const tracker = nodes[0]?.replica.tracker
   for (let slot = 0; slot < slots; slot++) {
-    const holder = safety.holderOfSlot(slot)?.boot
     const owner = tracker?.ringBoots[tracker.table?.owners[slot] ?? -1]
-    if (holder !== owner) {
-      return { rule: 'stuck', text: `slot ${slot} belongs to ${owner} and is held by ${holder ?? 'nobody'}` }
-    }
-  }
-  for (const node of nodes) {
-    for (let slot = 0; slot < slots; slot++) {
-      if (node.replica.tracker.held[slot] === 1 && safety.holderOfSlot(slot) !== node) {
-        return { rule: 'doubleSlot', text: `slot ${slot} is held by ${node.boot} too` }
-      }
-    }
+    const holders = nodes.filter((node) => node.replica.tracker.held[slot] === 1).map((node) => node.boot)
+    if (holders.length === 1 && holders[0] === owner) continue
+    const text = `slot ${slot} belongs to ${owner} and is held by ${holders.join(' and ') || 'nobody'}`
+    return { rule: holders.length > 1 ? 'doubleSlot' : 'stuck', text }
   }
   return undefined
 }

@@ -111,10 +111,6 @@ export class Safety {
     return record.holders.some((one) => one !== node) || this.now - record.heldAt <= withinMs
   }
 
-  holderOfSlot(slot: number): SimNode | undefined {
-    return this.slotHolders[slot]
-  }
-
   holdersOfName(name: string): readonly SimNode[] {
     return this.names.get(name)?.holders ?? []
   }

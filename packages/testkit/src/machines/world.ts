@@ -5,7 +5,7 @@
  */
 import type { BootId, ClusterFrame, ClusterOutput, Random } from '@skep/cluster/core'
 import { below, decodeFrame, encodeFrame, nextFloat, nextInt, pick } from '@skep/cluster/core'
-import { decodeMessage, encodeMessage, lookup, type TrackerMessage, type TrackerOutput } from '@skep/tracker/core'
+import { type Claim, decodeMessage, encodeMessage, lookup, type TrackerMessage, type TrackerOutput } from '@skep/tracker/core'
 import { kinds, SimEvent } from './event.js'
 import { Ledger } from './ledger.js'
 import type { Link } from './link.js'
@@ -511,7 +511,7 @@ export class World implements NodeHost {
   private strike(index: number, over: boolean): void {
     const strike = this.plan.strikes[index] as Strike
     this.lastFaultAt = this.now
-    this.options.trace?.(`           ${over ? 'over' : 'strikes'}: ${show(strike)}`)
+    this.options.trace?.(`           ${over ? 'over' : 'strikes'}: ${show(strike).slice(0, 120)}`)
     switch (strike.type) {
       case 'kill': {
         const node = this.standing(strike.node)
@@ -684,7 +684,7 @@ export class World implements NodeHost {
         this.ledger.activated(node, output.name, output.cause, output.fence)
         return this.initialise(node, output.ask, output.cause === 'spawn')
       case 'registered':
-        this.ledger.registered(node, output.ask, output.claim, views)
+        this.ledger.registered(node, output.ask, output.claim, views, (claim) => this.holds(claim))
         return this.readOwnWrite(node, output)
       case 'refused':
         return this.ledger.refused(node, output.ask, output.code, output.text, views)
@@ -702,6 +702,10 @@ export class World implements NodeHost {
   private initialise(node: SimNode, ask: number, mayFail: boolean): void {
     const { ms, fails } = this.workload.init(mayFail)
     this.push(this.now + ms, kinds.initialised, node, undefined, ask, fails ? 'fails' : '')
+  }
+
+  private holds({ name, pid }: Claim): boolean {
+    return this.live.some((node) => node.boot === pid.boot && node.holdings.get(name)?.pid === pid.id)
   }
 
   private readOwnWrite(node: SimNode, output: Extract<TrackerOutput, { type: 'registered' }>): void {

@@ -3,12 +3,12 @@
 import type { BootId, Member, View } from '@skep/cluster/core'
 import { askAgain, askAgainWhere } from './asks.js'
 import { dropYielded } from './grants.js'
-import { hideLog, logOf, sweep } from './logs.js'
+import { forgetLog, hideLog, logOf, sweep } from './logs.js'
 import { reconcile, retryStarts } from './placement.js'
 import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
 import { yieldForeign } from './slots.js'
-import { log, type Turn } from './state.js'
+import { log, type TrackerState, type Turn } from './state.js'
 import { sendDigest } from './sync.js'
 
 export function onView(turn: Turn, view: View): void {
@@ -34,6 +34,8 @@ export function onMember(turn: Turn, member: Member): void {
   const { state, now } = turn
   const { info, phase } = member
   if (info.boot === state.self) return
+  const gone = phase === 'down' || phase === 'left'
+  if (!gone) meetAnew(state, info.boot)
   const known = state.peers.get(info.boot)
   const stood = known?.phase === 'joining' || known?.phase === 'up'
   // Who says goodbye is no loss.
@@ -43,13 +45,24 @@ export function onMember(turn: Turn, member: Member): void {
     known.info = info
     known.phase = phase
   }
-  const gone = phase === 'down' || phase === 'left'
   const wasGone = known !== undefined && (state.registry.logs.get(info.boot)?.hidden ?? false)
   if (!gone || wasGone) return
   if (phase === 'down' && known !== undefined) noteLoss(turn)
   hideLog(state.registry, logOf(state.registry, info.boot), now + state.config.limits.forgetMs)
   forgetPeer(turn, info.boot)
   sweepGone(turn)
+}
+
+/**
+ * A member that we held to be gone is counted in, which can only be after we rejoined (rejoining.ts): its copy is
+ * fetched from nothing.
+ */
+export function meetAnew(state: TrackerState, boot: BootId): void {
+  const log = state.registry.logs.get(boot)
+  if (log === undefined || !log.hidden) return
+  forgetLog(state.registry, log)
+  state.told.delete(boot)
+  state.peers.delete(boot)
 }
 
 /** Whatever was open with a boot that is gone ends. */

@@ -10,7 +10,8 @@
 import { type BootId, isGone, type Member, type MemberInfo } from '@skep/cluster/core'
 import { openAsk } from './asks.js'
 import { found } from './ids.js'
-import { forgetLog, hideLog, type Log, logOf } from './logs.js'
+import { hideLog, type Log, logOf } from './logs.js'
+import { meetAnew } from './members.js'
 import type { Claim } from './messages.js'
 import { write } from './own.js'
 import { Pid } from './pid.js'
@@ -70,11 +71,8 @@ function sortPeers(turn: Turn, members: ReadonlyMap<BootId, Member>): void {
       if (!log.hidden) hideLog(state.registry, log, now + state.config.limits.forgetMs)
       continue
     }
+    meetAnew(state, boot)
     state.peers.delete(boot)
-    if (!log.hidden) continue
-    // We held it to be down and were wrong: its copy is fetched anew.
-    forgetLog(state.registry, log)
-    state.told.delete(boot)
   }
 }
 
