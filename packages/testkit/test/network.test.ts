@@ -116,7 +116,8 @@ test('two nodes that dial each other at once get one link, and both dials end as
   const outcomes: unknown[] = []
   for (let event = schedule.pop(); event !== undefined; event = schedule.pop()) {
     network.now = event.at
-    if (event.kind === kinds.dialArrives && event.node !== undefined) network.arrive(event.node, event.text, event.value)
+    if (event.kind === kinds.dialArrives && event.node !== undefined)
+      network.arrive(event.node, event.text, event.value)
     if (event.kind === kinds.linkUp) links.add(event.link)
     if (event.kind === kinds.dialled) outcomes.push((event.load as { outcome: string }).outcome)
   }

@@ -55,7 +55,8 @@ export function stepMembership(state: MembershipState, input: ClusterInput, now:
   const out: ClusterOutput[] = []
   if (state.self.phase === 'left') return out
   if (!state.started) start(state, now, out)
-  else noticeStall(state, now, out)
+  // What was due long ago is done now, or each frame of the backlog would be another stall.
+  else if (noticeStall(state, now, out)) wake(state, now, out)
   const doubted = state.doubts.size > 0
   handle(state, input, now, out)
   settleView(state, now, out)

@@ -16,10 +16,10 @@ export function stallMs(limits: MembershipLimits): number {
   return Math.max(limits.lateTimerMs, limits.suspicionMinMs - limits.probeMs)
 }
 
-/** At the head of a step: was the machine due so long ago that we must doubt ourselves? */
-export function noticeStall(state: MembershipState, now: number, out: ClusterOutput[]): void {
+/** At the head of a step: was the machine due so long ago that we must doubt ourselves? True if it was. */
+export function noticeStall(state: MembershipState, now: number, out: ClusterOutput[]): boolean {
   const lateMs = now - state.due
-  if (!(lateMs >= stallMs(state.config.limits)) || state.self.phase === 'left') return
+  if (!(lateMs >= stallMs(state.config.limits)) || state.self.phase === 'left') return false
   const before = state.doubts.size
   state.doubtedAt = now
   state.trustedBy = 0
@@ -27,13 +27,14 @@ export function noticeStall(state: MembershipState, now: number, out: ClusterOut
     if (boot === state.self.info.boot || isGone(member)) continue
     state.doubts.set(boot, askAfterGap(state, boot, out))
   }
-  if (before > 0 || state.doubts.size === 0) return
+  if (before > 0 || state.doubts.size === 0) return true
   out.push({ type: 'stalled' })
   out.push(
     logged('warn', `this process stood still for over ${Math.round(lateMs)} ms: calls wait until its peers answer`, {
       lateMs: Math.round(lateMs),
     }),
   )
+  return true
 }
 
 /** The link of a doubted peer is new: what was asked on the old one may be lost. */

@@ -186,7 +186,9 @@ export class Ledger {
     else this.complain('outcome', `${node.boot}: it kept ${claim.name}, which it does not hold`)
   }
 
-  deactivated(node: SimNode, pid: number, name: string): void {
+  /** It lost the name; what the cluster was to keep running goes on as the winner, if that one is placed too. */
+  deactivated(node: SimNode, pid: number, name: string, winner: Claim | undefined): void {
+    if (winner?.placed === undefined) this.spawned.delete(name)
     if (node.holdings.get(name)?.pid === pid) node.holdings.delete(name)
   }
 

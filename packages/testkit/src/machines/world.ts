@@ -5,7 +5,14 @@
  */
 import type { BootId, ClusterFrame, ClusterOutput, Random } from '@skep/cluster/core'
 import { below, decodeFrame, encodeFrame, nextFloat, nextInt, pick } from '@skep/cluster/core'
-import { type Claim, decodeMessage, encodeMessage, lookup, type TrackerMessage, type TrackerOutput } from '@skep/tracker/core'
+import {
+  type Claim,
+  decodeMessage,
+  encodeMessage,
+  lookup,
+  type TrackerMessage,
+  type TrackerOutput,
+} from '@skep/tracker/core'
 import { kinds, SimEvent } from './event.js'
 import { Ledger } from './ledger.js'
 import type { Link } from './link.js'
@@ -726,7 +733,7 @@ export class World implements NodeHost {
     if (output.winner !== undefined && !this.safety.heldBesides(node, output.name, JUST_HELD_MS)) {
       this.complain('bothStopped', text)
     }
-    this.ledger.deactivated(node, output.pid, output.name)
+    this.ledger.deactivated(node, output.pid, output.name, output.winner)
     this.push(this.now + 1 + nextFloat(this.random) * 20, kinds.ended, node, undefined, output.pid)
   }
 

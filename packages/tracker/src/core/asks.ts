@@ -335,7 +335,7 @@ function putAsk(turn: Turn, ask: Ask): void {
     stamp: stampFor(state, ask.name),
     kind: ask.kind,
     meta: ask.meta,
-    placed: ask.role === 'host' ? { spec: ask.spec, origin: ask.origin ?? '' } : undefined,
+    placed: ask.origin === undefined ? undefined : { spec: ask.spec, origin: ask.origin },
   }
   write(turn, { type: 'put', claim })
   const names = state.names.get(claim.pid.id)

@@ -49,7 +49,7 @@ export interface ClaimReport extends NodeReference {
 }
 
 export interface AskReport {
-  readonly role: 'claim' | 'spawn' | 'host'
+  readonly role: 'claim' | 'spawn' | 'host' | 'kept'
   readonly owner: NodeReference | undefined
   /** Set while a grant stands and the process is being started. */
   readonly fence: number | undefined

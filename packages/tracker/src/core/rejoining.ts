@@ -92,10 +92,10 @@ function keepProcesses(turn: Turn, before: Log): void {
 
 function keepName(turn: Turn, claim: Claim): void {
   const { name, pid, kind, meta, placed, fence } = claim
-  const common = { id: --turn.state.nextHostAsk, name, kind, meta, pid: pid.id, told: true, kept: claim }
+  const id = --turn.state.nextHostAsk
   turn.state.counter = Math.max(turn.state.counter, fence)
-  if (placed === undefined) openAsk(turn, { ...common, role: 'claim' })
-  else openAsk(turn, { ...common, role: 'host', spec: placed.spec, origin: placed.origin })
+  const start = placed === undefined ? {} : { spec: placed.spec, origin: placed.origin }
+  openAsk(turn, { id, name, role: 'kept', kind, meta, pid: pid.id, told: true, kept: claim, ...start })
 }
 
 /** Callers' asks go on; a start that another node had ordered goes on only if its init runs already. */

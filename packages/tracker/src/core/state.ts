@@ -193,8 +193,8 @@ export interface Ask {
   readonly spec: unknown
   /** For a placed name: the request that started it. */
   readonly origin: string | undefined
-  /** `claim`: here; `spawn`: where the ring says; `host`: the ring said here. */
-  readonly role: 'claim' | 'spawn' | 'host'
+  /** `claim`: here; `spawn`: where the ring says; `host`: the ring said here; `kept`: it runs here since an earlier boot. */
+  readonly role: 'claim' | 'spawn' | 'host' | 'kept'
   /** Claimed without the owner. */
   readonly local: boolean
   readonly cause: 'spawn' | 'failover'
@@ -348,7 +348,8 @@ export interface TrackerState {
   // claims
   /**
    * This node's asks by role and name: the first is open, the others wait for its outcome. The roles queue apart, for
-   * a spawn, and whoever waits for a name that is being started again, may wait for a host on this very node.
+   * a spawn, a kept process, and whoever waits for a name that is being started again, may wait for a host on this
+   * very node.
    */
   readonly asks: Readonly<Record<Ask['role'], Map<string, Ask[]>>>
   /** All of them, by the shell's number. */

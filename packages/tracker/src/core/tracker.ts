@@ -101,7 +101,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     needed: new Map(),
     told: new Map(),
     early: new Map(),
-    asks: { claim: new Map(), spawn: new Map(), host: new Map() },
+    asks: { claim: new Map(), spawn: new Map(), host: new Map(), kept: new Map() },
     askById: new Map(),
     grants: new Map(),
     waiting: new Map(),
