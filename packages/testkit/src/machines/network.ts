@@ -80,11 +80,12 @@ export class Network {
     return link
   }
 
-  transmit(from: Endpoint, to: BootId, frame: ClusterFrame): void {
+  /** Returns the frame's arrival, undefined where it is lost at once. */
+  transmit(from: Endpoint, to: BootId, frame: ClusterFrame): SimEvent | undefined {
     const link = from.links.get(to)
-    if (link === undefined) return
+    if (link === undefined) return undefined
     this.frames++
-    if (link.dead) return
+    if (link.dead) return undefined
     const atA = from === link.a
     // Frames of one turn leave as one write, so only the first one draws a delay.
     let arrives = atA ? link.lastToB : link.lastToA
@@ -98,7 +99,9 @@ export class Network {
         link.turnOfB = this.now
       }
     }
-    this.schedule.push(new SimEvent(arrives, kinds.frame, atA ? link.b : link.a, link, 0, '', frame))
+    const arrival = new SimEvent(arrives, kinds.frame, atA ? link.b : link.a, link, 0, '', frame)
+    this.schedule.push(arrival)
+    return arrival
   }
 
   /** `node` closes its end: the far end gets what is under way, then learns that the link was closed. */

@@ -11,6 +11,7 @@ import { Ledger } from './ledger.js'
 import type { Link } from './link.js'
 import { type DialOutcome, Network } from './network.js'
 import { type NodeHost, SimNode } from './node.js'
+import type { Observe } from './observation.js'
 import {
   type Fault,
   type Leave,
@@ -41,6 +42,8 @@ export interface RunOptions {
   readonly wire?: boolean
   /** Gets a line for every event, and for what comes of it. */
   readonly trace?: ((line: string) => void) | undefined
+  /** Is shown what happens; without it nothing is prepared for it. */
+  readonly observe?: Observe | undefined
 }
 
 /** A node is ready within this time from its start. */
@@ -159,6 +162,7 @@ export class World implements NodeHost {
   /** After every step of a node: its checks, its next deadline, and the end of its leaving. */
   private settle(node: SimNode): void {
     this.safety.check(node, this.nodes)
+    this.options.observe?.(this.now, { type: 'stepped', node })
     if (node.departed) this.remove(node)
     else this.arm(node)
   }
@@ -231,6 +235,7 @@ export class World implements NodeHost {
     const link = event.link as Link
     const from = link.other(node).boot
     if (link.dead || (node.links.get(from) !== link && link.closedBy !== node)) return
+    this.options.observe?.(this.now, { type: 'arrived', arrival: event })
     node.replica.cluster({ type: 'frame', from, frame: event.load as ClusterFrame }, this.now)
   }
 
@@ -287,6 +292,7 @@ export class World implements NodeHost {
     this.nodes.push(node)
     this.live.push(node)
     this.network.listen(node)
+    this.options.observe?.(this.now, { type: 'started', node })
     node.replica.track({ type: 'watch', on: true }, this.now)
     this.push(this.now + nextFloat(this.random) * 30, kinds.discover, node, undefined, 1)
     const leave = this.plan.leaves.find((one) => one.node === index)
@@ -305,6 +311,7 @@ export class World implements NodeHost {
     const { now } = this
     this.lastFaultAt = now
     node.leavingSince = now
+    this.options.observe?.(now, { type: 'fault', kind: 'leave', text: `${node.boot} leaves`, boots: [node.boot] })
     node.replica.track({ type: 'leave' }, now)
     node.replica.cluster({ type: 'leave' }, now)
     const pids = [...node.processes.keys()]
@@ -323,6 +330,7 @@ export class World implements NodeHost {
       this.complain('stuck', `${node.boot} left without an outcome for ${open.what} ${open.name} (ask ${open.ask})`)
     }
     node.alive = false
+    this.options.observe?.(this.now, { type: 'ended', node, how: 'left' })
     this.live = this.live.filter((one) => one !== node)
     this.safety.gone(node)
     this.network.remove(node)
@@ -346,6 +354,7 @@ export class World implements NodeHost {
     const done = this.workload.strike(this.live, this.now, this.safety.views)
     if (done === undefined) return
     this.options.trace?.(`           ${done.node.boot} ${done.text}`)
+    this.options.observe?.(this.now, { type: 'asked', ...done })
     this.losePatience(done.node)
     this.settle(done.node)
   }
@@ -364,9 +373,12 @@ export class World implements NodeHost {
     const link = node === undefined ? undefined : pick(this.random, [...node.links.values()])
     if (link === undefined || link.dead || link.a.links.get(link.b.boot) !== link) return
     if (link.b.links.get(link.a.boot) !== link) return
-    this.options.trace?.(`           the link ${link.a.boot} - ${link.b.boot} drops`)
+    const text = `the link ${link.a.boot} - ${link.b.boot} drops`
+    this.options.trace?.(`           ${text}`)
     this.network.drop(link)
-    this.push(this.now + this.network.outage(), kinds.restore, undefined, link)
+    const until = this.now + this.network.outage()
+    this.options.observe?.(this.now, { type: 'fault', kind: 'drop', text, boots: [link.a.boot, link.b.boot], until })
+    this.push(until, kinds.restore, undefined, link)
   }
 
   private initialised(node: SimNode, ask: number, fails: boolean): void {
@@ -386,7 +398,8 @@ export class World implements NodeHost {
   transmit(from: SimNode, to: BootId, frame: ClusterFrame): void {
     if (this.options.freeze === true) freezeDeep(frame)
     this.options.trace?.(`           ${from.boot} -> ${to} ${show(frame)}`)
-    this.network.transmit(from, to, this.wired ? this.rewrite(from, frame) : frame)
+    const arrival = this.network.transmit(from, to, this.wired ? this.rewrite(from, frame) : frame)
+    this.options.observe?.(this.now, { type: 'sent', node: from, to, frame, arrival })
   }
 
   /** What the far end reads of this frame. */
@@ -400,6 +413,7 @@ export class World implements NodeHost {
   }
 
   clusterOutput(node: SimNode, output: ClusterOutput): void {
+    this.options.observe?.(this.now, { type: 'said', node, output })
     switch (output.type) {
       case 'dial':
         return this.network.dial(node, output.address)
@@ -426,6 +440,7 @@ export class World implements NodeHost {
   }
 
   trackerOutput(node: SimNode, output: TrackerOutput): void {
+    this.options.observe?.(this.now, { type: 'said', node, output })
     if (output.type !== 'continue') this.options.trace?.(`           ${node.boot} ${show(output)}`)
     const { views } = this.safety
     switch (output.type) {
@@ -513,6 +528,8 @@ export class World implements NodeHost {
   private complain(rule: Rule, text: string): void {
     if (this.violations.filter((one) => one.rule === rule).length >= MAX_OF_A_RULE) return
     this.options.trace?.(`!! ${rule}: ${text}`)
-    this.violations.push({ seed: this.plan.seed, rule, at: this.now, text })
+    const violation = { seed: this.plan.seed, rule, at: this.now, text }
+    this.violations.push(violation)
+    this.options.observe?.(this.now, { type: 'violated', violation })
   }
 }
