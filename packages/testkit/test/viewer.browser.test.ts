@@ -12,11 +12,12 @@ const chromium = process.env.SKEP_CHROMIUM ?? ''
 const cli = fileURLToPath(new URL('../dist/cli/cli.js', import.meta.url))
 
 describe.skipIf(chromium === '')('the page of a run that broke a rule', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'skep-viewer-'))
-  const file = join(folder, 'run.html')
+  let folder: string
   let browser: Browser
 
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'skep-viewer-'))
+    const file = join(folder, 'run.html')
     expect(existsSync(cli), 'run `npm run build` first').toBe(true)
     const args = [cli, '--html', file, '--seed', '4', '--nodes', '3-12', '--mutant', 'no-take']
     expect(spawnSync(process.execPath, args).status, 'the mutant is caught').toBe(1)

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
+/** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
+
 import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type RunReport, Tally, type Violation } from '../machines/report.js'
 import { maxFound } from '../machines/simulate.js'
 import { locate, type Mutant, mutants } from '../mutants/mutants.js'
-/** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
 import { runJobs } from './jobs.js'
 import { type CliOptions, parseOptions, usage } from './options.js'
 

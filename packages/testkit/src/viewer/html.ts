@@ -64,7 +64,7 @@ const markup = `
   <fieldset id="families"><legend>Frames</legend></fieldset>
   <fieldset id="kinds"><legend>Marks</legend></fieldset>
   <span class="group">
-    <input id="search" type="search" placeholder="name-3, slot 12, a boot …  ( / )" aria-label="Search frames and marks">
+    <input id="search" type="search" placeholder="name-3, slot 12, a boot" aria-label="Search frames and marks">
     <button class="button" id="previous" title="the one found before (p)">◂</button>
     <button class="button" id="next" title="the next one found (n)">▸</button>
     <span id="found" role="status"></span>
