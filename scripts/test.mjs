@@ -10,6 +10,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build, root, tool } from './bootstrap.mjs'
+import { chromium } from './chromium.mjs'
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
@@ -48,8 +49,9 @@ async function step(name, work) {
 async function vitest() {
   const file = join(dir, 'counts.json')
   const flags = ['--reporter=default', '--reporter=./scripts/counts-reporter.mjs']
-  if (quick) flags.push('--exclude=**/*.socket.test.ts', '--exclude=**/*.sim.test.ts')
-  const { status } = await run([tool.vitest, 'run', ...flags], 'inherit', { SKEP_COUNTS: file })
+  if (quick) flags.push('--exclude=**/*.socket.test.ts', '--exclude=**/*.sim.test.ts', '--exclude=**/*.browser.test.ts')
+  const env = { SKEP_COUNTS: file, SKEP_CHROMIUM: quick ? '' : (chromium() ?? '') }
+  const { status } = await run([tool.vitest, 'run', ...flags], 'inherit', env)
   // Without the file vitest died before its end.
   return existsSync(file) ? atLeastOneFailure(status, JSON.parse(readFileSync(file, 'utf8'))) : one(false)
 }

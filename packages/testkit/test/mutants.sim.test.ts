@@ -86,6 +86,9 @@ describe('the command', () => {
     [['--faults', 'joins,earthquakes'], /there is no 'earthquakes'/],
     [['--mutant', 'none-such'], /there is no mutant 'none-such'/],
     [['--trace', '--json'], /choose one/],
+    [['--html', 'run.html', '--runs', '2'], /--html shows one run, not 2/],
+    [['--html', 'run.html', '--mutants'], /choose a --mutant NAME/],
+    [['--html', '/no/such/folder/run.html'], /run\.html cannot be written/],
   ])('refuses %j with exit code 2', (args, message) => {
     const { status, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' })
     expect(status).toBe(2)

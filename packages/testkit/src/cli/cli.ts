@@ -1,8 +1,11 @@
 #!/usr/bin/env node
+/** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
+
+import { closeSync, openSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type RunReport, Tally, type Violation } from '../machines/report.js'
 import { maxFound } from '../machines/simulate.js'
 import { locate, type Mutant, mutants } from '../mutants/mutants.js'
-/** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
 import { runJobs } from './jobs.js'
 import { type CliOptions, parseOptions, usage } from './options.js'
 
@@ -25,8 +28,20 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`there is no mutant '${options.mutant}', only ${mutants.map((one) => one.name).join(', ')}\n`)
     return 2
   }
+  if (options.html !== undefined && !isWritable(options.html)) return 2
   if (!options.json) print(`seed ${options.seed}`)
   return options.mutants ? await huntMutants(options) : await runAll(options, mutant)
+}
+
+/** Before the run, which may take long; says why where it is not. */
+function isWritable(file: string): boolean {
+  try {
+    closeSync(openSync(file, 'a'))
+    return true
+  } catch (error) {
+    process.stderr.write(`--html: ${resolve(file)} cannot be written: ${(error as Error).message}\n`)
+    return false
+  }
 }
 
 function print(text: string): void {
@@ -46,14 +61,17 @@ async function runAll(options: CliOptions, mutant: Mutant | undefined): Promise<
   found.sort((a, b) => a.seed - b.seed)
   const seconds = Math.round((performance.now() - began) / 100) / 10
   const summary = tally.summary()
+  const page = options.html === undefined ? undefined : resolve(options.html)
   if (options.json) {
     const told = found.map((one) => ({ ...one, replay: replay(options, one.seed) }))
-    print(JSON.stringify({ seed: options.seed, ...summary, seconds, found: told }, undefined, 2))
+    print(JSON.stringify({ seed: options.seed, ...summary, seconds, found: told, html: page }, undefined, 2))
   } else {
     for (const one of found) {
       print(`seed ${one.seed} at ${one.at.toFixed(0)} ms: ${one.rule}: ${one.text}\n  ${replay(options, one.seed)}`)
     }
+    if (found.length > 0 && page === undefined) print('  with --html run.html instead of --trace: to look at it')
     for (const [name, value] of Object.entries({ ...summary, seconds })) print(`${name}: ${JSON.stringify(value)}`)
+    if (page !== undefined) print(`page: ${page}`)
   }
   return summary.violations > 0 ? 1 : 0
 }
@@ -72,10 +90,11 @@ function run(
   take: (report: RunReport) => boolean,
   seed: number = options.seed,
 ): Promise<void> {
-  const { nodes, faults, freeze, trace } = options
+  const { nodes, faults, freeze, trace, html } = options
   const patches = mutant === undefined ? [] : locate(mutant)
   const jobs = Math.min(options.jobs, runs)
-  return runJobs({ seed, runs, jobs, run: { nodes, faults, freeze }, trace, patches }, take)
+  const page = html === undefined ? undefined : { file: resolve(html), command: replay(options, seed) }
+  return runJobs({ seed, runs, jobs, run: { nodes, faults, freeze }, trace, page, patches }, take)
 }
 
 /** Each mutant until a seed catches it that passes without it. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { RunReport } from '../machines/report.js'
 import type { RunOptions } from '../machines/world.js'
 import type { LocatedPatch } from '../mutants/mutation.js'
-import type { WorkerAnswer, WorkerTask } from './worker.js'
+import type { Page, WorkerAnswer, WorkerTask } from './worker.js'
 
 export interface JobsOptions {
   readonly seed: number
@@ -12,6 +12,8 @@ export interface JobsOptions {
   readonly jobs: number
   readonly run: Omit<RunOptions, 'seed' | 'trace'>
   readonly trace: boolean
+  /** Only of one run. */
+  readonly page?: Page | undefined
   readonly patches: readonly LocatedPatch[]
 }
 
@@ -67,6 +69,7 @@ function runChild(
       patches: options.patches,
       options: options.run,
       trace: options.trace,
+      page: options.page,
     } satisfies WorkerTask)
   })
 }

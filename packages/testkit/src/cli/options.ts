@@ -14,6 +14,7 @@ export interface CliOptions {
   readonly freeze: boolean
   readonly mutant: string | undefined
   readonly mutants: boolean
+  readonly html: string | undefined
   readonly help: boolean
 }
 
@@ -26,6 +27,7 @@ export const usage: string = `npm run sim -- [options]
                     or all, or none (default joins,leaves)
   --jobs J          processes (default: one a core, for at least 200 runs each)
   --trace           print every event of the runs
+  --html FILE       make a page that shows the run, to be opened in a browser; of one run
   --freeze          freeze every frame, so that a machine that writes into one is caught
   --mutant NAME     remove one rule of the protocol
   --mutants         remove each rule in turn: which seed catches it, by which invariant
@@ -56,6 +58,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
       freeze: { type: 'boolean', default: false },
       mutant: { type: 'string' },
       mutants: { type: 'boolean', default: false },
+      html: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -67,7 +70,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
     faulty.push(`--${name} must be a whole number from ${least} to ${most}, not '${text}'`)
     return otherwise
   }
-  const runs = whole('runs', values.runs, 1000, 1, 100_000_000)
+  const runs = whole('runs', values.runs, values.html === undefined ? 1000 : 1, 1, 100_000_000)
   const fitting = values.trace ? 1 : Math.max(1, Math.min(availableParallelism(), Math.floor(runs / RUNS_A_JOB)))
   const options: CliOptions = {
     runs,
@@ -80,9 +83,12 @@ export function parseOptions(args: readonly string[]): CliOptions {
     freeze: values.freeze,
     mutant: values.mutant,
     mutants: values.mutants,
+    html: values.html,
     help: values.help,
   }
   if (options.trace && options.json) faulty.push('--trace prints lines, --json one object: choose one')
+  if (options.html !== undefined && runs > 1) faulty.push(`--html shows one run, not ${runs}: leave --runs out`)
+  if (options.html !== undefined && options.mutants) faulty.push('--html shows one run: choose a --mutant NAME')
   if (options.mutants && options.mutant !== undefined) faulty.push('--mutants already tries every --mutant')
   if (faulty.length > 0) throw new Error(faulty.join('\n'))
   return options

@@ -7,12 +7,19 @@ import type { RunReport } from '../machines/report.js'
 import type { RunOptions } from '../machines/world.js'
 import type { LocatedPatch } from '../mutants/mutation.js'
 
+/** Where the page of a run goes, and the command that it names. */
+export interface Page {
+  readonly file: string
+  readonly command: string
+}
+
 export type WorkerTask =
   | {
       readonly type: 'begin'
       readonly patches: readonly LocatedPatch[]
       readonly options: Omit<RunOptions, 'seed' | 'trace'>
       readonly trace: boolean
+      readonly page: Page | undefined
     }
   | { readonly type: 'run'; readonly seed: number; readonly runs: number }
 
@@ -39,7 +46,11 @@ async function perform(task: WorkerTask): Promise<WorkerAnswer> {
     if (task.patches.length > 0) register('../mutants/mutation.js', { parentURL: import.meta.url, data: task.patches })
     const { runSeed } = await import('../machines/simulate.js')
     const trace = task.trace ? (line: string) => void process.stdout.write(`${line}\n`) : undefined
-    runOne = (seed) => runSeed({ ...task.options, seed, trace })
+    const { page } = task
+    if (page !== undefined) {
+      const { recordRun } = await import('../viewer/record.js')
+      runOne = (seed) => recordRun({ ...task.options, seed, trace }, page.file, page.command)
+    } else runOne = (seed) => runSeed({ ...task.options, seed, trace })
     return { type: 'ready' }
   }
   if (runOne === undefined) throw new Error('worker: runs were asked for before it was told how')

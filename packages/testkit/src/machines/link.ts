@@ -28,8 +28,6 @@ export interface Way {
   baseMs: number
   /** The turn in which the other end last sent: its frames travel together. */
   turn: number
-  /** What waits in the sender's kernel while this direction is cut; an undefined frame is the end of the link. */
-  held: (ClusterFrame | undefined)[]
   /** Frames that may be dropped were, since this end does not read: the sender hears `drained` afterwards. */
   starved: boolean
   /** The latest frames, for an echo at the next link of the two. */
@@ -78,5 +76,5 @@ export class Link {
 }
 
 function way(to: Endpoint, last: number, baseMs: number): Way {
-  return { to, last, baseMs, turn: -1, held: [], starved: false, recent: [] }
+  return { to, last, baseMs, turn: -1, starved: false, recent: [] }
 }

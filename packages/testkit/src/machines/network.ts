@@ -6,7 +6,7 @@
  * about membership.
  */
 import type { BootId, ClusterFrame, Random } from '@skep/cluster/core'
-import { below, nextFloat } from '@skep/cluster/core'
+import { nextFloat } from '@skep/cluster/core'
 import { laneOf, type TrackerMessage } from '@skep/tracker/core'
 import { kinds, SimEvent } from './event.js'
 import { type Endpoint, Link, type Way } from './link.js'
@@ -36,6 +36,8 @@ export class Network {
   private readonly links = new Set<Link>()
   /** "from>to" of the directions that are cut, with the number of cuts that overlap. */
   private readonly cuts = new Map<string, number>()
+  /** Arrivals that wait in the sender's kernel while their direction is cut; undefined is the end of the link. */
+  private readonly held = new Map<Way, (SimEvent | undefined)[]>()
   /** Addresses of nodes that read slowly, until when. */
   private readonly slow = new Map<string, number>()
   private readonly schedule: Schedule<SimEvent>
@@ -146,29 +148,33 @@ export class Network {
 
   // -- frames
 
-  transmit(from: Endpoint, to: BootId, frame: ClusterFrame): void {
+  /** Returns the frame's arrival, undefined where it is lost at once. */
+  transmit(from: Endpoint, to: BootId, frame: ClusterFrame): SimEvent | undefined {
     const link = from.links.get(to)
-    if (link === undefined) return
+    if (link === undefined) return undefined
     this.frames++
-    if (link.dead) return
+    if (link.dead) return undefined
     const far = link.other(from)
     const way = link.wayTo(far)
+    const arrival = new SimEvent(this.now, kinds.frame, far, link, 0, '', frame)
     if (this.echoShare > 0 && mayEcho(frame)) {
       way.recent.push(frame)
       if (way.recent.length > ECHO_FRAMES) way.recent.shift()
     }
-    if (way.held.length > 0 || this.isCut(from.address, far.address)) {
-      way.held.push(frame)
-      return
+    if (this.held.has(way) || this.isCut(from.address, far.address)) {
+      this.hold(way, arrival)
+      return arrival
     }
     const slowMs = this.slowness(way, frame)
-    if (slowMs === undefined) return
+    if (slowMs === undefined) return undefined
     // Frames of one turn leave as one write, so only the first one draws a delay.
     if (way.turn !== this.now) {
       way.turn = this.now
       way.last = Math.max(way.last, this.now + this.delay(way.baseMs) + slowMs)
     }
-    this.push(way.last, kinds.frame, far, link, 0, '', frame)
+    arrival.at = way.last
+    this.schedule.push(arrival)
+    return arrival
   }
 
   /** What a far end that hardly reads costs this frame; undefined where the full queue drops it. */
@@ -213,7 +219,7 @@ export class Network {
   /** The end learns, not before what is under way to it, that the other end has closed; after the cut if there is one. */
   private tellDown(link: Link, end: Endpoint, at: number): void {
     const way = link.wayTo(end)
-    if (way.held.length > 0 || this.isCut(link.other(end).address, end.address)) way.held.push(undefined)
+    if (this.held.has(way) || this.isCut(link.other(end).address, end.address)) this.hold(way, undefined)
     else this.push(Math.max(way.last, at), kinds.linkDown, end, link, 1)
   }
 
@@ -283,7 +289,7 @@ export class Network {
     this.links.delete(link)
     if (this.echoShare > 0) this.echoes.set(pairOf(link), [link.toA, link.toB])
     // What a cut holds of it still arrives after the cut.
-    if (link.toA.held.length + link.toB.held.length > 0) this.links.add(link)
+    if (this.held.has(link.toA) || this.held.has(link.toB)) this.links.add(link)
   }
 
   // -- cuts
@@ -315,18 +321,28 @@ export class Network {
       for (const way of [link.toA, link.toB]) {
         if (way.to.address === to && link.other(way.to).address === from) this.release(link, way)
       }
-      if (link.closedBy !== undefined && link.toA.held.length + link.toB.held.length === 0) this.links.delete(link)
+      if (link.closedBy !== undefined && !this.held.has(link.toA) && !this.held.has(link.toB)) this.links.delete(link)
     }
   }
 
+  private hold(way: Way, arrival: SimEvent | undefined): void {
+    const waiting = this.held.get(way)
+    if (waiting === undefined) this.held.set(way, [arrival])
+    else waiting.push(arrival)
+  }
+
   private release(link: Link, way: Way): void {
-    if (way.held.length === 0) return
+    const waiting = this.held.get(way)
+    if (waiting === undefined) return
+    this.held.delete(way)
     way.last = Math.max(way.last, this.now + nextFloat(this.random) * RESEND_MS)
-    for (const frame of way.held) {
-      if (frame === undefined) this.push(way.last, kinds.linkDown, way.to, link, 1)
-      else if (!link.dead) this.push(way.last, kinds.frame, way.to, link, 0, '', frame)
+    for (const arrival of waiting) {
+      if (arrival === undefined) this.push(way.last, kinds.linkDown, way.to, link, 1)
+      else if (!link.dead) {
+        arrival.at = way.last
+        this.schedule.push(arrival)
+      }
     }
-    way.held = []
   }
 }
 

@@ -18,6 +18,7 @@ import { Ledger } from './ledger.js'
 import type { Link } from './link.js'
 import { type DialOutcome, Network } from './network.js'
 import { type NodeHost, SimNode } from './node.js'
+import type { Observe } from './observation.js'
 import {
   type Fault,
   makePlan,
@@ -48,6 +49,8 @@ export interface RunOptions {
   readonly wire?: boolean
   /** Gets a line for every event, and for what comes of it. */
   readonly trace?: ((line: string) => void) | undefined
+  /** Is shown what happens; without it nothing is prepared for it. */
+  readonly observe?: Observe | undefined
 }
 
 /** A node is ready within this time from its start. */
@@ -181,7 +184,7 @@ export class World implements NodeHost {
     this.safety.now = event.at
     this.ledger.now = event.at
     const node = event.node === undefined ? undefined : this.meant(event)
-    if (node !== undefined && node.alive && node.stalledUntil > event.at && event.kind !== kinds.crash) {
+    if (node?.alive && node.stalledUntil > event.at && event.kind !== kinds.crash) {
       return this.postpone(event, node)
     }
     this.hash.add(event)
@@ -213,6 +216,7 @@ export class World implements NodeHost {
   /** After every step of a node: its checks, its next deadline, and the end of its leaving. */
   private settle(node: SimNode): void {
     this.safety.check(node, this.nodes)
+    this.options.observe?.(this.now, { type: 'stepped', node })
     if (node.departed) this.remove(node)
     else this.arm(node)
   }
@@ -298,6 +302,7 @@ export class World implements NodeHost {
     const link = event.link as Link
     const from = link.other(node).boot
     if (link.dead || (node.links.get(from) !== link && link.closedBy !== node)) return
+    this.options.observe?.(this.now, { type: 'arrived', arrival: event })
     node.replica.cluster({ type: 'frame', from, frame: event.load as ClusterFrame }, this.now)
   }
 
@@ -382,6 +387,7 @@ export class World implements NodeHost {
     this.nodes.push(node)
     this.live.push(node)
     this.network.listen(node)
+    this.options.observe?.(this.now, { type: 'started', node })
   }
 
   private wallClock(): number {
@@ -400,6 +406,7 @@ export class World implements NodeHost {
     const { now } = this
     this.lastFaultAt = now
     node.leavingSince = now
+    this.options.observe?.(now, { type: 'fault', kind: 'leave', text: `${node.boot} leaves`, boots: [node.boot] })
     node.replica.track({ type: 'leave' }, now)
     node.replica.cluster({ type: 'leave' }, now)
     const pids = [...node.processes.keys()]
@@ -424,15 +431,16 @@ export class World implements NodeHost {
     for (const open of node.asks.values()) {
       this.complain('stuck', `${node.boot} left without an outcome for ${open.what} ${open.name} (ask ${open.ask})`)
     }
-    this.bury(node)
+    this.bury(node, 'left')
     this.safety.gone(node)
     this.network.remove(node)
     const leave = this.plan.leaves.find((one) => this.plan.starts[one.node]?.name === node.name)
     if (leave?.backAfterMs !== undefined && node.index < this.plan.starts.length) this.comeBack(node, leave)
   }
 
-  private bury(node: SimNode): void {
+  private bury(node: SimNode, how: string): void {
     node.alive = false
+    this.options.observe?.(this.now, { type: 'ended', node, how })
     this.live = this.live.filter((one) => one !== node)
   }
 
@@ -440,7 +448,7 @@ export class World implements NodeHost {
     this.options.trace?.(`           ${node.boot} ${vanishes ? 'vanishes' : 'is killed'}`)
     this.lastFaultAt = this.now
     node.killedAt = this.now
-    this.bury(node)
+    this.bury(node, vanishes ? 'vanished' : 'killed')
     this.safety.killed(node, this.live)
     this.ledger.killed(node)
     if (vanishes) this.network.vanish(node)
@@ -453,7 +461,7 @@ export class World implements NodeHost {
   private rejoin(node: SimNode): void {
     if (node.leaving) return
     this.lastFaultAt = this.now
-    this.bury(node)
+    this.bury(node, 'goes on as another boot')
     this.safety.gone(node)
     this.network.remove(node)
     const number = this.nodes.length
@@ -486,6 +494,7 @@ export class World implements NodeHost {
     const done = this.workload.strike(awake, this.now, this.safety.views)
     if (done === undefined) return
     this.options.trace?.(`           ${done.node.boot} ${done.text}`)
+    this.options.observe?.(this.now, { type: 'asked', ...done })
     this.losePatience(done.node)
     this.settle(done.node)
   }
@@ -504,10 +513,13 @@ export class World implements NodeHost {
     const link = node === undefined ? undefined : pick(this.random, [...node.links.values()])
     if (link === undefined || link.dead || link.a.links.get(link.b.boot) !== link) return
     if (link.b.links.get(link.a.boot) !== link) return
-    this.options.trace?.(`           the link ${link.a.boot} - ${link.b.boot} drops`)
     this.haze(this.now)
+    const text = `the link ${link.a.boot} - ${link.b.boot} drops`
+    this.options.trace?.(`           ${text}`)
     this.network.drop(link)
-    this.push(this.now + this.network.outage(), kinds.restore, undefined, link)
+    const until = this.now + this.network.outage()
+    this.options.observe?.(this.now, { type: 'fault', kind: 'drop', text, boots: [link.a.boot, link.b.boot], until })
+    this.push(until, kinds.restore, undefined, link)
   }
 
   private haze(until: number): void {
@@ -519,6 +531,7 @@ export class World implements NodeHost {
     const strike = this.plan.strikes[index] as Strike
     this.lastFaultAt = this.now
     this.options.trace?.(`           ${over ? 'over' : 'strikes'}: ${show(strike).slice(0, 120)}`)
+    if (!over && strike.type !== 'aim' && strike.type !== 'kill') this.showStrike(strike)
     switch (strike.type) {
       case 'kill': {
         const node = this.standing(strike.node)
@@ -562,6 +575,14 @@ export class World implements NodeHost {
     }
   }
 
+  private showStrike(strike: Exclude<Strike, { type: 'aim' | 'kill' }>): void {
+    const node = 'node' in strike ? this.standing(strike.node) : undefined
+    const boots = node === undefined ? [] : [node.boot]
+    const text = strike.type === 'cut' ? strike.ways.map(([from, to]) => `${from} to ${to}`).join(', ') : show(strike)
+    const until = 'until' in strike ? { until: strike.until } : {}
+    this.options.observe?.(this.now, { type: 'fault', kind: strike.type, text: text.slice(0, 500), boots, ...until })
+  }
+
   private stall(node: SimNode | undefined, until: number): void {
     if (node === undefined) return
     this.haze(until)
@@ -584,7 +605,9 @@ export class World implements NodeHost {
     const far = this.live.find((node) => node.boot === to)
     const victim = strike.whom === 'sender' ? from : far
     if (victim === undefined || far === undefined) return
-    this.options.trace?.(`           at ${type} from ${from.boot} to ${to}: ${show(strike)}`)
+    const text = `at ${type} from ${from.boot} to ${to}: ${strike.whom} ${strike.deed}`
+    this.options.trace?.(`           ${text}`)
+    this.options.observe?.(this.now, { type: 'fault', kind: 'aim', text, boots: [victim.boot] })
     const at = this.now + (nextFloat(this.random) < 0.5 ? 0 : nextFloat(this.random) * 5)
     switch (strike.deed) {
       case 'leave':
@@ -626,7 +649,8 @@ export class World implements NodeHost {
   transmit(from: SimNode, to: BootId, frame: ClusterFrame): void {
     if (this.options.freeze === true) freezeDeep(frame)
     this.options.trace?.(`           ${from.boot} -> ${to} ${show(frame)}`)
-    this.network.transmit(from, to, this.wired ? this.rewrite(from, frame) : frame)
+    const arrival = this.network.transmit(from, to, this.wired ? this.rewrite(from, frame) : frame)
+    this.options.observe?.(this.now, { type: 'sent', node: from, to, frame, arrival })
     if (this.aims.length > 0 && 'message' in frame) this.aim(from, to, (frame.message as TrackerMessage).type)
   }
 
@@ -641,6 +665,7 @@ export class World implements NodeHost {
   }
 
   clusterOutput(node: SimNode, output: ClusterOutput): void {
+    this.options.observe?.(this.now, { type: 'said', node, output })
     switch (output.type) {
       case 'dial':
         return this.network.dial(node, output.address)
@@ -673,6 +698,7 @@ export class World implements NodeHost {
   }
 
   trackerOutput(node: SimNode, output: TrackerOutput): void {
+    this.options.observe?.(this.now, { type: 'said', node, output })
     if (output.type !== 'continue') this.options.trace?.(`           ${node.boot} ${show(output)}`)
     const { views } = this.safety
     switch (output.type) {
@@ -784,6 +810,8 @@ export class World implements NodeHost {
   private complain(rule: Rule, text: string): void {
     if (this.violations.filter((one) => one.rule === rule).length >= MAX_OF_A_RULE) return
     this.options.trace?.(`!! ${rule}: ${text}`)
-    this.violations.push({ seed: this.plan.seed, rule, at: this.now, text })
+    const violation = { seed: this.plan.seed, rule, at: this.now, text }
+    this.violations.push(violation)
+    this.options.observe?.(this.now, { type: 'violated', violation })
   }
 }
