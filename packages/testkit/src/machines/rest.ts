@@ -19,6 +19,7 @@ export interface Unrest {
 
 /** The first thing that is not at rest among the live nodes; undefined when all is. */
 export function unrest(nodes: readonly SimNode[], ledger: Ledger, safety: Safety, slots: number): Unrest | undefined {
+  if (nodes.length === 0) return undefined
   return (
     first(nodes, busy) ??
     first(nodes, (node) => viewDiffers(node, nodes)) ??

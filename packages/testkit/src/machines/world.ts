@@ -102,6 +102,8 @@ export class World implements NodeHost {
   private lastFaultAt = 0
   /** Until when two copies of a name, and live nodes held to be down, are no fault of the protocol. */
   private hazyUntil = 0
+  /** The second act begins: nothing strikes any more. */
+  private readonly healedAt: number
   /** A node was killed, or more. */
   private readonly rough: boolean
   private aims: Extract<Strike, { type: 'aim' }>[] = []
@@ -118,6 +120,8 @@ export class World implements NodeHost {
     this.random = stream(seed, 'nodes')
     this.network = new Network(this.schedule, stream(seed, 'network'), this.plan.delays, this.plan.echoShare)
     this.rough = this.plan.strikes.length > 0
+    const ends = this.plan.strikes.map((strike) => ('until' in strike ? strike.until : strike.at))
+    this.healedAt = Math.max(runMs, ...ends)
     const complain = (rule: Rule, text: string): void => this.complain(rule, text)
     const strict = (): boolean => this.now >= this.hazyUntil
     this.ledger = new Ledger(complain, strict)
@@ -413,8 +417,6 @@ export class World implements NodeHost {
     this.ledger.left(node)
     for (const pid of pids) node.replica.track({ type: 'gone', pid, keepPlaced: true }, now)
     node.replica.track({ type: 'part' }, now)
-    // Across a cut nobody takes over what it knows.
-    if (now < this.hazyUntil) this.ledger.forgets(node)
     this.lookForEra()
   }
 
@@ -432,6 +434,8 @@ export class World implements NodeHost {
       this.complain('stuck', `${node.boot} left without an outcome for ${open.what} ${open.name} (ask ${open.ask})`)
     }
     this.bury(node, 'left')
+    // Across a cut nobody could take over what it knew.
+    if (this.now < this.hazyUntil) this.ledger.forgets(node)
     this.safety.gone(node)
     this.network.remove(node)
     const leave = this.plan.leaves.find((one) => this.plan.starts[one.node]?.name === node.name)
@@ -783,7 +787,7 @@ export class World implements NodeHost {
         this.complain('stuck', `${node.boot} does not finish leaving within ${LEFT_WITHIN_MS} ms`)
       }
     }
-    if (now >= runMs) this.lookForRest()
+    if (now >= this.healedAt) this.lookForRest()
     if (!this.finished) this.push(now + PATROL_MS, kinds.patrol, undefined)
   }
 

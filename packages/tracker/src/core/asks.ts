@@ -240,18 +240,17 @@ function challenge(turn: Turn, ask: Ask, holder: Claim): void {
   if (ask.awaited === holder && now - ask.sentAt < turn.state.config.limits.askAgainMs) return
   ask.awaited = holder
   ask.sentAt = now
-  send(turn, holder.pid.boot, { type: 'running', name: ask.name, fence: holder.fence })
+  ask.number = ++turn.state.nextNumber
+  ask.owner = holder.pid.boot
+  send(turn, holder.pid.boot, { type: 'running', name: ask.name, fence: holder.fence, ask: ask.number })
 }
 
 /** The answer to a challenge. */
-export function settleKept(turn: Turn, from: BootId, { name, fence, yes }: Message<'runs'>): void {
-  for (const queues of Object.values(turn.state.asks)) {
-    const ask = queues.get(name)?.[0]
-    const holder = ask?.awaited
-    if (ask?.kept === undefined || holder?.pid.boot !== from || holder.fence !== fence) continue
-    if (yes) endHeld(turn, ask, holder)
-    else ask.awaited = undefined
-  }
+export function settleKept(turn: Turn, from: BootId, { name, ask: number, yes }: Message<'runs'>): void {
+  const ask = answered(turn, from, name, number)
+  if (ask?.awaited === undefined || ask.kept === undefined) return
+  if (yes) endHeld(turn, ask, ask.awaited)
+  else ask.awaited = undefined
 }
 
 /** End an ask without a name. */

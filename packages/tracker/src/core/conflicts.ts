@@ -22,8 +22,9 @@ export function contest(turn: Turn, name: string, winner: Claim | undefined): vo
     state.contests.delete(name)
     return
   }
-  state.contests.set(name, { name, winner, askedAt: now })
-  send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence })
+  const ask = ++state.nextNumber
+  state.contests.set(name, { name, winner, askedAt: now, ask })
+  send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence, ask })
 }
 
 export function contestAgain(turn: Turn): void {
@@ -37,7 +38,7 @@ export function onRunning(turn: Turn, from: BootId, message: Message<'running'>)
   const { state } = turn
   const own = logOf(state.registry, state.self).claims.get(message.name)
   const yes = own !== undefined && own.fence === message.fence && !state.leaving
-  send(turn, from, { type: 'runs', name: message.name, fence: message.fence, yes })
+  send(turn, from, { type: 'runs', name: message.name, fence: message.fence, ask: message.ask, yes })
 }
 
 export function onRuns(turn: Turn, from: BootId, message: Message<'runs'>): void {
@@ -46,7 +47,7 @@ export function onRuns(turn: Turn, from: BootId, message: Message<'runs'>): void
   const contested = state.contests.get(message.name)
   const own = logOf(state.registry, state.self).claims.get(message.name)
   if (contested === undefined || own === undefined || !message.yes) return
-  if (contested.winner.pid.boot !== from || contested.winner.fence !== message.fence) return
+  if (contested.winner.pid.boot !== from || contested.ask !== message.ask) return
   state.contests.delete(message.name)
   removeName(turn, own)
   const reason = follows(contested.winner, own) ? 'superseded' : 'conflict'

@@ -187,6 +187,20 @@ export function hideLog(registry: Registry, log: Log, forgetAt: number): void {
   }
 }
 
+/** The boot counts after all: its claims compete again. */
+export function showLog(registry: Registry, log: Log): void {
+  log.hidden = false
+  log.forgetAt = Number.POSITIVE_INFINITY
+  registry.sweeping.delete(log.boot)
+  for (const claim of log.claims.values()) {
+    // Those not swept yet stand in the index still.
+    unindex(registry, claim, 'counted in again')
+    if (registry.orphans.get(claim.name) === claim) registry.orphans.delete(claim.name)
+    addToIndex(registry, claim, 'counted in again')
+  }
+  for (const members of log.groups.values()) for (const one of members.values()) listMembership(registry, one)
+}
+
 /** Sweep a slice of the hidden claims out of the index. Returns false when nothing is left to sweep. */
 export function sweep(registry: Registry, reason: string): boolean {
   let budget = SWEEP_SLICE
@@ -385,7 +399,10 @@ function addMembership(registry: Registry, log: Log, membership: Membership): vo
   }
   members.set(membership.pid.id, membership)
   toggleHash(log, membership.group, membership.seq)
-  if (log.hidden) return
+  if (!log.hidden) listMembership(registry, membership)
+}
+
+function listMembership(registry: Registry, membership: Membership): void {
   const listed = registry.groups.get(membership.group)
   if (listed === undefined) registry.groups.set(membership.group, new Map([[keyOf(membership), membership]]))
   else listed.set(keyOf(membership), membership)

@@ -3,7 +3,7 @@
 import type { BootId, Member, View } from '@skep/cluster/core'
 import { askAgain, askAgainWhere } from './asks.js'
 import { dropYielded } from './grants.js'
-import { forgetLog, hideLog, logOf, sweep } from './logs.js'
+import { hideLog, logOf, showLog, sweep } from './logs.js'
 import { reconcile, retryStarts } from './placement.js'
 import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
@@ -54,14 +54,13 @@ export function onMember(turn: Turn, member: Member): void {
 }
 
 /**
- * A member that we held to be gone is counted in, which can only be after we rejoined (rejoining.ts): its copy is
- * fetched from nothing.
+ * A member that we held to be gone is counted in, which can only be after we rejoined (rejoining.ts): what we know of
+ * it counts again.
  */
 export function meetAnew(state: TrackerState, boot: BootId): void {
   const log = state.registry.logs.get(boot)
   if (log === undefined || !log.hidden) return
-  forgetLog(state.registry, log)
-  state.told.delete(boot)
+  showLog(state.registry, log)
   state.peers.delete(boot)
 }
 

@@ -134,8 +134,9 @@ export type TrackerMessage =
   | { type: 'startFailed'; name: string; origin: string; code: string; text: string }
   // Conflicts
   /** A loser asks whether the winner's node really runs the name with that fence. */
-  | { type: 'running'; name: string; fence: number }
-  | { type: 'runs'; name: string; fence: number; yes: boolean }
+  | { type: 'running'; name: string; fence: number; ask: number }
+  /** `ask`: of the question, for an answer to an older one may be out of date. */
+  | { type: 'runs'; name: string; fence: number; ask: number; yes: boolean }
   // Interval tree clock ids (section 3)
   /** `pointed`: another donor sent us; grant here, so that two that each think the other larger end it. */
   | { type: 'idAsk'; lineage: Lineage; pointed: boolean }

@@ -299,6 +299,8 @@ export interface Contest {
   readonly name: string
   readonly winner: Claim
   askedAt: number
+  /** Of the latest question. */
+  ask: number
 }
 
 export interface TrackerState {
