@@ -3,6 +3,7 @@
 
 import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Fault } from '../machines/plan.js'
 import { type RunReport, Tally, type Violation } from '../machines/report.js'
 import { maxFound } from '../machines/simulate.js'
 import { locate, type Mutant, mutants } from '../mutants/mutants.js'
@@ -76,9 +77,18 @@ async function runAll(options: CliOptions, mutant: Mutant | undefined): Promise<
   return summary.violations > 0 ? 1 : 0
 }
 
+/** A mutant is looked for where it shows, unless the user says where. */
+function faultsOf(options: CliOptions, mutant: Mutant | undefined): readonly Fault[] {
+  return options.faults ?? mutant?.faults ?? ['joins', 'leaves']
+}
+
 /** The command that runs this seed again, event by event. */
 function replay(options: CliOptions, seed: number): string {
-  const faults = options.faults.length === 0 ? 'none' : options.faults.join(',')
+  const chosen = faultsOf(
+    options,
+    mutants.find((one) => one.name === options.mutant),
+  )
+  const faults = chosen.length === 0 ? 'none' : chosen.join(',')
   const mutant = options.mutant === undefined ? '' : ` --mutant ${options.mutant}`
   return `npm run sim -- --seed ${seed} --runs 1 --nodes ${options.nodes.join('-')} --faults ${faults}${mutant} --trace`
 }
@@ -90,7 +100,8 @@ function run(
   take: (report: RunReport) => boolean,
   seed: number = options.seed,
 ): Promise<void> {
-  const { nodes, faults, freeze, trace, html } = options
+  const { nodes, freeze, trace, html } = options
+  const faults = faultsOf(options, mutant)
   const patches = mutant === undefined ? [] : locate(mutant)
   const jobs = Math.min(options.jobs, runs)
   const page = html === undefined ? undefined : { file: resolve(html), command: replay(options, seed) }
@@ -126,7 +137,8 @@ async function hunt(options: CliOptions, mutant: Mutant): Promise<Violation | un
       },
       seed,
     )
-    if (caught === undefined || (await passes(options, caught.seed))) return caught
+    if (caught === undefined || (await passes({ ...options, faults: faultsOf(options, mutant) }, caught.seed)))
+      return caught
     seed = caught.seed + 1
   }
   return undefined

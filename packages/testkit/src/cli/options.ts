@@ -7,7 +7,8 @@ export interface CliOptions {
   readonly seed: number
   readonly runs: number
   readonly nodes: readonly [number, number]
-  readonly faults: readonly Fault[]
+  /** Undefined where not given. */
+  readonly faults: readonly Fault[] | undefined
   readonly jobs: number
   readonly json: boolean
   readonly trace: boolean
@@ -77,7 +78,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
     seed: whole('seed', values.seed, 1, 0, 4_000_000_000),
     jobs: whole('jobs', values.jobs, fitting, 1, 256),
     nodes: parseNodes(values.nodes ?? '2-20', faulty),
-    faults: parseFaults(values.faults ?? 'joins,leaves', faulty),
+    faults: values.faults === undefined ? undefined : parseFaults(values.faults, faulty),
     json: values.json,
     trace: values.trace,
     freeze: values.freeze,

@@ -104,8 +104,10 @@ export class Safety {
     this.gone(node)
   }
 
-  /** Does anybody but this node hold the name, or did a moment ago? */
-  heldBesides(node: SimNode, name: string, withinMs: number): boolean {
+  /** Does any other process than this one hold the name, or did one a moment ago? */
+  heldBesides(node: SimNode, pid: number, name: string, withinMs: number): boolean {
+    const own = node.replica.tracker.registry.logs.get(node.boot)?.claims.get(name)
+    if (own !== undefined && own.pid.id !== pid) return true
     const record = this.names.get(name)
     if (record === undefined) return false
     return record.holders.some((one) => one !== node) || this.now - record.heldAt <= withinMs

@@ -63,6 +63,8 @@ const REST_WITHIN_MS = 15_000
 const ROUGH_REST_WITHIN_MS = 75_000
 /** How long after a cut, a stall or the like the sides may still not know of each other. */
 const SETTLED_WITHIN_MS = 15_000
+/** A cut or stall shorter than this, and alone, cannot outlast the shortest suspicion (2 s). */
+const HARMLESS_MS = 1000
 /** A node that is gone is no member any more after this. */
 const DOWN_WITHIN_MS = 20_000
 const PATROL_MS = 500
@@ -102,6 +104,11 @@ export class World implements NodeHost {
   private lastFaultAt = 0
   /** Until when two copies of a name, and live nodes held to be down, are no fault of the protocol. */
   private hazyUntil = 0
+  /** Until when live nodes may be held to be down: only what lasts long enough for a suspicion makes that right. */
+  private downsUntil = 0
+  private lastHazeUntil = Number.NEGATIVE_INFINITY
+  /** All that happens is that one pair cannot talk, and others see both: then nobody is held to be down. */
+  private readonly onePair: boolean
   /** The second act begins: nothing strikes any more. */
   private readonly healedAt: number
   /** A node was killed, or more. */
@@ -120,6 +127,7 @@ export class World implements NodeHost {
     this.random = stream(seed, 'nodes')
     this.network = new Network(this.schedule, stream(seed, 'network'), this.plan.delays, this.plan.echoShare)
     this.rough = this.plan.strikes.length > 0
+    this.onePair = isOnePair(this.plan)
     const ends = this.plan.strikes.map((strike) => ('until' in strike ? strike.until : strike.at))
     this.healedAt = Math.max(runMs, ...ends)
     const complain = (rule: Rule, text: string): void => this.complain(rule, text)
@@ -526,8 +534,12 @@ export class World implements NodeHost {
     this.push(until, kinds.restore, undefined, link)
   }
 
+  /** `until`: when what begins now is over. */
   private haze(until: number): void {
     this.hazyUntil = Math.max(this.hazyUntil, until + SETTLED_WITHIN_MS)
+    const lasts = until - this.now >= HARMLESS_MS || this.now < this.lastHazeUntil + SETTLED_WITHIN_MS
+    if (lasts && !this.onePair) this.downsUntil = Math.max(this.downsUntil, until + SETTLED_WITHIN_MS)
+    this.lastHazeUntil = Math.max(this.lastHazeUntil, until)
   }
 
   /** A strike of the plan begins, or is over. */
@@ -550,7 +562,7 @@ export class World implements NodeHost {
         }
         return
       case 'cut':
-        this.haze(strike.until)
+        if (!over) this.haze(strike.until)
         for (const [from, to] of strike.ways) {
           if (over) this.network.mend(from, to)
           else this.network.cut(from, to)
@@ -561,14 +573,14 @@ export class World implements NodeHost {
         return
       case 'reader': {
         const { address } = this.plan.starts[strike.node] as Start
-        this.haze(strike.until)
+        if (!over) this.haze(strike.until)
         if (over) this.network.speedUp(address)
         else this.network.slowDown(address, strike.until)
         return
       }
       case 'discovery': {
         const { address } = this.plan.starts[strike.node] as Start
-        this.haze(strike.until)
+        if (!over) this.haze(strike.until)
         if (!over) this.blind.set(address, strike)
         else if (this.blind.get(address) === strike) this.blind.delete(address)
         return
@@ -684,11 +696,11 @@ export class World implements NodeHost {
         return this.push(this.now + TWO_TURNS_MS, kinds.verdict, node, undefined, output.token)
       case 'condemned':
         this.push(this.now, kinds.rejoin, node)
-        if (this.now >= this.hazyUntil) this.complain('falseDown', `${node.boot} was condemned by ${output.by}`)
+        if (this.now >= this.downsUntil) this.complain('falseDown', `${node.boot} was condemned by ${output.by}`)
         return
       case 'member':
         if (
-          this.now >= this.hazyUntil &&
+          this.now >= this.downsUntil &&
           output.member.phase === 'down' &&
           this.live.some((one) => one.boot === output.member.info.boot)
         ) {
@@ -760,7 +772,7 @@ export class World implements NodeHost {
     const text = `${node.boot} stops ${output.name} (${output.reason}), held by ${winner}`
     const calm = this.now >= this.hazyUntil && !output.name.startsWith(freePrefix)
     if (calm && !this.rough) this.complain('stopped', text)
-    if (output.winner !== undefined && !this.safety.heldBesides(node, output.name, JUST_HELD_MS)) {
+    if (output.winner !== undefined && !this.safety.heldBesides(node, output.pid, output.name, JUST_HELD_MS)) {
       this.complain('bothStopped', text)
     }
     this.ledger.deactivated(node, output.pid, output.name, output.winner)
@@ -818,4 +830,13 @@ export class World implements NodeHost {
     this.violations.push(violation)
     this.options.observe?.(this.now, { type: 'violated', violation })
   }
+}
+
+function isOnePair(plan: Plan): boolean {
+  const pairs = new Set<string>()
+  for (const strike of plan.strikes) {
+    if (strike.type !== 'cut' || strike.ways.length > 2) return false
+    for (const way of strike.ways) pairs.add([...way].sort().join())
+  }
+  return pairs.size === 1 && plan.starts.length >= 4 && plan.drops.length === 0 && plan.leaves.length === 0
 }

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Fault } from '../machines/plan.js'
 import { applyPatch, type LocatedPatch } from './mutation.js'
 
 export interface Patch {
@@ -19,10 +20,31 @@ export interface Mutant {
   readonly name: string
   /** The rule that it removes, and where PROTOCOL.md states it. */
   readonly rule: string
+  /** The faults under which it is looked for; joins and leaves where not given. */
+  readonly faults?: readonly Fault[]
   readonly patches: readonly Patch[]
 }
 
 const tracker = '@skep/tracker/core'
+const cluster = '@skep/cluster/core'
+
+const calm: readonly Fault[] = ['joins', 'leaves', 'aims']
+const lossy: readonly Fault[] = ['joins', 'leaves', 'loss']
+const deadly: readonly Fault[] = ['joins', 'crashes', 'deaths']
+const torn: readonly Fault[] = ['cuts', 'stalls']
+
+/** A rule that stands in one place. */
+function without(
+  name: string,
+  rule: string,
+  faults: readonly Fault[],
+  of: Patch['of'],
+  file: string,
+  find: string,
+  replace: string,
+): Mutant {
+  return { name, rule, faults, patches: [{ of, file, find, replace }] }
+}
 
 export const mutants: readonly Mutant[] = [
   {
@@ -135,6 +157,294 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  without(
+    'no-refutation',
+    '2: whoever is suspected and lives says so under a higher incarnation',
+    torn,
+    cluster,
+    'table.js',
+    'if (!contested || record.incarnation >= MAX_INCARNATION)',
+    'if (true)',
+  ),
+  without(
+    'no-indirect-probe',
+    '2: before a member is suspected others are asked to probe it',
+    ['cuts'],
+    cluster,
+    'detector.js',
+    'probe.asked = sample(',
+    'probe.asked = [].concat(',
+  ),
+  without(
+    'down-comes-back',
+    '2: down is final for a boot',
+    torn,
+    cluster,
+    'member.js',
+    'const phase = RANK[b.phase] > RANK[a.phase] ? b.phase : a.phase;',
+    'const phase = b.incarnation > a.incarnation || RANK[b.phase] > RANK[a.phase] ? b.phase : a.phase;',
+  ),
+  without(
+    'condemned-stays',
+    '2: a node that is held to be down goes on as another boot',
+    torn,
+    cluster,
+    'table.js',
+    'if (state.condemned !== undefined)',
+    'if (true)',
+  ),
+  without(
+    'old-part-comes-along',
+    '2: who rejoins takes over what those know who condemned it, and nothing of its old part',
+    torn,
+    cluster,
+    'rejoin.js',
+    'for (const record of records) {',
+    'for (const record of [...before.values()]) {',
+  ),
+  without(
+    'kept-names-are-forgotten',
+    '2: who rejoins asks for the names of its live processes again',
+    torn,
+    tracker,
+    'rejoining.js',
+    'for (const claim of before.claims.values())',
+    'for (const claim of [])',
+  ),
+  without(
+    'kept-at-once',
+    '2: a kept name is asked for, like any',
+    torn,
+    tracker,
+    'asks.js',
+    'if (ask.local)',
+    "if (ask.local || ask.role === 'kept')",
+  ),
+  without(
+    'loser-does-not-ask',
+    "4.3: a loser ends only after the winner's node has said that it runs",
+    torn,
+    tracker,
+    'asks.js',
+    'if (ask.kept !== undefined)\n        return challenge(turn, ask, holder);',
+    '',
+  ),
+  without(
+    'loser-stays',
+    '4.3: of two claims of one name the loser ends',
+    torn,
+    tracker,
+    'conflicts.js',
+    "send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence, ask });",
+    '',
+  ),
+  without(
+    'gate-before-view',
+    '2: the view that a newcomer batched is applied before its gate opens',
+    calm,
+    cluster,
+    'gate.js',
+    'flushView(state, now, out);',
+    '',
+  ),
+  without(
+    'view-after-message',
+    '4.3.4: the view that comes with a message is applied before the message is read',
+    calm,
+    cluster,
+    'membership.js',
+    'function deliver(state, from, message, now, out) {\n    flushView(state, now, out);',
+    'function deliver(state, from, message, now, out) {',
+  ),
+  without(
+    'take-without-members',
+    '4.3.4: question and answer of a TAKE bring the members that their sender knows',
+    calm,
+    tracker,
+    'state.js',
+    'carry: true, relay: true',
+    'carry: false, relay: true',
+  ),
+  without(
+    'no-not-yet',
+    '4.3.4: before its gate opens a node answers TAKE with not yet',
+    calm,
+    tracker,
+    'slots.js',
+    'if (!state.gate && !state.leaving) {',
+    'if (false) {',
+  ),
+  without(
+    'no-yield-by-view',
+    '4.3.4: a slot that the own view gives to another is given up at once',
+    calm,
+    tracker,
+    'members.js',
+    'yieldForeign(state);',
+    '',
+  ),
+  without(
+    'yield-and-hold',
+    '4.3.4: whoever acks a TAKE holds the slot no more',
+    calm,
+    tracker,
+    'slots.js',
+    '        yieldSlot(state, slot);\n        yielded.push(slot);',
+    '        yielded.push(slot);',
+  ),
+  without(
+    'asks-survive-yield',
+    '4.3.3: the own asks in a slot that is yielded are void and asked again',
+    calm,
+    tracker,
+    'tracker.js',
+    'askAgainWhere(turn, (ask) => slots.has(ask.slot));',
+    '',
+  ),
+  without(
+    'hold-before-caught-up',
+    '4.3.4: a slot is held only when the logs have reached the acked digests',
+    calm,
+    tracker,
+    'slots.js',
+    'if (complete.length === 0 || !caughtUp(turn))',
+    'if (complete.length === 0)',
+  ),
+  without(
+    'leaver-keeps-slots',
+    '2: a leaver gives up every slot in the turn in which it announces it',
+    calm,
+    tracker,
+    'leaving.js',
+    '    yieldAll(state);\n',
+    '',
+  ),
+  without(
+    'leave-without-barrier',
+    '2: a leaver says bye only when everybody has its log',
+    calm,
+    tracker,
+    'leaving.js',
+    'const handedOver = others.length === 0 && state.heir?.got !== false;',
+    'const handedOver = true;',
+  ),
+  without(
+    'id-given-and-kept',
+    '3: a leaver gives its clock id away and has none after that',
+    calm,
+    tracker,
+    'ids.js',
+    'setId(state, state.lineage, 0);',
+    '',
+  ),
+  without(
+    'grant-of-the-whole-id',
+    '3: a donor splits its clock id and keeps one half',
+    calm,
+    tracker,
+    'ids.js',
+    'setId(state, state.lineage, mine);',
+    '',
+  ),
+  without(
+    'deaf-counter',
+    '4.1: a fence counter is never below any counter heard',
+    calm,
+    tracker,
+    'state.js',
+    'if (counter > state.counter && counter - state.counter < PLAUSIBLE_LEAP)',
+    'if (false)',
+  ),
+  without(
+    'no-strikes',
+    '4.1: the removal of a placed name strikes its lower claims in logs of gone boots',
+    ['joins', 'leaves', 'crashes'],
+    tracker,
+    'own.js',
+    "const strike = claim.placed?.origin ?? (claimsOf(registry, claim.name).length > 1 ? '' : undefined);",
+    'const strike = undefined;',
+  ),
+  without(
+    'gaps-are-skipped',
+    '4.1: an op is applied only after the one before it; a gap is pulled',
+    lossy,
+    tracker,
+    'sync.js',
+    'if (seq > into.seq + 1) {',
+    'if (false) {',
+  ),
+  without(
+    'no-digests',
+    '4.2: digests tell who is behind: on a new link, and to one peer each second for ever',
+    lossy,
+    tracker,
+    'sync.js',
+    'export function sendDigest(turn, to) {',
+    'export function sendDigest(turn, to) {\n    if (turn.now > 1500) return;',
+  ),
+  without(
+    'no-grant-check',
+    '4.3.2: a grant that stays open is asked after',
+    lossy,
+    tracker,
+    'grants.js',
+    'if (now - grant.checkedAt < state.config.limits.grantCheckMs)',
+    'if (true)',
+  ),
+  without(
+    'no-ask-again',
+    '4.3.3: an ask without an answer is asked again',
+    lossy,
+    tracker,
+    'asks.js',
+    'else if (ask.fence === undefined && now - ask.sentAt >= state.config.limits.askAgainMs)',
+    'else if (false)',
+  ),
+  without(
+    'gone-claims-stay',
+    '4.1: claims of a gone boot are hidden at once',
+    deadly,
+    tracker,
+    'logs.js',
+    'log.hidden = true;',
+    '',
+  ),
+  without(
+    'no-restart',
+    '4.4: placed names of a gone node are started elsewhere',
+    deadly,
+    tracker,
+    'logs.js',
+    'registry.orphans.set(claim.name, claim);',
+    '',
+  ),
+  without(
+    'grants-outlive-grantees',
+    '4.3.2: a grant ends with the node that it was given to',
+    deadly,
+    tracker,
+    'members.js',
+    'if (grant.boot !== boot)',
+    'if (true)',
+  ),
+  without(
+    'dead-are-asked',
+    '4.3.4: a member that does not answer for a second is passed over',
+    ['joins', 'cuts', 'stalls'],
+    tracker,
+    'slots.js',
+    'now - taking.silentSince >= limits.takeSilenceMs)',
+    'false)',
+  ),
+  without(
+    'no-late-rule',
+    '1: a node that was late by half a second gives up its slots before it reads its backlog',
+    torn,
+    tracker,
+    'tracker.js',
+    'yieldAll(turn.state);\n    dropYielded(turn);\n',
+    '',
+  ),
 ]
 
 /** The patches with the URLs of their modules, each proved to fit. Throws where one does not. */
