@@ -145,7 +145,7 @@ describe('claims, as the simulator found them wrong', () => {
     net.input('b', { type: 'claim', ask: 1, name })
     net.drain()
     const fence = net.outputs('b', 'granted')[0]?.fence
-    const old: TrackerMessage = { type: 'claim', name, ask: 0, origin: '', again: false, counter: 0 }
+    const old: TrackerMessage = { type: 'claim', name, ask: 0, origin: '', again: false, fence: 0, counter: 0 }
     net.input('a', { type: 'message', from: 'boot-b', message: old })
     net.input('c', { type: 'claim', ask: 1, name, pid: 9 })
     net.drain()
@@ -193,7 +193,7 @@ describe('claims, as a hostile reader found them wrong', () => {
     const name = ownedBy(net, 'a')
     net.phase('c', 'leaving')
     net.phase('c', 'left')
-    const late: TrackerMessage = { type: 'claim', name, ask: 99, origin: '', again: false, counter: 0 }
+    const late: TrackerMessage = { type: 'claim', name, ask: 99, origin: '', again: false, fence: 0, counter: 0 }
     net.input('a', { type: 'message', from: 'boot-c', message: late })
     net.input('a', { type: 'message', from: 'stranger', message: late })
     net.input('b', { type: 'claim', ask: 1, name, pid: 1 })

@@ -554,7 +554,7 @@ describe('a full link', () => {
     ['droppable', 'news of a log, which a digest makes good', { ...ops, reply: false }],
     ['droppable', 'a digest, sent again every second', digest],
     ['bulk', 'the answer to a pull', { ...ops, reply: true }],
-    ['control', 'a claim', { type: 'claim', name: 'x', ask: 1, origin: '', again: false, counter: 0 }],
+    ['control', 'a claim', { type: 'claim', name: 'x', ask: 1, origin: '', again: false, fence: 0, counter: 0 }],
     ['control', 'a grant', { type: 'grant', name: 'x', ask: 1, fence: 1 }],
     ['control', 'a question for slots', { type: 'take', generation: 1, slots: new Uint8Array(128), counter: 0 }],
   ])('treats as %s: %s', (lane, _, message) => {

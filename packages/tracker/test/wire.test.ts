@@ -121,7 +121,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
       ops: fc.array(opWith(pids), { maxLength: 3 }),
     }),
   ),
-  claim: record('claim', { name, ask: count, origin: short, again: fc.boolean(), counter: count }),
+  claim: record('claim', { name, ask: count, origin: short, again: fc.boolean(), fence: count, counter: count }),
   grant: record('grant', { name, ask: count, fence: count }),
   refuse: record('refuse', { name, ask: count, holder: claim }),
   elsewhere: record('elsewhere', { name, ask: count, full: fc.boolean() }),

@@ -31,7 +31,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
 export class Ledger {
   private readonly complain: Complain
   /** Acknowledged spawns that nobody stopped, and the nodes that know of each: while one of them lives it is not lost. */
-  readonly spawned: Map<string, { readonly fence: number; readonly knowers: Set<SimNode> }> = new Map()
+  readonly spawned: Map<string, { readonly origin: string; readonly knowers: Set<SimNode> }> = new Map()
   /** Names with an unregister from afar under way, or of unknown outcome: nothing is certain of them. */
   private readonly uncertain = new Map<string, number>()
   /** The highest fence of a placed claim that its user ended, by name, and where and when. */
@@ -87,8 +87,9 @@ export class Ledger {
       const stopped = this.stopped.get(claim.name)?.fence ?? 0
       // While several copies may be, the one that was acknowledged may have been stopped since.
       const stands = claim.fence > stopped && (this.strict() || holds(claim))
-      if (this.isCertain(claim.name) && stands)
-        this.spawned.set(claim.name, { fence: claim.fence, knowers: new Set([node]) })
+      if (this.isCertain(claim.name) && stands) {
+        this.spawned.set(claim.name, { origin: claim.placed?.origin ?? '', knowers: new Set([node]) })
+      }
       return
     }
     if (claim.pid.boot !== node.boot) {
@@ -213,8 +214,8 @@ export class Ledger {
 
   /** Asks without an outcome for too long since `calmAt`; each is told once. */
   patrol(node: SimNode, now: number, calmAt: number): void {
-    for (const [name, { fence, knowers }] of this.spawned) {
-      if ((lookup(node.replica.tracker.registry, name)?.fence ?? 0) >= fence) knowers.add(node)
+    for (const [name, { origin, knowers }] of this.spawned) {
+      if (lookup(node.replica.tracker.registry, name)?.placed?.origin === origin) knowers.add(node)
     }
     for (const open of node.asks.values()) {
       if (now - Math.max(open.since, calmAt) <= askWithinMs) continue

@@ -99,7 +99,15 @@ export function sendAsk(turn: Turn, ask: Ask): void {
   const message: TrackerMessage =
     ask.role === 'spawn'
       ? { type: 'spawn', name, ask: number, kind, spec, meta, origin, counter: state.counter }
-      : { type: 'claim', name, ask: number, origin, again: ask.told, counter: state.counter }
+      : {
+          type: 'claim',
+          name,
+          ask: number,
+          origin,
+          again: ask.told,
+          fence: ask.kept?.fence ?? 0,
+          counter: state.counter,
+        }
   send(turn, owner, message)
 }
 

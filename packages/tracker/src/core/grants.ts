@@ -55,7 +55,7 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
     }
     return beginStart(turn, { name, slot, kind, spec, meta, origin, failover: false, caller: { boot: from, ask } })
   }
-  if (message.origin !== '' && isStruck(state.registry, name, message.origin)) {
+  if (isOverSince(turn, message)) {
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
   }
   // A placed name whose node is gone is about to be started again: only that start gets it.
@@ -72,6 +72,15 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
  */
 function isUnknownStart({ state }: Turn, { name, origin, again }: Message<'claim'>): boolean {
   return origin !== '' && !again && state.starting.get(name)?.origin !== origin
+}
+
+/**
+ * What the claim is for has ended. Of two copies of one start only the lower one may have: then the other is still an
+ * orphan, or says with its fence that it is not meant.
+ */
+function isOverSince({ state }: Turn, { name, origin, fence }: Message<'claim'>): boolean {
+  if (origin === '' || state.registry.orphans.get(name)?.placed?.origin === origin) return false
+  return isStruck(state.registry, name, origin, fence)
 }
 
 function replyHolder(turn: Turn, to: BootId, message: AskMessage, holder: Claim): void {

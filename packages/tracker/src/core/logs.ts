@@ -372,9 +372,12 @@ function strike(registry: Registry, log: Log, one: Strike, now: number): void {
   registry.changes.push({ name: one.name, before: undefined, after: undefined, reason: 'struck' })
 }
 
-/** Was what this request started ended since? */
-export function isStruck(registry: Registry, name: string, origin: string): boolean {
-  for (const log of registry.logs.values()) if (log.strikes.get(name)?.origin === origin) return true
+/** Was what this request started ended since, as a claim of at least this fence? */
+export function isStruck(registry: Registry, name: string, origin: string, fence = 0): boolean {
+  for (const log of registry.logs.values()) {
+    const struck = log.strikes.get(name)
+    if (struck?.origin === origin && struck.fence >= fence) return true
+  }
   return false
 }
 

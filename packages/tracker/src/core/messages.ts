@@ -94,8 +94,11 @@ export type TrackerMessage =
   /** The receiver has the chunks below `chunk`: the sender keeps only so many on the way. */
   | { type: 'more'; boot: BootId; chunk: number }
   // Claims (section 4.3)
-  /** `origin`: of the start that a host claims the name for, `again` if it was granted before; empty for all others. */
-  | { type: 'claim'; name: string; ask: number; origin: string; again: boolean; counter: number }
+  /**
+   * `origin`: of the start that a host claims the name for, `again` if it was granted before; empty for all others.
+   * `fence`: with which the process held the name as an earlier boot of its node; 0 for all others.
+   */
+  | { type: 'claim'; name: string; ask: number; origin: string; again: boolean; fence: number; counter: number }
   | { type: 'grant'; name: string; ask: number; fence: number }
   /** The name is taken: by `holder`, whose claim travels along; by nobody where what the claim is for has ended. */
   | { type: 'refuse'; name: string; ask: number; holder: Claim | undefined }

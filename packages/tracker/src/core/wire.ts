@@ -484,7 +484,7 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   busy: shape('busy', 34, { boot }),
   ops: opsShape,
   state: stateShape,
-  claim: shape('claim', 37, { name, ask: count, origin, again: flag, counter: count }),
+  claim: shape('claim', 37, { name, ask: count, origin, again: flag, fence: count, counter: count }),
   grant: shape('grant', 38, { name, ask: count, fence: count }),
   refuse: shape('refuse', 39, { name, ask: count, holder: optional(claim) }),
   elsewhere: shape('elsewhere', 40, { name, ask: count, full: flag }),
