@@ -1,11 +1,10 @@
 /** The tracker's public face: what its users call, give and get. `tracker.ts` does it. */
-import type { Cluster, Logger } from '@skep/cluster'
+import type { Cluster, Logger, Time } from '@skep/cluster'
 import type { Explanation } from './core/explain.js'
 import type { Claim, NameEvent } from './core/messages.js'
 import type { Pid } from './core/pid.js'
 import type { TrackerLimits } from './core/state.js'
 import type { EventOptions, MissedEvents } from './events.js'
-import type { Time } from './time.js'
 
 export interface TrackerOptions {
   /** Started with `manualReady: true`: the tracker says when this node is synced. */
@@ -17,6 +16,8 @@ export interface TrackerOptions {
   readonly onFatal?: (error: unknown) => void
   /** The clock and its timers; tests and simulations give their own. */
   readonly time?: Time
+  /** The machine's chance, 32 bits; by default from the operating system. */
+  readonly seed?: number
 }
 
 export interface WaitOptions {
