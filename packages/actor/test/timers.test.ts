@@ -107,7 +107,7 @@ describe('self.after', () => {
     expect(node.system.report(pid)?.failures).toBe(1)
     const line = node.lines.find(({ level }) => level === 'error')
     expect(line?.text).toMatch(/^a timer of clock .* threw$/)
-    expect((line?.fields.err as Error).message).toBe('bad beat')
+    expect(line?.fields.err).toEqual(new RangeError('bad beat'))
     expect(await ref.seen()).toEqual([])
   })
 

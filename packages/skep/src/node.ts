@@ -78,7 +78,7 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
   return node
 }
 
-interface Layers {
+export interface Layers {
   readonly logger: Logger
   readonly cluster: Cluster
   readonly tracker: Tracker
@@ -131,6 +131,11 @@ class RunningNode implements SkepNode {
     this.#startedMs = world.time.now()
     this.#events = new Events({ cluster, tracker, logger })
     this.#tell()
+  }
+
+  static layersOf(node: SkepNode): Layers {
+    if (!(node instanceof RunningNode)) throw new TypeError('this node was not made by startNode')
+    return node.#layers
   }
 
   ready(options: WaitOptions = {}): Promise<void> {
@@ -225,6 +230,11 @@ class RunningNode implements SkepNode {
       void this.stop()
     })
   }
+}
+
+/** What a node is made of: for tools that look deeper than its user does. */
+export function layersOf(node: SkepNode): Layers {
+  return RunningNode.layersOf(node)
 }
 
 function byName(a: NodeMember, b: NodeMember): number {

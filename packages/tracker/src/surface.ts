@@ -134,6 +134,8 @@ export interface Tracker {
   /** Why the name is where it is, as this node sees it. */
   explain(name: string): Explanation
   stats(): TrackerStats
+  /** What callers wait for, oldest first, such as "register 'printer'"; up to `most` of them. */
+  waitingFor(most: number): readonly string[]
   /** Announces that this node leaves: from here on nothing is claimed here (ERR_LEAVING), no slot is held. */
   leave(): void
   /** After the local processes have ended: hands over what others need, and resolves when the node may close, at most 2 s later. */

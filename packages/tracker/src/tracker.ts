@@ -144,6 +144,10 @@ class TrackerShell implements Tracker {
     }
   }
 
+  waitingFor(most: number): readonly string[] {
+    return this.#asks.describe(most)
+  }
+
   // Claiming
 
   nextPid(): Pid {
