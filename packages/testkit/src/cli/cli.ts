@@ -5,6 +5,7 @@ import { locate, type Mutant, mutants } from '../mutants/mutants.js'
 /** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
 import { runJobs } from './jobs.js'
 import { type CliOptions, parseOptions, usage } from './options.js'
+import type { LevelOptions } from './worker.js'
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -60,9 +61,11 @@ async function runAll(options: CliOptions, mutant: Mutant | undefined): Promise<
 
 /** The command that runs this seed again, event by event. */
 function replay(options: CliOptions, seed: number): string {
-  const faults = options.faults.length === 0 ? 'none' : options.faults.join(',')
+  const all = options.level === 'nodes' ? options.nodeFaults : options.faults
+  const faults = all.length === 0 ? 'none' : all.join(',')
+  const level = options.level === 'nodes' ? '--level nodes ' : ''
   const mutant = options.mutant === undefined ? '' : ` --mutant ${options.mutant}`
-  return `npm run sim -- --seed ${seed} --runs 1 --nodes ${options.nodes.join('-')} --faults ${faults}${mutant} --trace`
+  return `npm run sim -- ${level}--seed ${seed} --runs 1 --nodes ${options.nodes.join('-')} --faults ${faults}${mutant} --trace`
 }
 
 function run(
@@ -72,10 +75,14 @@ function run(
   take: (report: RunReport) => boolean,
   seed: number = options.seed,
 ): Promise<void> {
-  const { nodes, faults, freeze, trace } = options
+  const { nodes, trace } = options
+  const run: LevelOptions =
+    options.level === 'nodes'
+      ? { level: 'nodes', run: { nodes, faults: options.nodeFaults } }
+      : { level: 'machines', run: { nodes, faults: options.faults, freeze: options.freeze } }
   const patches = mutant === undefined ? [] : locate(mutant)
   const jobs = Math.min(options.jobs, runs)
-  return runJobs({ seed, runs, jobs, run: { nodes, faults, freeze }, trace, patches }, take)
+  return runJobs({ seed, runs, jobs, run, trace, patches }, take)
 }
 
 /** Each mutant until a seed catches it that passes without it. */

@@ -2,12 +2,17 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Fault, faultNames } from '../machines/plan.js'
+import { type NodeFaultName, nodeFaultNames } from '../nodes/draw.js'
 
 export interface CliOptions {
+  readonly level: 'machines' | 'nodes'
   readonly seed: number
   readonly runs: number
   readonly nodes: readonly [number, number]
+  /** Of the level of machines. */
   readonly faults: readonly Fault[]
+  /** Of the level of nodes. */
+  readonly nodeFaults: readonly NodeFaultName[]
   readonly jobs: number
   readonly json: boolean
   readonly trace: boolean
@@ -19,12 +24,14 @@ export interface CliOptions {
 
 export const usage = `npm run sim -- [options]
 
+  --level L         machines (default): the protocol alone; nodes: all of a node, its actors too
   --runs N          runs, one a seed (default 1000)
   --seed S          of the first run; the others count up from it (default 1)
-  --nodes A-B       fewest and most nodes of a run (default 2-20)
-  --faults LIST     of joins, leaves, loss (default joins,leaves)
+  --nodes A-B       fewest and most nodes of a run (default 2-20; level nodes: 2-7)
+  --faults LIST     of joins, leaves, loss (default joins,leaves);
+                    level nodes: of joins, leaves, crashes, cuts, stalls (default all)
   --jobs J          processes (default: one a core, for at least 200 runs each)
-  --trace           print every event of the runs
+  --trace           print every event of the runs (level nodes: every line of the logs)
   --freeze          freeze every frame, so that a machine that writes into one is caught
   --mutant NAME     remove one rule of the protocol
   --mutants         remove each rule in turn: which seed catches it, by which invariant
@@ -45,6 +52,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
     strict: true,
     allowPositionals: false,
     options: {
+      level: { type: 'string', default: 'machines' },
       runs: { type: 'string' },
       seed: { type: 'string' },
       nodes: { type: 'string' },
@@ -68,12 +76,19 @@ export function parseOptions(args: readonly string[]): CliOptions {
   }
   const runs = whole('runs', values.runs, 1000, 1, 100_000_000)
   const fitting = values.trace ? 1 : Math.max(1, Math.min(availableParallelism(), Math.floor(runs / RUNS_A_JOB)))
+  if (values.level !== 'machines' && values.level !== 'nodes') {
+    faulty.push(`--level must be machines or nodes, not '${values.level}'`)
+  }
+  const level = values.level === 'nodes' ? 'nodes' : 'machines'
+  const isNodes = level === 'nodes'
   const options: CliOptions = {
+    level,
     runs,
     seed: whole('seed', values.seed, 1, 0, 4_000_000_000),
     jobs: whole('jobs', values.jobs, fitting, 1, 256),
-    nodes: parseNodes(values.nodes ?? '2-20', faulty),
-    faults: parseFaults(values.faults ?? 'joins,leaves', faulty),
+    nodes: parseNodes(values.nodes ?? (isNodes ? '2-7' : '2-20'), faulty),
+    faults: isNodes ? [] : parseFaults(values.faults ?? 'joins,leaves', faultNames, faulty),
+    nodeFaults: isNodes ? parseFaults(values.faults ?? 'all', nodeFaultNames, faulty) : [],
     json: values.json,
     trace: values.trace,
     freeze: values.freeze,
@@ -83,6 +98,9 @@ export function parseOptions(args: readonly string[]): CliOptions {
   }
   if (options.trace && options.json) faulty.push('--trace prints lines, --json one object: choose one')
   if (options.mutants && options.mutant !== undefined) faulty.push('--mutants already tries every --mutant')
+  if (isNodes && (options.mutants || options.mutant !== undefined || options.freeze)) {
+    faulty.push('--mutant, --mutants and --freeze are of the level machines')
+  }
   if (faulty.length > 0) throw new Error(faulty.join('\n'))
   return options
 }
@@ -96,10 +114,10 @@ function parseNodes(text: string, faulty: string[]): [number, number] {
   return [2, 20]
 }
 
-function parseFaults(text: string, faulty: string[]): Fault[] {
+function parseFaults<F extends string>(text: string, names: readonly F[], faulty: string[]): F[] {
   const words = text === '' || text === 'none' ? [] : text.split(',')
-  const faults = faultNames.filter((name) => words.includes(name) || words.includes('all'))
-  const unknown = words.filter((word) => word !== 'all' && !faultNames.some((name) => name === word))
-  if (unknown.length > 0) faulty.push(`--faults: there is no '${unknown.join("', '")}', only ${faultNames.join(', ')}`)
+  const faults = names.filter((name) => words.includes(name) || words.includes('all'))
+  const unknown = words.filter((word) => word !== 'all' && !names.some((name) => name === word))
+  if (unknown.length > 0) faulty.push(`--faults: there is no '${unknown.join("', '")}', only ${names.join(', ')}`)
   return faults
 }

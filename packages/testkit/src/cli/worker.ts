@@ -6,12 +6,18 @@ import { register } from 'node:module'
 import type { RunReport } from '../machines/report.js'
 import type { RunOptions } from '../machines/world.js'
 import type { LocatedPatch } from '../mutants/mutation.js'
+import type { NodesRunOptions } from '../nodes/workload.js'
+
+/** What all runs have in common, by the level at which they run. */
+export type LevelOptions =
+  | { readonly level: 'machines'; readonly run: Omit<RunOptions, 'seed' | 'trace'> }
+  | { readonly level: 'nodes'; readonly run: Omit<NodesRunOptions, 'seed' | 'trace'> }
 
 export type WorkerTask =
   | {
       readonly type: 'begin'
       readonly patches: readonly LocatedPatch[]
-      readonly options: Omit<RunOptions, 'seed' | 'trace'>
+      readonly options: LevelOptions
       readonly trace: boolean
     }
   | { readonly type: 'run'; readonly seed: number; readonly runs: number }
@@ -21,7 +27,7 @@ export type WorkerAnswer =
   | { readonly type: 'reports'; readonly reports: readonly RunReport[] }
   | { readonly type: 'failed'; readonly text: string }
 
-let runOne: ((seed: number) => RunReport) | undefined
+let runOne: ((seed: number) => RunReport | Promise<RunReport>) | undefined
 
 process.on('message', (task: WorkerTask) => {
   perform(task).then(answer, (error: unknown) => {
@@ -37,13 +43,24 @@ function answer(message: WorkerAnswer): void {
 async function perform(task: WorkerTask): Promise<WorkerAnswer> {
   if (task.type === 'begin') {
     if (task.patches.length > 0) register('../mutants/mutation.js', { parentURL: import.meta.url, data: task.patches })
-    const { runSeed } = await import('../machines/simulate.js')
     const trace = task.trace ? (line: string) => void process.stdout.write(`${line}\n`) : undefined
-    runOne = (seed) => runSeed({ ...task.options, seed, trace })
+    runOne = await runnerOf(task.options, trace)
     return { type: 'ready' }
   }
   if (runOne === undefined) throw new Error('worker: runs were asked for before it was told how')
   const reports: RunReport[] = []
-  for (let i = 0; i < task.runs; i++) reports.push(runOne(task.seed + i))
+  for (let i = 0; i < task.runs; i++) reports.push(await runOne(task.seed + i))
   return { type: 'reports', reports }
+}
+
+async function runnerOf(
+  { level, run }: LevelOptions,
+  trace: ((line: string) => void) | undefined,
+): Promise<(seed: number) => RunReport | Promise<RunReport>> {
+  if (level === 'nodes') {
+    const { runNodesSeed } = await import('../nodes/workload.js')
+    return (seed) => runNodesSeed({ ...run, seed, trace })
+  }
+  const { runSeed } = await import('../machines/simulate.js')
+  return (seed) => runSeed({ ...run, seed, trace })
 }
