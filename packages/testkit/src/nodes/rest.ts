@@ -57,11 +57,10 @@ function waiting(node: SkepNode): string[] {
   ]
 }
 
-/** What is wrong with a cluster at rest, a line each. `owed`: placed names that must have been started again. */
-export function faultsAtRest(nodes: readonly SkepNode[], owed: ReadonlySet<string>): string[] {
+/** What is wrong with a cluster at rest, a line each. */
+export function faultsAtRest(nodes: readonly SkepNode[]): string[] {
   const names = new Set(nodes.flatMap((node) => node.registered().map(({ name }) => name)))
-  const lost = [...owed].filter((name) => !names.has(name)).map((name) => `lost: nobody holds '${name}' any more`)
-  return [...[...names].sort().flatMap((name) => holderFaults(name, nodes)), ...nodes.flatMap(orphans), ...lost]
+  return [...[...names].sort().flatMap((name) => holderFaults(name, nodes)), ...nodes.flatMap(orphans)]
 }
 
 /** One holder, the same one everywhere, and it runs. */

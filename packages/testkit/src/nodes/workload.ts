@@ -65,7 +65,7 @@ function note(ledger: Ledger, error: unknown): void {
   const isStuck = error.message.startsWith('no rest')
   for (const fault of isStuck ? [error.faults.join('; ')] : error.faults) {
     const rule = /^(diverged|ghost|duplicate|lost): /.exec(fault)?.[1] as Rule | undefined
-    ledger.breaks(isStuck ? 'stuck' : (rule ?? 'thrown'), fault)
+    ledger.breaks(rule ?? (isStuck ? 'stuck' : 'thrown'), fault)
   }
 }
 
