@@ -10,8 +10,12 @@ export interface FaultOptions {
   readonly nodes?: readonly [number, number]
   /** Faults at most; 3 where not given. */
   readonly most?: number
-  /** The faults strike within so many milliseconds; 10,000 where not given. */
+  /** The faults strike from so many milliseconds after all nodes have been started; 0 where not given: while they join. */
+  readonly fromMs?: number
+  /** And within so many milliseconds from then; 10,000 where not given. */
   readonly withinMs?: number
+  /** The longest cut or stall; 12,000 ms where not given. What outlasts some seconds costs a node its membership. */
+  readonly forMs?: number
 }
 
 export interface JoinOptions {
@@ -23,11 +27,21 @@ export interface JoinOptions {
 /** A fault before it is known how many nodes there are: its nodes are taken modulo their number. */
 type RawFault = fc.Arbitrary<Fault>
 
+type Times = Required<Pick<FaultOptions, 'fromMs' | 'withinMs' | 'forMs'>>
+
+function moment({ fromMs, withinMs }: Times): fc.Arbitrary<number> {
+  return fc.integer({ min: fromMs, max: fromMs + withinMs })
+}
+
+function duration({ forMs }: Times): fc.Arbitrary<number> {
+  return fc.integer({ min: 1, max: forMs })
+}
+
 const someNode: fc.Arbitrary<number> = fc.nat(299)
 
-function crash(withinMs: number): RawFault {
+function crash(times: Times): RawFault {
   const restart = fc.option(fc.nat(2000), { nil: undefined })
-  return fc.record({ at: fc.nat(withinMs), node: someNode, restart }).map(({ at, node, restart: restartMs }) => ({
+  return fc.record({ at: moment(times), node: someNode, restart }).map(({ at, node, restart: restartMs }) => ({
     type: 'crash' as const,
     at,
     node,
@@ -35,24 +49,24 @@ function crash(withinMs: number): RawFault {
   }))
 }
 
-function leave(withinMs: number): RawFault {
-  return crash(withinMs).map((fault) => ({ ...fault, type: 'leave' as const }) as Fault)
+function leave(times: Times): RawFault {
+  return crash(times).map((fault) => ({ ...fault, type: 'leave' as const }) as Fault)
 }
 
-function stall(withinMs: number): RawFault {
+function stall(times: Times): RawFault {
   return fc.record({
     type: fc.constant('stall' as const),
-    at: fc.nat(withinMs),
+    at: moment(times),
     node: someNode,
-    forMs: fc.integer({ min: 1, max: 9000 }),
+    forMs: duration(times),
   })
 }
 
-function cut(withinMs: number): RawFault {
+function cut(times: Times): RawFault {
   return fc.record({
     type: fc.constant('cut' as const),
-    at: fc.nat(withinMs),
-    forMs: fc.integer({ min: 1, max: 12_000 }),
+    at: moment(times),
+    forMs: duration(times),
     from: someNode,
     to: someNode,
     oneWay: fc.boolean(),
@@ -60,20 +74,23 @@ function cut(withinMs: number): RawFault {
 }
 
 /** One group stands apart from the rest: bit n of `mask` says on which side node n is. */
-function partition(withinMs: number): fc.Arbitrary<Fault & { readonly mask: number }> {
+function partition(times: Times): fc.Arbitrary<Fault & { readonly mask: number }> {
   return fc.record({
     type: fc.constant('partition' as const),
-    at: fc.nat(withinMs),
-    forMs: fc.integer({ min: 1, max: 12_000 }),
+    at: moment(times),
+    forMs: duration(times),
     groups: fc.constant([]),
     mask: fc.integer({ min: 1, max: 0xffff }),
   })
 }
 
-function planOf(options: FaultOptions, raw: (withinMs: number) => fc.Arbitrary<Fault>): fc.Arbitrary<Plan> {
-  const { nodes = [3, 5], most = 3, withinMs = 10_000 } = options
+function planOf(options: FaultOptions, raw: (times: Times) => fc.Arbitrary<Fault>): fc.Arbitrary<Plan> {
+  const { nodes = [3, 5], most = 3, fromMs = 0, withinMs = 10_000, forMs = 12_000 } = options
   return fc
-    .record({ plan: joins({ nodes }), faults: fc.array(raw(withinMs), { minLength: 0, maxLength: most }) })
+    .record({
+      plan: joins({ nodes }),
+      faults: fc.array(raw({ fromMs, withinMs, forMs }), { minLength: 0, maxLength: most }),
+    })
     .map(({ plan, faults: drawn }) => ({ ...plan, faults: fitting(drawn, plan.starts.length) }))
 }
 
@@ -133,7 +150,5 @@ export const faults: {
   cuts: (options = {}) => planOf(options, cut),
   stalls: (options = {}) => planOf(options, stall),
   any: (options = {}) =>
-    planOf(options, (withinMs) =>
-      fc.oneof(crash(withinMs), leave(withinMs), stall(withinMs), cut(withinMs), partition(withinMs)),
-    ),
+    planOf(options, (times) => fc.oneof(crash(times), leave(times), stall(times), cut(times), partition(times))),
 }

@@ -83,8 +83,8 @@ export class Simulation implements AsyncDisposable {
   readonly #machines: Machine[] = []
   readonly #invariants: Map<string, Invariant>
   readonly #cuts = new Set<Cut>()
-  /** Placed names whose node is gone, and which were not seen to have started again. */
-  readonly #owed = new Set<string>()
+  /** Placed names whose node is gone and which were not seen to have started again, with the nodes that know of them. */
+  readonly #owed = new Map<string, Set<SkepNode>>()
   /** What no node may ever do, as it happened. */
   readonly #broken: string[] = []
   /** Who waits for a moment of virtual time; told when there is no more of it. */
@@ -271,8 +271,8 @@ export class Simulation implements AsyncDisposable {
 
   /** Placed names that were lost with their node and that nobody holds. */
   #unpaid(): string[] {
-    for (const name of this.#owed) if (this.nodes.some((node) => node.whereis(name))) this.#owed.delete(name)
-    return [...this.#owed]
+    const names = [...this.#owed.keys()]
+    return names.filter((name) => !this.nodes.some((node) => node.whereis(name) !== undefined))
   }
 
   #cutText({ from, to, oneWay }: Cut): string {
@@ -396,14 +396,19 @@ export class Simulation implements AsyncDisposable {
     })
   }
 
-  /** What is placed there and known elsewhere must be started again by the others. */
+  /** What is placed there and known elsewhere must be started again by those who know it, unless they end as well. */
   #owe(machine: Machine): void {
     const { node } = machine
-    const others = this.nodes.filter((other) => other !== node)
     if (node === undefined) return
+    for (const [name, knowing] of this.#owed) {
+      knowing.delete(node)
+      if (knowing.size === 0) this.#owed.delete(name)
+    }
+    const others = this.nodes.filter((other) => other !== node)
     for (const { name, placed, phase, pid } of layersOf(node).actors.reports()) {
       if (!placed || phase !== 'running' || name === undefined) continue
-      if (others.some((other) => other.whereis(name)?.equals(pid))) this.#owed.add(name)
+      const knowing = others.filter((other) => other.whereis(name)?.equals(pid))
+      if (knowing.length > 0) this.#owed.set(name, new Set(knowing))
     }
   }
 
