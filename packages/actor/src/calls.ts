@@ -70,6 +70,14 @@ export class Calls implements RefHost, Router {
     return this.#pending.size
   }
 
+  /** Calls to other nodes that wait for their answer, up to `most`; streams may be open as long as they like. */
+  describe(most: number): string[] {
+    return [...this.#pending.values()]
+      .filter((out) => !out.streamed)
+      .slice(0, most)
+      .map((out) => out.what)
+  }
+
   // --- what refs ask for ---
 
   call(address: Address, method: string, args: unknown[]): Promise<unknown> {

@@ -26,6 +26,18 @@ export interface Self<State> {
   readonly signal: AbortSignal
   /** The node's logger with the actor's kind, name and pid. */
   readonly logger: Logger
+  /**
+   * Run `fn` once, `ms` milliseconds from now, as a message of this actor: in its turn, after what waits then, with a
+   * `self` of its own. It ends with the actor; the function returned cancels it. What it throws is logged and counted
+   * among the actor's failures, and nobody else's. Throws TypeError for other than 0 to 2^31-1 ms, and ERR_OVERLOADED
+   * where the actor has as many timers as messages may wait in its mailbox.
+   */
+  after(ms: number, fn: (self: Self<State>) => unknown): () => void
+  /**
+   * The same every `ms` milliseconds (at least 1), until it is cancelled. The next beat waits until the last one has
+   * run: an actor that is slow, or a node that stood still, misses beats; they never pile up.
+   */
+  every(ms: number, fn: (self: Self<State>) => unknown): () => void
   /** End after the running call; what waits is refused with ERR_ACTOR_STOPPED. */
   stop(reason?: string): void
 }

@@ -11,6 +11,7 @@ import type { ActorNode } from './node.js'
 import { Queue } from './queue.js'
 import type { CallContext, Target } from './ref.js'
 import type { Runnable, Scheduler } from './scheduler.js'
+import { ActorTimers, type TimerBody } from './timers.js'
 import type { RefSource } from './values.js'
 
 /** What a process needs of the system that runs it. */
@@ -66,6 +67,7 @@ export class Process implements Runner, Runnable {
   #logger: Logger | undefined
   #life: AbortController | undefined
   #feeding: Set<Feeding> | undefined
+  #timers: ActorTimers | undefined
   #started = false
   /** Ends the start of an actor that is told to stop before it runs. */
   #giveUp: ((error: unknown) => void) | undefined
@@ -143,7 +145,7 @@ export class Process implements Runner, Runnable {
   deliver(message: Message): void {
     if (this.phase === 'stopping' || this.phase === 'stopped') {
       message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
-    } else if (this.waiting + (this.#others?.size ?? 0) >= (this.actor.mailbox ?? this.host.mailboxLimit)) {
+    } else if (this.waiting + (this.#others?.size ?? 0) >= this.#mailboxLimit) {
       message.refuse('ERR_OVERLOADED', `the mailbox of ${this.title} is full: ${this.waiting} messages wait`, 'no')
     } else {
       this.#enqueue(message)
@@ -183,6 +185,24 @@ export class Process implements Runner, Runnable {
   /** The next step of something that was accepted before: never refused for want of room. */
   deliverStep(message: Message): void {
     if (this.phase === 'starting' || this.phase === 'running') this.#enqueue(message)
+  }
+
+  /** A timer of the actor; one that has ended has none any more. Throws as `self.after` says. */
+  startTimer(ms: number, body: TimerBody, every: boolean): () => void {
+    this.#timers ??= new ActorTimers({
+      time: this.host.time,
+      title: this.title,
+      logger: this.logger,
+      most: this.#mailboxLimit,
+      deliver: (message) => this.deliverStep(message),
+    })
+    const cancel = this.#timers.start(ms, body, every)
+    if (this.phase === 'stopping' || this.phase === 'stopped') cancel()
+    return cancel
+  }
+
+  get #mailboxLimit(): number {
+    return this.actor.mailbox ?? this.host.mailboxLimit
   }
 
   #enqueue(message: Message): void {
@@ -340,6 +360,7 @@ export class Process implements Runner, Runnable {
   #refuseAll(reason: string): void {
     const text = `${this.title} stopped: ${reason}`
     this.#insisting?.()
+    this.#timers?.cancelAll()
     this.#asked = []
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
       m.refuse('ERR_ACTOR_STOPPED', text, 'no')
@@ -468,6 +489,14 @@ class ActorSelf implements Self<unknown> {
 
   get logger(): Logger {
     return this.#process.logger
+  }
+
+  after(ms: number, fn: (self: Self<unknown>) => unknown): () => void {
+    return this.#process.startTimer(ms, fn as TimerBody, false)
+  }
+
+  every(ms: number, fn: (self: Self<unknown>) => unknown): () => void {
+    return this.#process.startTimer(ms, fn as TimerBody, true)
   }
 
   stop(reason = 'stopped'): void {

@@ -114,6 +114,10 @@ export interface ActorSystem extends ActorNode {
   /** A local actor as it is now; undefined when there is none with this pid. */
   report(pid: Pid): ProcessReport | undefined
   stats(): ActorStats
+  /** All local actors as they are now. */
+  reports(): ProcessReport[]
+  /** Calls to other nodes that wait for their answer, by kind, method and callee; up to `most`. */
+  waitingFor(most: number): readonly string[]
   /**
    * Take nothing new and stop every actor of this node; resolves when all have ended. Claims of placed actors are left
    * to the tracker, so that others start them again once this node has left.
@@ -495,6 +499,10 @@ class System implements ProcessHost, ActorHome {
     return { pid, kind: process.actor.kind, name, fence, placed, phase, waiting, running, streams, failures }
   }
 
+  reports(): ProcessReport[] {
+    return [...this.#processes.values()].flatMap(({ info }) => this.report(info.pid) ?? [])
+  }
+
   stats(): ActorStats {
     return {
       actors: this.#processes.size,
@@ -532,6 +540,14 @@ class RootNode extends ContextNode implements ActorSystem {
 
   stats(): ActorStats {
     return this.#system.stats()
+  }
+
+  reports(): ProcessReport[] {
+    return this.#system.reports()
+  }
+
+  waitingFor(most: number): readonly string[] {
+    return this.#system.calls.describe(most)
   }
 
   stopAll(reason: string): Promise<void> {

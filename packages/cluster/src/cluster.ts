@@ -1,12 +1,11 @@
 /**
- * One node of a cluster: the shell around the membership machine. It listens and dials, carries frames between sockets
+ * One node of a cluster: the shell around the membership machine. It listens and dials, carries frames between links
  * and the machine, keeps its one timer, and hands what comes of it to the layers above. It decides nothing itself.
  *
  * The rule of all outputs: performed in order, depth first, in the turn in which the machine gave them.
  */
-import { randomBytes, randomInt } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
 import { formatAddress, reachableHost } from './address.js'
+import { type Chance, realChance } from './chance.js'
 import { type ClusterOptions, type ClusterSettings, checkOptions } from './config.js'
 import { clusterKinds, decodeFrame, encodeFrame, isLayerKind } from './core/frames.js'
 import { type BootId, isGone, type Member, type MemberInfo, type View } from './core/member.js'
@@ -28,7 +27,10 @@ import type { Hello, Refusal } from './handshake.js'
 import type { Lane } from './limits.js'
 import { Links } from './links.js'
 import { defaultLogger, type Logger, LogLimiter } from './log.js'
+import { realTime, type Time } from './time.js'
+import type { Transport } from './transport.js'
 import { packFrame } from './wire.js'
+import { WsTransport } from './ws.js'
 
 /** What a layer is told besides what the machine says. */
 export type LayerInput =
@@ -117,9 +119,28 @@ export interface Cluster {
  * Starts a node: resolves when it listens, then finds and links its peers. Rejects with a SkepError: ERR_CONFIG with
  * all `faults`, ERR_ADDRESS_IN_USE, ERR_LISTEN.
  */
-export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+export function startCluster(options: ClusterOptions): Promise<Cluster> {
+  return startClusterIn(realClusterWorld, options)
+}
+
+/** What is outside the process of a node: the clock, chance and the network. */
+export interface ClusterWorld {
+  readonly time: Time
+  readonly chance: Chance
+  /** A network for one node. */
+  transport(): Transport
+}
+
+export const realClusterWorld: ClusterWorld = {
+  time: realTime,
+  chance: realChance,
+  transport: () => new WsTransport(realTime),
+}
+
+/** Starts a node in the given world; `startCluster` is this in the real one. */
+export async function startClusterIn(world: ClusterWorld, options: ClusterOptions): Promise<Cluster> {
   const settings = checkOptions(options)
-  const node = new ClusterNode(settings, options)
+  const node = new ClusterNode(world, settings, options)
   await node.start()
   return node
 }
@@ -144,7 +165,9 @@ class ClusterNode implements Cluster {
   readonly #manualReady: boolean
   readonly #onFatal: (error: unknown) => void
   readonly #log: Logger
-  readonly #limiter: LogLimiter = new LogLimiter(() => performance.now())
+  readonly #time: Time
+  readonly #chance: Chance
+  readonly #limiter: LogLimiter
   readonly #links: Links
   readonly #layers: Layer<unknown>[] = []
   readonly #listeners: { readonly [E in keyof ClusterEvents]: Set<ClusterEvents[E]> } = {
@@ -157,7 +180,7 @@ class ClusterNode implements Cluster {
   readonly #frames: { in: number; out: number } = { in: 0, out: 0 }
   #state!: MembershipState
   #discovery: DiscoveryRunner | undefined
-  #timer: NodeJS.Timeout | undefined
+  #cancelTimer: () => void = () => {}
   #timerAt = Infinity
   #depth = 0
   #isReady = false
@@ -169,12 +192,16 @@ class ClusterNode implements Cluster {
   /** The last frame packed, so that one message to many peers is packed once. */
   #packed: { message: unknown; members: unknown; bytes: Buffer } | undefined
 
-  constructor(settings: ClusterSettings, options: ClusterOptions) {
+  constructor(world: ClusterWorld, settings: ClusterSettings, options: ClusterOptions) {
+    this.#time = world.time
+    this.#chance = world.chance
+    this.#limiter = new LogLimiter(() => this.#time.now())
     this.#settings = settings
     this.#manualReady = options.manualReady === true
     this.#onFatal = options.onFatal ?? endProcess
     this.#log = (options.logger ?? defaultLogger()).child({ component: 'cluster', node: settings.name })
     this.#links = new Links({
+      world: { time: world.time, chance: world.chance, transport: world.transport() },
       cluster: settings.cluster,
       secrets: settings.secrets,
       limits: settings.limits,
@@ -200,8 +227,8 @@ class ClusterNode implements Cluster {
       const host = advertise?.host ?? reachableHost(listen.host)
       const address = formatAddress({ host, port: advertise?.port || bound })
       const self = this.#describeSelf(address)
-      const seed = randomInt(2 ** 32)
-      this.#state = initMembership({ self, discovery: discovery.length > 0, seed, limits }, performance.now())
+      const seed = this.#chance.seed()
+      this.#state = initMembership({ self, discovery: discovery.length > 0, seed, limits }, this.#time.now())
     })
     const { boot, address } = this.self
     const where = formatAddress({ host: listen.host, port })
@@ -210,7 +237,13 @@ class ClusterNode implements Cluster {
     if (discovery.length === 0) return
     const self = { name, address, cluster, boot }
     const found = (addresses: readonly string[]): void => this.#edge(() => this.#discovered(addresses))
-    this.#discovery = runDiscovery(discovery, self, this.#log, this.#limiter, found)
+    this.#discovery = runDiscovery(discovery, {
+      self,
+      logger: this.#log,
+      limiter: this.#limiter,
+      time: this.#time,
+      found,
+    })
   }
 
   get self(): MemberInfo {
@@ -269,14 +302,14 @@ class ClusterNode implements Cluster {
       if (this.#isReady) return resolve()
       const settle = (error?: SkepError): void => {
         this.#waiters.delete(settle)
-        clearTimeout(timer)
+        cancel()
         signal?.removeEventListener('abort', aborted)
         if (error) reject(error)
         else resolve()
       }
       const aborted = (): void => settle(new SkepError('ERR_ABORTED', 'aborted while waiting for the node to be ready'))
       const bounded = timeout !== undefined && timeout < 2 ** 31
-      const timer = bounded ? setTimeout(() => settle(this.#notReady(timeout)), timeout) : undefined
+      const cancel = bounded ? this.#time.setTimer(() => settle(this.#notReady(timeout)), timeout) : () => {}
       this.#waiters.add(settle)
       if (signal?.aborted) aborted()
       else signal?.addEventListener('abort', aborted)
@@ -301,7 +334,7 @@ class ClusterNode implements Cluster {
   async leave(): Promise<void> {
     this.#input({ type: 'leave' })
     // The links are uncorked in the next turn.
-    await turn()
+    await this.#turn()
   }
 
   async close(): Promise<void> {
@@ -328,7 +361,7 @@ class ClusterNode implements Cluster {
   #input(input: ClusterInput): void {
     if (this.#ended) return
     this.#edge(() => {
-      const now = performance.now()
+      const now = this.#time.now()
       for (const output of stepMembership(this.#state, input, now)) this.#perform(output)
     })
   }
@@ -352,9 +385,9 @@ class ClusterNode implements Cluster {
     if (this.#ended) return
     const due = membershipDeadline(this.#state)
     if (due >= this.#timerAt) return
-    clearTimeout(this.#timer)
+    this.#cancelTimer()
     this.#timerAt = due
-    this.#timer = setTimeout(() => this.#timeUp(), Math.max(0, Math.ceil(due - performance.now())))
+    this.#cancelTimer = this.#time.setTimer(() => this.#timeUp(), due - this.#time.now())
   }
 
   #timeUp(): void {
@@ -363,7 +396,7 @@ class ClusterNode implements Cluster {
   }
 
   #wakeIfDue(): void {
-    if (performance.now() >= membershipDeadline(this.#state)) this.#input({ type: 'wake' })
+    if (this.#time.now() >= membershipDeadline(this.#state)) this.#input({ type: 'wake' })
   }
 
   #perform(output: ClusterOutput): void {
@@ -377,9 +410,7 @@ class ClusterNode implements Cluster {
       case 'refresh':
         return this.#discovery?.refresh()
       case 'defer':
-        return void turn()
-          .then(turn)
-          .then(() => this.#input({ type: 'verdict', token: output.token }))
+        return this.#time.defer(() => this.#time.defer(() => this.#input({ type: 'verdict', token: output.token })))
       case 'condemned':
         return this.#condemned(output.by)
       case 'stalled':
@@ -580,7 +611,7 @@ class ClusterNode implements Cluster {
   async #end(error = new SkepError('ERR_STOPPED', `node ${this.#settings.name} has been stopped`)): Promise<void> {
     if (this.#ended) return
     this.#ended = true
-    clearTimeout(this.#timer)
+    this.#cancelTimer()
     for (const settle of [...this.#waiters]) settle(error)
     await Promise.all([this.#discovery?.stop(), this.#links.stop('the node stops')])
   }
@@ -618,6 +649,10 @@ class ClusterNode implements Cluster {
     return this.#state?.members.get(boot)?.info.name ?? boot
   }
 
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#time.defer(resolve))
+  }
+
   #notReady(timeout: number): SkepError {
     const { gate, view } = this.#state
     const why = gate === 'open' ? 'the layers above are not synced' : 'it has not joined'
@@ -627,7 +662,7 @@ class ClusterNode implements Cluster {
 
   #describeSelf(address: string): MemberInfo {
     const { name, roles, weight, kinds, version } = this.#settings
-    const boot = randomBytes(16).toString('base64url')
+    const boot = this.#chance.bytes(16).toString('base64url')
     return { boot, name, address, roles, weight, cordoned: false, kinds, version }
   }
 }
@@ -657,10 +692,6 @@ function matches(pattern: string | RegExp, name: string): boolean {
 
 function nodeText(info: MemberInfo): string {
   return `${info.name} at ${info.address}`
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function endProcess(): void {

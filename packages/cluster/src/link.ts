@@ -1,15 +1,15 @@
 /**
  * One link to one peer after its handshake: frames out in order of urgency and within bounds, frames in as arrays.
  *
- * Out: all that is sent in one turn of the event loop leaves as one write (the socket is corked at the first frame and
- * released in the next `setImmediate`). What is urgent or small goes straight to the socket; large frames are cut and
- * wait in a queue of their own, which is drained only while the socket holds little, so that a big state never delays
- * a probe. In: what is not msgpack, or not an array with a kind, is dropped and counted.
+ * Out: all that is sent in one turn of the event loop leaves as one write (the connection is corked at the first frame
+ * and released after the turn). What is urgent or small goes straight to the connection; large frames are cut and wait
+ * in a queue of their own, which is drained only while the connection holds little, so that a big state never delays a
+ * probe. In: what is not msgpack, or not an array with a kind, is dropped and counted.
  */
-import type { Socket } from 'node:net'
-import type { WebSocket } from 'ws'
 import type { BootId } from './core/member.js'
 import type { Lane, LinkLimits } from './limits.js'
+import type { Timers } from './time.js'
+import type { Connection, ConnectionEnd } from './transport.js'
 import { chunkBytes, linkKinds, packFrame, unpackFrame } from './wire.js'
 
 /** What a link tells its owner. `closed` comes once, and not after `close` or `replace`. */
@@ -20,14 +20,8 @@ export interface LinkEvents {
   closed(link: Link, byPeer: boolean, reason: string): void
 }
 
-/** Bytes in the socket up to which waiting bulk is added: enough to keep it busy, little for a probe to wait behind. */
+/** Bytes in the connection up to which waiting bulk is added: enough to keep it busy, little for a probe to wait behind. */
 const bulkWindowBytes = 2 * chunkBytes
-/** After a close, how long the far end has to answer it before the socket is destroyed. */
-const closeTimeoutMs = 1000
-
-/** Codes of socket errors by which the far end, not the network, ended the link. */
-const endedByPeer: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
-
 export class Link {
   readonly boot: BootId
   /** Counters for `stats`. */
@@ -37,8 +31,8 @@ export class Link {
     bytesIn: 0,
     bytesOut: 0,
   }
-  readonly #ws: WebSocket
-  readonly #socket: Socket
+  readonly #connection: Connection
+  readonly #time: Timers
   readonly #limits: LinkLimits
   readonly #events: LinkEvents
   readonly #bulk: BulkQueue = new BulkQueue()
@@ -47,25 +41,26 @@ export class Link {
   #corked = false
   #over = false
   #unreadable = false
-  #error: (Error & { code?: string }) | undefined
   #chunks: Uint8Array[] = []
   #chunkedBytes = 0
 
-  constructor(boot: BootId, ws: WebSocket, socket: Socket, limits: LinkLimits, events: LinkEvents) {
+  constructor(boot: BootId, connection: Connection, time: Timers, limits: LinkLimits, events: LinkEvents) {
     this.boot = boot
-    this.#ws = ws
-    this.#socket = socket
+    this.#connection = connection
+    this.#time = time
     this.#limits = limits
     this.#events = events
-    socket.on('drain', () => this.#drain())
-    ws.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
-    ws.on('error', (error) => this.#failed(error))
-    ws.on('close', (_code, reason) => this.#closed(reason.toString()))
+    connection.events = {
+      message: (data, isBinary) => this.#receive(data, isBinary),
+      drain: () => this.#drain(),
+      broken: (reason) => this.#events.dropped(this, reason),
+      closed: (end) => this.#closed(end),
+    }
   }
 
-  /** Bytes that wait, in the socket and in the queue. */
+  /** Bytes that wait, in the connection and in the queue. */
   get waitingBytes(): number {
-    return this.#ws.bufferedAmount + this.#bulk.bytes
+    return this.#connection.bufferedAmount + this.#bulk.bytes
   }
 
   /** Above the high water mark, until the low one is reached again. */
@@ -90,39 +85,39 @@ export class Link {
   }
 
   /**
-   * Ends the link in an orderly way: what is in the socket still arrives, and what the far end had sent is still
-   * handed on as frames. The owner gets no `closed`. Resolves when the socket is closed (bounded by the close timeout).
+   * Ends the link in an orderly way: what is in the connection still arrives, and what the far end had sent is still
+   * handed on as frames. The owner gets no `closed`. Resolves when the connection is closed, which is bounded.
    */
   async close(reason: string): Promise<void> {
     if (this.#over) return
     this.#over = true
     this.#bulk.clear()
     this.#uncork()
-    await closeSocket(this.#ws, reason)
+    await this.#connection.close(reason)
   }
 
   #write(bytes: Buffer): void {
     if (!this.#corked) {
       this.#corked = true
-      this.#socket.cork()
-      setImmediate(() => this.#uncork())
+      this.#connection.cork()
+      this.#time.defer(() => this.#uncork())
     }
     this.counts.framesOut++
     this.counts.bytesOut += bytes.length
-    this.#ws.send(bytes, sendOptions)
+    this.#connection.send(bytes)
   }
 
   #uncork(): void {
     if (!this.#corked) return
     this.#corked = false
-    this.#socket.uncork()
+    this.#connection.uncork()
   }
 
   #pump(): void {
-    while (this.#bulk.bytes > 0 && this.#ws.bufferedAmount < bulkWindowBytes) this.#write(this.#bulk.next())
+    while (this.#bulk.bytes > 0 && this.#connection.bufferedAmount < bulkWindowBytes) this.#write(this.#bulk.next())
   }
 
-  /** The socket is empty: there is room for bulk, and perhaps the peer is no longer overloaded. */
+  /** The connection is empty: there is room for bulk, and perhaps the peer is no longer overloaded. */
   #drain(): void {
     if (this.#over) return
     this.#pump()
@@ -155,7 +150,7 @@ export class Link {
     try {
       frame = unpackFrame(bytes)
     } catch {
-      // Each ws message stands by itself, so the next one can be read on.
+      // Each message stands by itself, so the next one can be read on.
       return this.#events.dropped(this, 'not msgpack')
     }
     if (!Array.isArray(frame) || !Number.isInteger(frame[0])) return this.#events.dropped(this, 'not a frame')
@@ -190,39 +185,15 @@ export class Link {
     this.#events.closed(this, false, reason)
   }
 
-  #failed(error: Error & { code?: string }): void {
-    this.#error = error
-    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#events.dropped(this, 'too large')
-    else if (error.code?.startsWith('WS_ERR_')) this.#events.dropped(this, 'not a ws frame')
-  }
-
-  #closed(reason: string): void {
+  #closed({ byPeer, reason }: ConnectionEnd): void {
     if (this.#over) return
     this.#over = true
     this.#bulk.clear()
-    const code = this.#error?.code
-    const byPeer = code === undefined || endedByPeer.has(code)
-    this.#events.closed(this, byPeer, reason || code || 'the connection ended')
+    this.#events.closed(this, byPeer, reason)
   }
 }
 
-const sendOptions = { binary: true, compress: false } as const
-
-/** A ws close that does not wait for ever for its answer. The reason is cut to what a close frame holds. */
-export function closeSocket(ws: WebSocket, reason: string): Promise<void> {
-  return new Promise((resolve) => {
-    if (ws.readyState === ws.CLOSED) return resolve()
-    const timer = setTimeout(() => ws.terminate(), closeTimeoutMs)
-    timer.unref()
-    ws.once('close', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-    ws.close(4000, reason.replace(/[^\x20-\x7e]/g, '?').slice(0, 120))
-  })
-}
-
-/** What waits for the socket to have room: whole frames in order, given out in pieces of one chunk at most. */
+/** What waits for the connection to have room: whole frames in order, given out in pieces of one chunk at most. */
 class BulkQueue {
   bytes = 0
   readonly #waiting: Record<Lane, number> = { control: 0, droppable: 0, call: 0, bulk: 0 }

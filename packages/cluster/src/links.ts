@@ -10,19 +10,15 @@
  * - any other acceptor answers, also when it believes to have a link: the dialler says UP only if it has none, so the
  *   old one is dead over there, and the new one replaces it.
  */
-import { randomBytes } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { type RawData, WebSocket, WebSocketServer } from 'ws'
-import { type Address, formatAddress } from './address.js'
+import type { Address } from './address.js'
+import type { Chance } from './chance.js'
 import type { DialOutcome } from './core/contract.js'
 import type { BootId, MemberInfo, Phase } from './core/member.js'
-import { SkepError } from './errors.js'
 import { Handshake, type Hello, protocol, type Refusal, type Role, type Step } from './handshake.js'
 import type { LinkLimits } from './limits.js'
-import { closeSocket, Link } from './link.js'
-import { maxWireBytes } from './wire.js'
+import { Link } from './link.js'
+import type { Timers } from './time.js'
+import type { Connection, Transport } from './transport.js'
 
 export interface LinksEvents {
   /** A handshake ended well. A later `up` of the same boot replaces the link; there is no `down` between. */
@@ -38,7 +34,15 @@ export interface LinksEvents {
   refused(peer: string, by: 'us' | 'peer', refusal: Refusal): void
 }
 
+/** What links need of what is outside the process. */
+export interface LinksWorld {
+  readonly time: Timers
+  readonly chance: Chance
+  readonly transport: Transport
+}
+
 export interface LinksOptions {
+  readonly world: LinksWorld
   readonly cluster: string
   readonly secrets: readonly string[]
   readonly limits: LinkLimits
@@ -53,28 +57,22 @@ export interface LinksOptions {
 interface Meeting {
   readonly role: Role
   readonly handshake: Handshake
-  readonly ws: WebSocket
-  readonly socket: Socket
-  /** What was dialled, or where it came from: for people. */
-  readonly remote: string
-  /** A dialler's patience; an acceptor's runs from the connection on, see `#meetStranger`. */
-  readonly timer: NodeJS.Timeout | undefined
+  readonly connection: Connection
+  /** Ends a dialler's patience; an acceptor's runs from the connection on, see `#meetStranger`. */
+  readonly cancel: () => void
 }
-
-/** What strangers may ask for over plain HTTP: nothing. */
-const plainAnswer = 'This is a node of a Skep cluster; it speaks WebSocket to its peers only.\n'
 
 export class Links {
   readonly #options: LinksOptions
   readonly #events: LinksEvents
-  readonly #server: Server
-  readonly #upgrades: WebSocketServer
-  /** Accepted sockets that have not finished a handshake. */
-  readonly #strangers: Map<Duplex, NodeJS.Timeout> = new Map()
+  readonly #time: Timers
+  readonly #transport: Transport
+  /** Accepted connections that have not finished a handshake, and what ends our patience with each. */
+  readonly #strangers: Map<Connection, () => void> = new Map()
   readonly #meetings: Set<Meeting> = new Set()
   readonly #links: Map<BootId, Link> = new Map()
   /** Addresses being dialled. */
-  readonly #dials: Map<string, WebSocket> = new Map()
+  readonly #dials: Map<string, Connection> = new Map()
   /** Dials given up for another connection to the same peer: their outcome is that one's. */
   readonly #yielded: Map<BootId, Set<string>> = new Map()
   #closed = false
@@ -82,20 +80,8 @@ export class Links {
   constructor(options: LinksOptions) {
     this.#options = options
     this.#events = options.events
-    this.#upgrades = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: maxWireBytes,
-      skipUTF8Validation: true,
-    })
-    this.#server = createServer({ maxHeaderSize: 8192 }, (_request, response) => {
-      response.writeHead(426, { 'content-type': 'text/plain', connection: 'close', upgrade: 'websocket' })
-      response.end(plainAnswer)
-    })
-    this.#server.on('connection', (socket) => this.#meetStranger(socket))
-    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
-    this.#server.on('clientError', (_error, socket) => socket.destroy())
+    this.#time = options.world.time
+    this.#transport = options.world.transport
   }
 
   /**
@@ -103,15 +89,10 @@ export class Links {
    * ERR_ADDRESS_IN_USE or ERR_LISTEN.
    */
   listen(address: Address, bound: (port: number) => void): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)))
-      this.#server.listen(address.port, address.host, () => {
-        this.#server.removeAllListeners('error')
-        this.#server.on('error', (error) => this.#events.dropped('listener', error.message))
-        const { port } = this.#server.address() as AddressInfo
-        bound(port)
-        resolve(port)
-      })
+    return this.#transport.listen(address, {
+      bound,
+      met: (connection) => this.#meetStranger(connection),
+      dropped: (from, reason) => this.#events.dropped(from, reason),
     })
   }
 
@@ -126,40 +107,25 @@ export class Links {
   /** Dials; the outcome comes as the event `dialled`. An address that is being dialled already is not dialled twice. */
   dial(address: string): void {
     if (this.#closed || this.#dials.has(address)) return
-    const { dialTimeoutMs } = this.#options.limits
-    if (!URL.canParse(`ws://${address}/`)) {
+    const connection = this.#transport.dial(address)
+    if (!connection) {
       // Not in this turn: the machine that asked for it is in its step.
-      setImmediate(() => this.#events.dialled(address, 'failed', undefined))
+      this.#time.defer(() => this.#events.dialled(address, 'failed', undefined))
       return
     }
-    const ws = new WebSocket(`ws://${address}/`, {
-      perMessageDeflate: false,
-      maxPayload: maxWireBytes,
-      skipUTF8Validation: true,
-      followRedirects: false,
-      // The peer proves the secret, and no browser or proxy is between: masking would only cost time.
-      generateMask: zeroMask,
-    })
-    this.#dials.set(address, ws)
-    const timer = setTimeout(() => ws.terminate(), dialTimeoutMs)
-    let socket: Socket | undefined
-    let failure: Error | undefined
-    ws.once('upgrade', (response) => {
-      socket = response.socket
-    })
-    ws.on('error', (error) => {
-      failure = error
-    })
-    ws.once('open', () => {
-      clearTimeout(timer)
-      // From here on the handshake decides the outcome, perhaps after this connection has closed.
-      ws.removeAllListeners()
-      if (socket) this.#meet('dialler', ws, socket, address)
-    })
-    ws.once('close', () => {
-      clearTimeout(timer)
-      this.#settleDial(address, ws, isRefusal(failure) ? 'refused' : 'failed', undefined)
-    })
+    this.#dials.set(address, connection)
+    const cancel = this.#time.setTimer(() => connection.terminate(), this.#options.limits.dialTimeoutMs)
+    connection.events = {
+      open: () => {
+        cancel()
+        // From here on the handshake decides the outcome, perhaps after this connection has closed.
+        this.#meet('dialler', connection)
+      },
+      closed: ({ refused }) => {
+        cancel()
+        this.#settleDial(address, connection, refused ? 'refused' : 'failed', undefined)
+      },
+    }
   }
 
   /** Ends the link to this peer; `down` follows in the same turn. */
@@ -170,91 +136,82 @@ export class Links {
     this.#drop(link, false, reason)
   }
 
-  /** Ends everything; resolves when all sockets are closed (bounded by the close timeout). No events after this. */
+  /** Ends everything; resolves when all connections are closed, which is bounded. No events after this. */
   async stop(reason: string): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const ws of this.#dials.values()) ws.terminate()
+    for (const connection of this.#dials.values()) connection.terminate()
     for (const meeting of [...this.#meetings]) {
-      clearTimeout(meeting.timer)
-      meeting.ws.terminate()
+      meeting.cancel()
+      meeting.connection.terminate()
     }
     const closing = [...this.#links.values()].map((link) => link.close(reason))
     this.#links.clear()
-    for (const [socket, timer] of this.#strangers) {
-      clearTimeout(timer)
-      socket.destroy()
+    for (const [connection, cancel] of this.#strangers) {
+      cancel()
+      connection.terminate()
     }
-    const unlistened = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    await Promise.all([...closing, unlistened])
+    await Promise.all([...closing, this.#transport.close()])
   }
 
-  // Strangers: sockets that have proved nothing. Their number, their time and what they may send are bounded.
+  // Strangers: connections that have proved nothing. Their number, their time and what they may send are bounded.
 
-  #meetStranger(socket: Socket): void {
-    socket.setNoDelay(true)
-    if (this.#strangers.size >= this.#options.limits.maxStrangers) {
-      this.#events.dropped(remoteOf(socket), 'too many strangers')
-      socket.destroy()
+  #meetStranger(connection: Connection): void {
+    const { maxStrangers, handshakeTimeoutMs } = this.#options.limits
+    if (this.#strangers.size >= maxStrangers) {
+      this.#events.dropped(connection.remote, 'too many strangers')
+      connection.terminate()
       return
     }
-    const timer = setTimeout(() => {
-      this.#events.dropped(remoteOf(socket), 'an unfinished handshake')
-      socket.destroy()
-    }, this.#options.limits.handshakeTimeoutMs)
-    this.#strangers.set(socket, timer)
-    socket.once('close', () => this.#forgetStranger(socket))
-  }
-
-  #forgetStranger(socket: Duplex): void {
-    clearTimeout(this.#strangers.get(socket))
-    this.#strangers.delete(socket)
-  }
-
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy())
-    // Peers send no Origin; browsers always do, and a page from anywhere may reach a node on the user's own machine.
-    if (request.headers.origin !== undefined) {
-      this.#events.dropped(remoteOf(request.socket), 'a browser')
-      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-      return
+    const late = (): void => {
+      this.#events.dropped(connection.remote, 'an unfinished handshake')
+      connection.terminate()
     }
-    this.#upgrades.handleUpgrade(request, socket, head, (ws) => {
-      this.#meet('acceptor', ws, request.socket, remoteOf(request.socket))
-    })
+    this.#strangers.set(connection, this.#time.setTimer(late, handshakeTimeoutMs))
+    connection.events = {
+      open: () => this.#meet('acceptor', connection),
+      closed: () => this.#forgetStranger(connection),
+    }
+  }
+
+  #forgetStranger(connection: Connection): void {
+    this.#strangers.get(connection)?.()
+    this.#strangers.delete(connection)
   }
 
   // Handshakes.
 
-  #meet(role: Role, ws: WebSocket, socket: Socket, remote: string): void {
-    if (this.#closed) return ws.terminate()
-    socket.setNoDelay(true)
+  #meet(role: Role, connection: Connection): void {
+    if (this.#closed) return connection.terminate()
+    const { world, cluster, secrets, limits } = this.#options
     const hello: Hello = {
       ...protocol,
-      cluster: this.#options.cluster,
+      cluster,
       ...this.#options.self(),
       capabilities: [],
-      nonce: randomBytes(32),
+      nonce: world.chance.bytes(32),
     }
     const handshake = new Handshake(role, hello, {
-      secrets: this.#options.secrets,
+      secrets,
       admit: (peer) => this.#options.admit(peer),
       rival: (peer) => this.#rival(peer.info.boot, meeting),
     })
-    const { handshakeTimeoutMs } = this.#options.limits
-    const timer = role === 'dialler' ? setTimeout(() => ws.terminate(), handshakeTimeoutMs) : undefined
-    const meeting: Meeting = { role, handshake, ws, socket, remote, timer }
+    const late = (): void => connection.terminate()
+    const cancel = role === 'dialler' ? this.#time.setTimer(late, limits.handshakeTimeoutMs) : () => {}
+    const meeting: Meeting = { role, handshake, connection, cancel }
     this.#meetings.add(meeting)
-    ws.on('message', (data: RawData) => {
-      if (this.#meetings.has(meeting)) this.#follow(meeting, handshake.receive(data as Buffer))
-    })
-    ws.on('error', () => ws.terminate())
-    ws.once('close', () => this.#leaveMeeting(meeting, 'failed'))
-    ws.send(handshake.opening)
+    connection.events = {
+      message: (data) => {
+        if (this.#meetings.has(meeting)) this.#follow(meeting, handshake.receive(data))
+      },
+      broken: () => connection.terminate(),
+      closed: () => this.#leaveMeeting(meeting, 'failed'),
+    }
+    connection.send(handshake.opening)
   }
 
   #follow(meeting: Meeting, step: Step): void {
-    if (step.send) meeting.ws.send(step.send)
+    if (step.send) meeting.connection.send(step.send)
     if (!step.end) return
     if (step.end.type === 'up') this.#linkUp(meeting)
     else this.#refused(meeting, step.end.by, step.end.refusal)
@@ -283,27 +240,26 @@ export class Links {
   }
 
   #linkUp(meeting: Meeting): void {
-    const { ws, socket, handshake } = meeting
+    const { connection, handshake } = meeting
     const peer = handshake.peer as Hello
     const { boot } = peer.info
     this.#endMeeting(meeting)
-    ws.removeAllListeners()
     const old = this.#links.get(boot)
-    const link = new Link(boot, ws, socket, this.#options.limits, this.#linkEvents)
+    const link = new Link(boot, connection, this.#time, this.#options.limits, this.#linkEvents)
     this.#links.set(boot, link)
     void old?.close('replaced by a newer link')
     this.#events.up(peer, link, meeting.role)
-    if (meeting.role === 'dialler') this.#settleDial(meeting.remote, ws, 'linked', boot)
+    if (meeting.role === 'dialler') this.#settleDial(connection.remote, connection, 'linked', boot)
     this.#settleRivals(boot)
   }
 
   #refused(meeting: Meeting, by: 'us' | 'peer', refusal: Refusal): void {
     const boot = meeting.handshake.peer?.info.boot
-    if (by === 'us' && refusal.code === 'malformed') this.#events.dropped(meeting.remote, 'a bad handshake')
+    if (by === 'us' && refusal.code === 'malformed') this.#events.dropped(meeting.connection.remote, 'a bad handshake')
     if (refusal.code !== 'duplicate' && refusal.code !== 'self') {
       this.#events.refused(peerText(meeting), by, refusal)
     }
-    void closeSocket(meeting.ws, refusal.code)
+    void meeting.connection.close(refusal.code)
     if (refusal.code === 'self') this.#leaveMeeting(meeting, 'self')
     else if (refusal.code === 'duplicate' && boot !== undefined) this.#yieldDial(meeting, boot)
     else this.#leaveMeeting(meeting, refusal.code === 'name' ? 'taken' : 'rejected')
@@ -314,7 +270,7 @@ export class Links {
     this.#endMeeting(meeting)
     if (meeting.role === 'dialler') {
       const waiting = this.#yielded.get(boot) ?? new Set()
-      this.#yielded.set(boot, waiting.add(meeting.remote))
+      this.#yielded.set(boot, waiting.add(meeting.connection.remote))
     }
     this.#settleRivals(boot)
   }
@@ -323,14 +279,14 @@ export class Links {
     if (!this.#meetings.has(meeting)) return
     this.#endMeeting(meeting)
     const boot = meeting.handshake.peer?.info.boot
-    if (meeting.role === 'dialler') this.#settleDial(meeting.remote, meeting.ws, outcome, boot)
+    if (meeting.role === 'dialler') this.#settleDial(meeting.connection.remote, meeting.connection, outcome, boot)
     if (boot !== undefined) this.#settleRivals(boot)
   }
 
   #endMeeting(meeting: Meeting): void {
-    clearTimeout(meeting.timer)
+    meeting.cancel()
     this.#meetings.delete(meeting)
-    this.#forgetStranger(meeting.socket)
+    this.#forgetStranger(meeting.connection)
   }
 
   /** A connection to this peer has an outcome: those that waited for it go on, or share it. */
@@ -351,10 +307,10 @@ export class Links {
     return false
   }
 
-  /** Reports a dial's outcome once; `ws` guards against a late event of an earlier dial to the same address. */
-  #settleDial(address: string, ws: WebSocket | undefined, outcome: DialOutcome, boot: BootId | undefined): void {
+  /** Reports a dial's outcome once; `by` guards against a late event of an earlier dial to the same address. */
+  #settleDial(address: string, by: Connection | undefined, outcome: DialOutcome, boot: BootId | undefined): void {
     const current = this.#dials.get(address)
-    if (this.#closed || !current || (ws && ws !== current)) return
+    if (this.#closed || !current || (by && by !== current)) return
     this.#dials.delete(address)
     this.#events.dialled(address, outcome, boot)
   }
@@ -379,35 +335,10 @@ export class Links {
   }
 }
 
-function zeroMask(mask: Buffer): void {
-  mask.fill(0)
-}
-
-/** True where the very host and port said that nobody listens; of several addresses behind a name, all of them. */
-function isRefusal(error: Error | undefined): boolean {
-  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isRefusal)
-  return (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED'
-}
-
-function remoteOf(socket: Socket): string {
-  return formatAddress({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 })
-}
-
 /** Who was refused, for the logs and the once-a-minute rule: its own words where it said any, since ports change. */
 function peerText(meeting: Meeting): string {
   const info = meeting.handshake.peer?.info
   if (info) return `'${info.name}' at ${info.address}`
-  return meeting.role === 'dialler' ? meeting.remote : (meeting.socket.remoteAddress ?? 'unknown')
-}
-
-function listenError(error: NodeJS.ErrnoException, address: Address): SkepError {
-  const fields = { cause: error, port: address.port, host: address.host }
-  if (error.code === 'EADDRINUSE') {
-    return new SkepError(
-      'ERR_ADDRESS_IN_USE',
-      `port ${address.port} on ${address.host} is in use by another process`,
-      fields,
-    )
-  }
-  return new SkepError('ERR_LISTEN', `cannot listen on ${formatAddress(address)}: ${error.message}`, fields)
+  const { remote, remoteHost } = meeting.connection
+  return meeting.role === 'dialler' ? remote : remoteHost
 }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type DiscoveryContext, runDiscovery } from '../src/discovery/discovery.js'
 import { type Discovery, localPeers, staticPeers } from '../src/index.js'
 import { LogLimiter } from '../src/log.js'
+import { realTime } from '../src/time.js'
 import { Recorder } from './nodes.js'
 
 interface Running {
@@ -138,7 +139,8 @@ describe('running strategies', () => {
     const log = new Recorder()
     const answers: (readonly string[])[] = []
     const limiter = new LogLimiter(() => Date.now())
-    const runner = runDiscovery(strategies, self, log.logger, limiter, (found) => answers.push(found))
+    const found = (addresses: readonly string[]): void => void answers.push(addresses)
+    const runner = runDiscovery(strategies, { self, logger: log.logger, limiter, time: realTime, found })
     return { answers, log, runner }
   }
 

@@ -5,7 +5,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { type LinkLimits, linkLimits } from '../src/limits.js'
 import { Link } from '../src/link.js'
+import { realTime } from '../src/time.js'
 import { maxWireBytes, packFrame } from '../src/wire.js'
+import { WsConnection } from '../src/ws.js'
 
 const servers: WebSocketServer[] = []
 afterEach(async () => {
@@ -26,7 +28,10 @@ class End {
 
   constructor(name: string, ws: WebSocket, socket: Socket, limits: LinkLimits) {
     this.socket = socket
-    this.link = new Link(name, ws, socket, limits, {
+    const connection = new WsConnection(realTime, name, socket)
+    connection.carriedBy(ws)
+    connection.opened(socket)
+    this.link = new Link(name, connection, realTime, limits, {
       frame: (_link, frame) => this.#note(() => this.frames.push(frame)),
       dropped: () => {},
       drained: () => this.#note(() => this.drained++),

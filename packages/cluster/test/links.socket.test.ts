@@ -3,10 +3,13 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { realChance } from '../src/chance.js'
 import type { MemberInfo } from '../src/core/member.js'
 import { type LinkLimits, linkLimits } from '../src/limits.js'
 import { Links } from '../src/links.js'
+import { realTime } from '../src/time.js'
 import { packFrame } from '../src/wire.js'
+import { WsTransport } from '../src/ws.js'
 
 const running: Links[] = []
 afterEach(async () => {
@@ -29,6 +32,7 @@ class Side {
   constructor(name: string, limits: Partial<LinkLimits> = {}) {
     this.info = { boot: name, name, address: '', roles: [], weight: 1, cordoned: false, kinds: [], version: '' }
     this.links = new Links({
+      world: { time: realTime, chance: realChance, transport: new WsTransport(realTime) },
       cluster: 'test',
       secrets: ['s'],
       limits: { ...linkLimits, ...limits },

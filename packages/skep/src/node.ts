@@ -10,6 +10,7 @@
 import { type ActorNode, type ActorSystem, type ProcessReport, startActors } from '@skep/actor'
 import { type Cluster, type Logger, SkepError } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
+import { startClusterIn } from '@skep/cluster/internal'
 import { type Claim, type Explanation, startTracker, type Tracker, type WaitOptions } from '@skep/tracker'
 import { checkConfig, clusterPart, type NodeConfig } from './config.js'
 import { Events, type NodeEvents } from './events.js'
@@ -58,10 +59,12 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
   const { name, actors: definitions = [], isolation, onFatal, signals = true } = config
   const root = rootLogger(config)
   const kinds = definitions.map(({ kind }) => kind)
-  const cluster = await world.startCluster({ ...clusterPart(config), kinds, logger: root, manualReady: true })
+  const options = { ...clusterPart(config), kinds, logger: root, manualReady: true }
+  const cluster = await startClusterIn(world, options)
   const logger = root.child({ node: name })
   const { time } = world
-  const tracker = startTracker({ cluster, logger, time, ...(onFatal === undefined ? {} : { onFatal }) })
+  const seed = world.chance.seed()
+  const tracker = startTracker({ cluster, logger, time, seed, ...(onFatal === undefined ? {} : { onFatal }) })
   const actors = startActors({
     cluster,
     tracker,
@@ -75,7 +78,7 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
   return node
 }
 
-interface Layers {
+export interface Layers {
   readonly logger: Logger
   readonly cluster: Cluster
   readonly tracker: Tracker
@@ -128,6 +131,11 @@ class RunningNode implements SkepNode {
     this.#startedMs = world.time.now()
     this.#events = new Events({ cluster, tracker, logger })
     this.#tell()
+  }
+
+  static layersOf(node: SkepNode): Layers {
+    if (!(node instanceof RunningNode)) throw new TypeError('this node was not made by startNode')
+    return node.#layers
   }
 
   ready(options: WaitOptions = {}): Promise<void> {
@@ -218,11 +226,15 @@ class RunningNode implements SkepNode {
     cluster.on('condemned', (by) => {
       // This boot is over for the others, so nothing that it does counts any more.
       logger.error({ by }, 'the others hold this node to be down: it stops; started again, the process joins anew')
-      // For whoever restarts what failed: this end is not one that was asked for.
-      process.exitCode ??= 70
+      this.#world.failed()
       void this.stop()
     })
   }
+}
+
+/** What a node is made of: for tools that look deeper than its user does. */
+export function layersOf(node: SkepNode): Layers {
+  return RunningNode.layersOf(node)
 }
 
 function byName(a: NodeMember, b: NodeMember): number {

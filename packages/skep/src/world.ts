@@ -1,16 +1,20 @@
 /** What reaches outside the process, in one place: the real one here, a test's own elsewhere. */
 
-import { type Cluster, type ClusterOptions, startCluster } from '@skep/cluster'
-import { realTime, type Time } from '@skep/tracker'
+import { type ClusterWorld, realClusterWorld } from '@skep/cluster/internal'
 import type { SignalSource } from './signals.js'
 
-export interface World {
-  /** Links, listening and the identity of the node. */
-  startCluster(options: ClusterOptions): Promise<Cluster>
-  /** The clocks and timers of tracker, actors and drain. */
-  readonly time: Time
+/** The clock, chance and network of all layers, and the process around them. */
+export interface World extends ClusterWorld {
   /** Where SIGTERM and SIGINT come from. */
   readonly signals: SignalSource
+  /** This end of the node is not one that was asked for: for whoever restarts what failed. */
+  failed(): void
 }
 
-export const realWorld: World = { startCluster, time: realTime, signals: process }
+export const realWorld: World = {
+  ...realClusterWorld,
+  signals: process,
+  failed() {
+    process.exitCode ??= 70
+  },
+}

@@ -40,6 +40,11 @@ export class Asks {
     return this.#waiting.size
   }
 
+  /** What they wait for, oldest first: up to `most` beginnings of sentences. */
+  describe(most: number): string[] {
+    return [...this.#waiting.values()].slice(0, most).map(({ wish }) => wish.what)
+  }
+
   /** When `sweep` is due; may be earlier than the earliest ask, never later. */
   get deadline(): number {
     return this.#nextDueMs

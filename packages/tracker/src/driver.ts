@@ -5,12 +5,11 @@
  * An exception in a step or in what it asked for is a broken invariant: the machine is stopped at once and `onFatal`
  * hears of it, for a state that is half changed must not be acted on.
  */
-import type { Cluster, Layer, Logger } from '@skep/cluster'
+import type { Cluster, Layer, Logger, Time } from '@skep/cluster'
 import { laneOf, type TrackerMessage } from './core/messages.js'
 import type { TrackerConfig, TrackerInput, TrackerOutput, TrackerState } from './core/state.js'
 import { initTracker, stepTracker, trackerDeadline } from './core/tracker.js'
 import { decodeMessage, encodeMessage, trackerKinds } from './core/wire.js'
-import type { Time } from './time.js'
 
 /** What callers hear of: the outputs that are neither sent nor noted here. */
 export type Outcome = Exclude<TrackerOutput, { type: 'send' | 'ready' | 'continue' | 'log' | 'dropped' }>

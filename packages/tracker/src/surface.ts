@@ -1,11 +1,10 @@
 /** The tracker's public face: what its users call, give and get. `tracker.ts` does it. */
-import type { Cluster, Logger } from '@skep/cluster'
+import type { Cluster, Logger, Time } from '@skep/cluster'
 import type { Explanation } from './core/explain.js'
 import type { Claim, NameEvent } from './core/messages.js'
 import type { Pid } from './core/pid.js'
 import type { TrackerLimits } from './core/state.js'
 import type { EventOptions, MissedEvents } from './events.js'
-import type { Time } from './time.js'
 
 export interface TrackerOptions {
   /** Started with `manualReady: true`: the tracker says when this node is synced. */
@@ -17,6 +16,8 @@ export interface TrackerOptions {
   readonly onFatal?: (error: unknown) => void
   /** The clock and its timers; tests and simulations give their own. */
   readonly time?: Time
+  /** The machine's chance, 32 bits; by default from the operating system. */
+  readonly seed?: number
 }
 
 export interface WaitOptions {
@@ -133,6 +134,8 @@ export interface Tracker {
   /** Why the name is where it is, as this node sees it. */
   explain(name: string): Explanation
   stats(): TrackerStats
+  /** What callers wait for, oldest first, such as "register 'printer'"; up to `most` of them. */
+  waitingFor(most: number): readonly string[]
   /** Announces that this node leaves: from here on nothing is claimed here (ERR_LEAVING), no slot is held. */
   leave(): void
   /** After the local processes have ended: hands over what others need, and resolves when the node may close, at most 2 s later. */

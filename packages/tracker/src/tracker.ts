@@ -10,7 +10,9 @@ import {
   errorCodes,
   isSkepError,
   type Logger,
+  realTime,
   SkepError,
+  type Time,
 } from '@skep/cluster'
 import { Activations } from './activations.js'
 import { Asks, abortError, type Wish } from './asks.js'
@@ -37,7 +39,6 @@ import type {
   TrackerStats,
   WaitOptions,
 } from './surface.js'
-import { realTime, type Time } from './time.js'
 
 const defaultTimeoutMs = 10_000
 
@@ -80,7 +81,7 @@ class TrackerShell implements Tracker {
       config: {
         self: this.cluster.self,
         counter: Math.floor(this.#time.wall()),
-        seed: randomInt(2 ** 32),
+        seed: options.seed ?? randomInt(2 ** 32),
         ring: ringDefaults,
         limits: { ...trackerLimits, ...options.limits },
       },
@@ -141,6 +142,10 @@ class TrackerShell implements Tracker {
       readers: this.#streams.size,
       dropped: Object.fromEntries(this.#driver.dropped),
     }
+  }
+
+  waitingFor(most: number): readonly string[] {
+    return this.#asks.describe(most)
   }
 
   // Claiming

@@ -6,6 +6,7 @@
 import { parseAddress } from '../address.js'
 import type { BootId } from '../core/member.js'
 import type { Logger, LogLimiter } from '../log.js'
+import type { Timers } from '../time.js'
 
 export interface DiscoveryContext {
   /** Aborts when the node stops or asks anew: end then, and take back what you registered of it. */
@@ -55,14 +56,17 @@ interface Source {
   refresh: (() => void) | undefined
 }
 
-/** Runs the strategies; `found` gets the union of their latest answers without this node itself. */
-export function runDiscovery(
-  strategies: readonly Discovery[],
-  self: DiscoveryContext['self'],
-  logger: Logger,
-  limiter: LogLimiter,
-  found: (addresses: readonly string[]) => void,
-): DiscoveryRunner {
+interface RunnerOptions {
+  readonly self: DiscoveryContext['self']
+  readonly logger: Logger
+  readonly limiter: LogLimiter
+  readonly time: Timers
+  /** Gets the union of the strategies' latest answers, without this node itself. */
+  found(addresses: readonly string[]): void
+}
+
+export function runDiscovery(strategies: readonly Discovery[], options: RunnerOptions): DiscoveryRunner {
+  const { self, logger, limiter, time, found } = options
   const stopping = new AbortController()
   const sources: Source[] = strategies.map((strategy) => ({
     strategy,
@@ -73,14 +77,14 @@ export function runDiscovery(
     refresh: undefined,
   }))
   let started = false
-  let nextRefresh: NodeJS.Timeout | undefined
-  const firstAnswer = setTimeout(() => begin(), firstAnswerMs)
+  let cancelRefresh: (() => void) | undefined
+  const cancelFirst = time.setTimer(() => begin(), firstAnswerMs)
   const loops = sources.map((source) => keepAsking(source))
   return { refresh, stop }
 
   function begin(): void {
     started = true
-    clearTimeout(firstAnswer)
+    cancelFirst()
     publish()
   }
 
@@ -105,7 +109,7 @@ export function runDiscovery(
       if (source.abort.signal.aborted) continue
       // It failed or ended by itself: what it said before stays, and nobody waits for it.
       answered(source)
-      await pause(failed ? retryMs : retryMaxMs, source.abort.signal)
+      await pause(time, failed ? retryMs : retryMaxMs, source.abort.signal)
       retryMs = failed ? Math.min(retryMs * 2, retryMaxMs) : retryMinMs
     }
   }
@@ -146,11 +150,11 @@ export function runDiscovery(
   }
 
   function refresh(): void {
-    nextRefresh ??= setTimeout(askAnew, refreshGapMs)
+    cancelRefresh ??= time.setTimer(askAnew, refreshGapMs)
   }
 
   function askAnew(): void {
-    nextRefresh = undefined
+    cancelRefresh = undefined
     for (const source of sources) {
       if (source.refresh) source.refresh()
       // One that is still thinking about its first answer is left in peace, or it would never give it.
@@ -159,25 +163,26 @@ export function runDiscovery(
   }
 
   async function stop(): Promise<void> {
-    clearTimeout(firstAnswer)
-    clearTimeout(nextRefresh)
+    cancelFirst()
+    cancelRefresh?.()
     stopping.abort()
     for (const source of sources) source.abort.abort()
     // A strategy that ignores its signal must not keep the node from stopping.
     const timeout = new AbortController()
-    await Promise.race([Promise.all(loops), pause(500, timeout.signal)])
+    await Promise.race([Promise.all(loops), pause(time, 500, timeout.signal)])
     timeout.abort()
   }
 }
 
 /** Resolves after the time, or at once when the signal aborts. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+export function pause(time: Timers, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve()
-    const timer = setTimeout(done, ms)
+    // The end of a node waits for this, when its sockets are closed already.
+    const cancel = time.setTimer(done, ms, true)
     signal.addEventListener('abort', done)
     function done(): void {
-      clearTimeout(timer)
+      cancel()
       signal.removeEventListener('abort', done)
       resolve()
     }

@@ -12,6 +12,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'n
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { isBoot } from '../core/frames.js'
+import { realTime } from '../time.js'
 import type { Discovery, DiscoveryContext } from './discovery.js'
 import { pause } from './discovery.js'
 
@@ -186,7 +187,7 @@ function ring(directory: string, context: DiscoveryContext): Bell {
   const stopWatching = watchDirectory(directory, strike)
   return {
     async next(ms) {
-      if (!context.signal.aborted) await pause(ms, wake.signal)
+      if (!context.signal.aborted) await pause(realTime, ms, wake.signal)
       wake = new AbortController()
     },
     asked() {

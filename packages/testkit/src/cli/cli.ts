@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 /** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
-
 import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Fault } from '../machines/plan.js'
@@ -9,6 +8,7 @@ import { maxFound } from '../machines/simulate.js'
 import { locate, type Mutant, mutants } from '../mutants/mutants.js'
 import { runJobs } from './jobs.js'
 import { type CliOptions, parseOptions, usage } from './options.js'
+import type { LevelOptions } from './worker.js'
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -84,13 +84,17 @@ function faultsOf(options: CliOptions, mutant: Mutant | undefined): readonly Fau
 
 /** The command that runs this seed again, event by event. */
 function replay(options: CliOptions, seed: number): string {
-  const chosen = faultsOf(
-    options,
-    mutants.find((one) => one.name === options.mutant),
-  )
+  const chosen =
+    options.level === 'nodes'
+      ? options.nodeFaults
+      : faultsOf(
+          options,
+          mutants.find((one) => one.name === options.mutant),
+        )
   const faults = chosen.length === 0 ? 'none' : chosen.join(',')
+  const level = options.level === 'nodes' ? '--level nodes ' : ''
   const mutant = options.mutant === undefined ? '' : ` --mutant ${options.mutant}`
-  return `npm run sim -- --seed ${seed} --runs 1 --nodes ${options.nodes.join('-')} --faults ${faults}${mutant} --trace`
+  return `npm run sim -- ${level}--seed ${seed} --runs 1 --nodes ${options.nodes.join('-')} --faults ${faults}${mutant} --trace`
 }
 
 function run(
@@ -101,11 +105,14 @@ function run(
   seed: number = options.seed,
 ): Promise<void> {
   const { nodes, freeze, trace, html } = options
-  const faults = faultsOf(options, mutant)
+  const level: LevelOptions =
+    options.level === 'nodes'
+      ? { level: 'nodes', run: { nodes, faults: options.nodeFaults } }
+      : { level: 'machines', run: { nodes, faults: faultsOf(options, mutant), freeze } }
   const patches = mutant === undefined ? [] : locate(mutant)
   const jobs = Math.min(options.jobs, runs)
   const page = html === undefined ? undefined : { file: resolve(html), command: replay(options, seed) }
-  return runJobs({ seed, runs, jobs, run: { nodes, faults, freeze }, trace, page, patches }, take)
+  return runJobs({ seed, runs, jobs, run: level, trace, page, patches }, take)
 }
 
 /** Each mutant until a seed catches it that passes without it. */

@@ -2,15 +2,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { RunReport } from '../machines/report.js'
-import type { RunOptions } from '../machines/world.js'
 import type { LocatedPatch } from '../mutants/mutation.js'
-import type { Page, WorkerAnswer, WorkerTask } from './worker.js'
+import type { LevelOptions, Page, WorkerAnswer, WorkerTask } from './worker.js'
 
 export interface JobsOptions {
   readonly seed: number
   readonly runs: number
   readonly jobs: number
-  readonly run: Omit<RunOptions, 'seed' | 'trace'>
+  readonly run: LevelOptions
   readonly trace: boolean
   /** Only of one run. */
   readonly page?: Page | undefined

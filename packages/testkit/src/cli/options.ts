@@ -2,13 +2,17 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Fault, faultNames } from '../machines/plan.js'
+import { type NodeFaultName, nodeFaultNames } from '../nodes/draw.js'
 
 export interface CliOptions {
+  readonly level: 'machines' | 'nodes'
   readonly seed: number
   readonly runs: number
   readonly nodes: readonly [number, number]
-  /** Undefined where not given. */
+  /** Of the level of machines; undefined where not given. */
   readonly faults: readonly Fault[] | undefined
+  /** Of the level of nodes. */
+  readonly nodeFaults: readonly NodeFaultName[]
   readonly jobs: number
   readonly json: boolean
   readonly trace: boolean
@@ -21,13 +25,15 @@ export interface CliOptions {
 
 export const usage: string = `npm run sim -- [options]
 
+  --level L         machines (default): the protocol alone; nodes: all of a node, its actors too
   --runs N          runs, one a seed (default 1000)
   --seed S          of the first run; the others count up from it (default 1)
-  --nodes A-B       fewest and most nodes of a run (default 2-20)
+  --nodes A-B       fewest and most nodes of a run (default 2-20; level nodes: 2-7)
   --faults LIST     of ${faultNames.join(', ')},
-                    or all, or none (default joins,leaves)
+                    or all, or none (default joins,leaves);
+                    level nodes: of ${nodeFaultNames.join(', ')} (default all)
   --jobs J          processes (default: one a core, for at least 200 runs each)
-  --trace           print every event of the runs
+  --trace           print every event of the runs (level nodes: every line of the logs)
   --html FILE       make a page that shows the run, to be opened in a browser; of one run
   --freeze          freeze every frame, so that a machine that writes into one is caught
   --mutant NAME     remove one rule of the protocol
@@ -49,6 +55,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
     strict: true,
     allowPositionals: false,
     options: {
+      level: { type: 'string', default: 'machines' },
       runs: { type: 'string' },
       seed: { type: 'string' },
       nodes: { type: 'string' },
@@ -73,12 +80,19 @@ export function parseOptions(args: readonly string[]): CliOptions {
   }
   const runs = whole('runs', values.runs, values.html === undefined ? 1000 : 1, 1, 100_000_000)
   const fitting = values.trace ? 1 : Math.max(1, Math.min(availableParallelism(), Math.floor(runs / RUNS_A_JOB)))
+  if (values.level !== 'machines' && values.level !== 'nodes') {
+    faulty.push(`--level must be machines or nodes, not '${values.level}'`)
+  }
+  const level = values.level === 'nodes' ? 'nodes' : 'machines'
+  const isNodes = level === 'nodes'
   const options: CliOptions = {
+    level,
     runs,
     seed: whole('seed', values.seed, 1, 0, 4_000_000_000),
     jobs: whole('jobs', values.jobs, fitting, 1, 256),
-    nodes: parseNodes(values.nodes ?? '2-20', faulty),
-    faults: values.faults === undefined ? undefined : parseFaults(values.faults, faulty),
+    nodes: parseNodes(values.nodes ?? (isNodes ? '2-7' : '2-20'), faulty),
+    faults: isNodes || values.faults === undefined ? undefined : parseFaults(values.faults, faultNames, faulty),
+    nodeFaults: isNodes ? parseFaults(values.faults ?? 'all', nodeFaultNames, faulty) : [],
     json: values.json,
     trace: values.trace,
     freeze: values.freeze,
@@ -91,6 +105,9 @@ export function parseOptions(args: readonly string[]): CliOptions {
   if (options.html !== undefined && runs > 1) faulty.push(`--html shows one run, not ${runs}: leave --runs out`)
   if (options.html !== undefined && options.mutants) faulty.push('--html shows one run: choose a --mutant NAME')
   if (options.mutants && options.mutant !== undefined) faulty.push('--mutants already tries every --mutant')
+  if (isNodes && (options.mutants || options.mutant !== undefined || options.freeze || options.html !== undefined)) {
+    faulty.push('--mutant, --mutants, --freeze and --html are of the level machines')
+  }
   if (faulty.length > 0) throw new Error(faulty.join('\n'))
   return options
 }
@@ -104,10 +121,10 @@ function parseNodes(text: string, faulty: string[]): [number, number] {
   return [2, 20]
 }
 
-function parseFaults(text: string, faulty: string[]): Fault[] {
+function parseFaults<F extends string>(text: string, names: readonly F[], faulty: string[]): F[] {
   const words = text === '' || text === 'none' ? [] : text.split(',')
-  const faults = faultNames.filter((name) => words.includes(name) || words.includes('all'))
-  const unknown = words.filter((word) => word !== 'all' && !faultNames.some((name) => name === word))
-  if (unknown.length > 0) faulty.push(`--faults: there is no '${unknown.join("', '")}', only ${faultNames.join(', ')}`)
+  const faults = names.filter((name) => words.includes(name) || words.includes('all'))
+  const unknown = words.filter((word) => word !== 'all' && !names.some((name) => name === word))
+  if (unknown.length > 0) faulty.push(`--faults: there is no '${unknown.join("', '")}', only ${names.join(', ')}`)
   return faults
 }

@@ -6,6 +6,12 @@ import { register } from 'node:module'
 import type { RunReport } from '../machines/report.js'
 import type { RunOptions } from '../machines/world.js'
 import type { LocatedPatch } from '../mutants/mutation.js'
+import type { NodesRunOptions } from '../nodes/workload.js'
+
+/** What all runs have in common, by the level at which they run. */
+export type LevelOptions =
+  | { readonly level: 'machines'; readonly run: Omit<RunOptions, 'seed' | 'trace'> }
+  | { readonly level: 'nodes'; readonly run: Omit<NodesRunOptions, 'seed' | 'trace'> }
 
 /** Where the page of a run goes, and the command that it names. */
 export interface Page {
@@ -17,7 +23,7 @@ export type WorkerTask =
   | {
       readonly type: 'begin'
       readonly patches: readonly LocatedPatch[]
-      readonly options: Omit<RunOptions, 'seed' | 'trace'>
+      readonly options: LevelOptions
       readonly trace: boolean
       readonly page: Page | undefined
     }
@@ -28,7 +34,7 @@ export type WorkerAnswer =
   | { readonly type: 'reports'; readonly reports: readonly RunReport[] }
   | { readonly type: 'failed'; readonly text: string }
 
-let runOne: ((seed: number) => RunReport) | undefined
+let runOne: ((seed: number) => RunReport | Promise<RunReport>) | undefined
 
 process.on('message', (task: WorkerTask) => {
   perform(task).then(answer, (error: unknown) => {
@@ -44,17 +50,28 @@ function answer(message: WorkerAnswer): void {
 async function perform(task: WorkerTask): Promise<WorkerAnswer> {
   if (task.type === 'begin') {
     if (task.patches.length > 0) register('../mutants/mutation.js', { parentURL: import.meta.url, data: task.patches })
-    const { runSeed } = await import('../machines/simulate.js')
     const trace = task.trace ? (line: string) => void process.stdout.write(`${line}\n`) : undefined
-    const { page } = task
-    if (page !== undefined) {
+    const { page, options } = task
+    if (page !== undefined && options.level === 'machines') {
       const { recordRun } = await import('../viewer/record.js')
-      runOne = (seed) => recordRun({ ...task.options, seed, trace }, page.file, page.command)
-    } else runOne = (seed) => runSeed({ ...task.options, seed, trace })
+      runOne = (seed) => recordRun({ ...options.run, seed, trace }, page.file, page.command)
+    } else runOne = await runnerOf(options, trace)
     return { type: 'ready' }
   }
   if (runOne === undefined) throw new Error('worker: runs were asked for before it was told how')
   const reports: RunReport[] = []
-  for (let i = 0; i < task.runs; i++) reports.push(runOne(task.seed + i))
+  for (let i = 0; i < task.runs; i++) reports.push(await runOne(task.seed + i))
   return { type: 'reports', reports }
+}
+
+async function runnerOf(
+  { level, run }: LevelOptions,
+  trace: ((line: string) => void) | undefined,
+): Promise<(seed: number) => RunReport | Promise<RunReport>> {
+  if (level === 'nodes') {
+    const { runNodesSeed } = await import('../nodes/workload.js')
+    return (seed) => runNodesSeed({ ...run, seed, trace })
+  }
+  const { runSeed } = await import('../machines/simulate.js')
+  return (seed) => runSeed({ ...run, seed, trace })
 }

@@ -36,6 +36,10 @@ export type Rule =
   | 'unbounded'
   /** An outcome that the request cannot have. */
   | 'outcome'
+  /** One request was done twice. */
+  | 'twice'
+  /** What one caller sent to one actor was done in another order. */
+  | 'order'
   /** A frame that one node encoded is not one for the next. */
   | 'unreadable'
   /** A machine threw. */
