@@ -51,7 +51,7 @@ export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
 
 export class Process implements Runner, Runnable {
   readonly actor: ActorCode
-  readonly info: ProcessInfo
+  info: ProcessInfo
   readonly host: ProcessHost
   state: unknown
   phase: Phase = 'starting'
@@ -83,6 +83,12 @@ export class Process implements Runner, Runnable {
     this.host = host
     this.actor = actor
     this.info = info
+  }
+
+  /** Its node goes on as another boot. */
+  rename(pid: Pid): void {
+    this.info = { ...this.info, pid }
+    this.#logger = undefined
   }
 
   /** What makes refs its own that arrive with something that has no deadline. */

@@ -5,8 +5,7 @@
  */
 import { type Cluster, isSkepError, type Logger, SkepError } from '@skep/cluster'
 import { type BootId, isGone } from '@skep/cluster/core'
-import type { Claim, Pid, Tracker } from '@skep/tracker'
-import { realTime, type Timers } from '@skep/tracker'
+import { type Claim, Pid, realTime, type Timers, type Tracker } from '@skep/tracker'
 import { Calls } from './calls.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
@@ -201,7 +200,8 @@ class System implements ProcessHost, ActorHome {
       decode: (frame) => frame,
       raw: (from, frame) => this.#frame(from, frame),
       input: (input) => {
-        if (input.type === 'unlinked') this.#lost(input.boot, 'the link to its node broke before the answer')
+        if (input.type === 'rejoined') this.#renamePids()
+        else if (input.type === 'unlinked') this.#lost(input.boot, 'the link to its node broke before the answer')
         else if (input.type === 'linked') this.calls.linked(input.boot)
         else if (input.type === 'drained') this.#incoming.drained(input.boot)
         else if (input.type === 'member' && isGone(input.member)) this.#lost(input.member.info.boot, 'its node is down')
@@ -228,6 +228,14 @@ class System implements ProcessHost, ActorHome {
         return this.#incoming.grant(from, frame.id, frame.items)
       default:
         return this.calls.arrived(from, frame)
+    }
+  }
+
+  /** This node goes on as another boot: its actors live on under pids of that one. */
+  #renamePids(): void {
+    for (const process of this.#processes.values()) {
+      const { id, node } = process.info.pid
+      process.rename(new Pid(this.boot, id, node))
     }
   }
 
@@ -279,7 +287,8 @@ class System implements ProcessHost, ActorHome {
       throw error
     }
     try {
-      await grant.commit(pid)
+      // Its node may have become another boot meanwhile.
+      await grant.commit(process.info.pid)
     } catch (error) {
       await process.stop('conflict', true)
       throw error
@@ -287,7 +296,7 @@ class System implements ProcessHost, ActorHome {
     process.open()
     if (visible !== undefined)
       await this.tracker.flush({ want: visible, ...(timeout === undefined ? {} : { timeout }) })
-    return pid
+    return process.info.pid
   }
 
   /** Run `init` and `onStart`. From here on its pid can be called; what comes waits. */

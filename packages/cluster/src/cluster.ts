@@ -75,7 +75,7 @@ export interface ClusterEvents {
   /** A member's phase or suspicion changed, or it was first seen. */
   member: (member: Member, previous: Member | undefined, reason: string) => void
   view: (view: View) => void
-  /** The others hold this node to be down: this boot is over. Without a listener the cluster closes itself. */
+  /** The others hold this node to be down: it goes on as another boot, and joins anew. */
   condemned: (by: BootId) => void
 }
 
@@ -186,6 +186,8 @@ class ClusterNode implements Cluster {
   #isReady = false
   #markedReady = false
   #ended = false
+  /** Who holds this boot to be down, until it has become another one. */
+  #condemnedBy: BootId | undefined
   #found = ''
   /** Frames of calls that wait for the end of a doubt (see `stalled`); undefined while there is none. */
   #held: HeldFrame[] | undefined
@@ -377,7 +379,10 @@ class ClusterNode implements Cluster {
     } finally {
       this.#depth--
     }
-    if (this.#depth === 0) this.#arm()
+    if (this.#depth > 0) return
+    // Not before all that the old boot's last step gave has been performed.
+    if (this.#condemnedBy !== undefined && !this.#ended) this.#rejoin(this.#condemnedBy)
+    else this.#arm()
   }
 
   /** A timer that would fire early is left alone: it looks again then. */
@@ -412,7 +417,8 @@ class ClusterNode implements Cluster {
       case 'defer':
         return this.#time.defer(() => this.#time.defer(() => this.#input({ type: 'verdict', token: output.token })))
       case 'condemned':
-        return this.#condemned(output.by)
+        this.#condemnedBy = output.by
+        return
       case 'stalled':
         this.#held ??= []
         return
@@ -431,6 +437,10 @@ class ClusterNode implements Cluster {
     if (output.type === 'message') return this.#deliver(output.from, output.message as Load)
     this.#tell(output)
     switch (output.type) {
+      case 'rejoined':
+        // Calls that waited for the end of a stall came over links that are gone.
+        this.#held = undefined
+        return
       case 'member':
         return this.#emit('member', output.member, output.previous, output.reason)
       case 'view':
@@ -467,10 +477,22 @@ class ClusterNode implements Cluster {
     for (const settle of [...this.#waiters]) settle()
   }
 
-  #condemned(by: BootId): void {
-    if (this.#listeners.condemned.size > 0) return this.#emit('condemned', by)
-    this.#log.error({ by }, 'closing: the others hold this node to be down and nobody here listens for that')
-    void this.close()
+  /**
+   * The others hold this node to be down, so it goes on as another boot: its connections end with the old one, and it
+   * joins anew. One that is leaving goes on leaving instead.
+   */
+  #rejoin(by: BootId): void {
+    this.#condemnedBy = undefined
+    if (this.#state.self.phase === 'leaving') return
+    this.#emit('condemned', by)
+    this.#links.reset('this node goes on as another boot')
+    this.#isReady = false
+    this.#markedReady = false
+    this.#input({ type: 'rejoin', boot: this.#newBoot() })
+  }
+
+  #newBoot(): BootId {
+    return this.#chance.bytes(16).toString('base64url')
   }
 
   // Frames.
@@ -662,7 +684,7 @@ class ClusterNode implements Cluster {
 
   #describeSelf(address: string): MemberInfo {
     const { name, roles, weight, kinds, version } = this.#settings
-    const boot = this.#chance.bytes(16).toString('base64url')
+    const boot = this.#newBoot()
     return { boot, name, address, roles, weight, cordoned: false, kinds, version }
   }
 }

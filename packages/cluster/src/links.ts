@@ -136,6 +136,23 @@ export class Links {
     this.#drop(link, false, reason)
   }
 
+  /**
+   * Lets go of all connections without a word to the owner, whose links are none of the next boot's: what is met from
+   * now on is met as that one.
+   */
+  reset(reason: string): void {
+    for (const connection of this.#dials.values()) connection.terminate()
+    this.#dials.clear()
+    this.#yielded.clear()
+    for (const meeting of [...this.#meetings]) {
+      this.#endMeeting(meeting)
+      meeting.connection.terminate()
+    }
+    const links = [...this.#links.values()]
+    this.#links.clear()
+    for (const link of links) void link.close(reason)
+  }
+
   /** Ends everything; resolves when all connections are closed, which is bounded. No events after this. */
   async stop(reason: string): Promise<void> {
     if (this.#closed) return

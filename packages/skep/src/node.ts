@@ -34,6 +34,7 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
   readonly name: string
   /** `host:port` at which others reach it. */
   readonly address: string
+  /** Another one after the others held this node to be down while it lived. */
   readonly boot: BootId
   /** Resolves when it has joined and synced. Errors: ERR_NOT_READY after `timeout` (ms), ERR_ABORTED, ERR_STOPPED. */
   ready(options?: WaitOptions): Promise<void>
@@ -88,7 +89,6 @@ export interface Layers {
 class RunningNode implements SkepNode {
   readonly name: string
   readonly address: string
-  readonly boot: BootId
   readonly start: ActorNode['start']
   readonly spawn: ActorNode['spawn']
   readonly ensure: ActorNode['ensure']
@@ -113,7 +113,6 @@ class RunningNode implements SkepNode {
     this.#layers = layers
     this.name = self.name
     this.address = self.address
-    this.boot = self.boot
     this.start = actors.start.bind(actors)
     this.spawn = actors.spawn.bind(actors)
     this.ensure = actors.ensure.bind(actors)
@@ -136,6 +135,10 @@ class RunningNode implements SkepNode {
   static layersOf(node: SkepNode): Layers {
     if (!(node instanceof RunningNode)) throw new TypeError('this node was not made by startNode')
     return node.#layers
+  }
+
+  get boot(): BootId {
+    return this.#layers.cluster.self.boot
   }
 
   ready(options: WaitOptions = {}): Promise<void> {
@@ -224,10 +227,7 @@ class RunningNode implements SkepNode {
       () => {},
     )
     cluster.on('condemned', (by) => {
-      // This boot is over for the others, so nothing that it does counts any more.
-      logger.error({ by }, 'the others hold this node to be down: it stops; started again, the process joins anew')
-      this.#world.failed()
-      void this.stop()
+      logger.warn({ by }, 'the others hold this node to be down: it joins anew as another boot, its actors live on')
     })
   }
 }

@@ -7,14 +7,6 @@ import type { SignalSource } from './signals.js'
 export interface World extends ClusterWorld {
   /** Where SIGTERM and SIGINT come from. */
   readonly signals: SignalSource
-  /** This end of the node is not one that was asked for: for whoever restarts what failed. */
-  failed(): void
 }
 
-export const realWorld: World = {
-  ...realClusterWorld,
-  signals: process,
-  failed() {
-    process.exitCode ??= 70
-  },
-}
+export const realWorld: World = { ...realClusterWorld, signals: process }
