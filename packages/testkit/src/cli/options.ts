@@ -1,6 +1,8 @@
 /** The command line of the simulator. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import type { ExploreOptions } from '../explorer/explore.js'
+import { faultKinds } from '../explorer/scenario.js'
 import { type Fault, faultNames } from '../machines/plan.js'
 
 export interface CliOptions {
@@ -14,6 +16,8 @@ export interface CliOptions {
   readonly freeze: boolean
   readonly mutant: string | undefined
   readonly mutants: boolean
+  /** Search a tiny world instead. */
+  readonly explore: ExploreOptions | undefined
   readonly help: boolean
 }
 
@@ -29,6 +33,15 @@ export const usage = `npm run sim -- [options]
   --mutant NAME     remove one rule of the protocol
   --mutants         remove each rule in turn: which seed catches it, by which invariant
   --json            one JSON object instead of text
+
+npm run sim -- --explore [options]: all interleavings of a tiny world (docs/exploration.md)
+
+  --nodes N         2 or 3 (default 3)
+  --fault KIND      none, crash, cut or leave (default none)
+  --delays K        most delays of a schedule (default 1; without a fault 2)
+  --depth D         actions within which a schedule may depart from the ordinary one (default 400)
+  --states S        give up after so many different worlds (default 5000000)
+  --mutant, --json  as above
 
 Exit code: 0, 1 when a rule was broken (or a mutant not caught), 2 for wrong options.`
 
@@ -55,6 +68,11 @@ export function parseOptions(args: readonly string[]): CliOptions {
       freeze: { type: 'boolean', default: false },
       mutant: { type: 'string' },
       mutants: { type: 'boolean', default: false },
+      explore: { type: 'boolean', default: false },
+      fault: { type: 'string' },
+      delays: { type: 'string' },
+      depth: { type: 'string' },
+      states: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -68,20 +86,35 @@ export function parseOptions(args: readonly string[]): CliOptions {
   }
   const runs = whole('runs', values.runs, 1000, 1, 100_000_000)
   const fitting = values.trace ? 1 : Math.max(1, Math.min(availableParallelism(), Math.floor(runs / RUNS_A_JOB)))
+  const kind = values.fault ?? 'none'
+  const fault = faultKinds.find((one) => one === kind)
+  if (fault === undefined) faulty.push(`--fault must be one of ${faultKinds.join(', ')}, not '${kind}'`)
+  const explore: ExploreOptions | undefined = values.explore
+    ? {
+        nodes: whole('nodes', values.nodes, 3, 2, 3) === 2 ? 2 : 3,
+        fault: fault ?? 'none',
+        delays: whole('delays', values.delays, kind === 'none' ? 2 : 1, 0, 100),
+        depth: whole('depth', values.depth, 400, 0, 4000),
+        maxStates: whole('states', values.states, 5_000_000, 1, 100_000_000),
+      }
+    : undefined
   const options: CliOptions = {
     runs,
     seed: whole('seed', values.seed, 1, 0, 4_000_000_000),
     jobs: whole('jobs', values.jobs, fitting, 1, 256),
-    nodes: parseNodes(values.nodes ?? '2-20', faulty),
+    nodes: parseNodes(values.explore ? '2-20' : (values.nodes ?? '2-20'), faulty),
     faults: parseFaults(values.faults ?? 'joins,leaves', faulty),
     json: values.json,
     trace: values.trace,
     freeze: values.freeze,
     mutant: values.mutant,
     mutants: values.mutants,
+    explore,
     help: values.help,
   }
   if (options.trace && options.json) faulty.push('--trace prints lines, --json one object: choose one')
+  const tiny = (['fault', 'delays', 'depth', 'states'] as const).filter((name) => values[name] !== undefined)
+  if (!values.explore && tiny.length > 0) faulty.push(`--${tiny.join(' and --')}: only with --explore`)
   if (options.mutants && options.mutant !== undefined) faulty.push('--mutants already tries every --mutant')
   if (faulty.length > 0) throw new Error(faulty.join('\n'))
   return options
