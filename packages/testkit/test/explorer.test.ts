@@ -101,6 +101,24 @@ describe('an action', () => {
   })
 })
 
+describe('a world that is written over', () => {
+  test('becomes the very world that a copy becomes', () => {
+    const [copying, writing] = [new Stage(), new Stage()]
+    let [world, spent] = [copying.root(scenario), writing.root(scenario)]
+    for (let step = 0; step < 120; step++) {
+      const [stroke] = strokes(world)
+      const action = step === 20 && stroke !== undefined ? { type: 'stroke' as const, stroke } : ordinary(world)
+      world = copying.apply(world, action ?? { type: 'wake' })
+      spent = writing.apply(spent, action ?? { type: 'wake' }, true)
+      for (const index of [0, 1]) {
+        const [one, two] = [world.nodes[index]?.replica, spent.nodes[index]?.replica]
+        expect(words([two?.membership, two?.tracker])).toBe(words([one?.membership, one?.tracker]))
+      }
+      expect(words(spent.lanes)).toBe(words(world.lanes))
+    }
+  })
+})
+
 describe('a search', () => {
   test('of two nodes ends complete, without a violation, and is the same search twice', () => {
     const options = { nodes: 2, fault: 'none', delays: 0, ...limits } as const

@@ -93,7 +93,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
     ? {
         nodes: whole('nodes', values.nodes, 3, 2, 3) === 2 ? 2 : 3,
         fault: fault ?? 'none',
-        delays: whole('delays', values.delays, kind === 'none' ? 2 : 1, 0, 100),
+        delays: whole('delays', values.delays, fault === 'none' ? 2 : 1, 0, 100),
         depth: whole('depth', values.depth, 400, 0, 4000),
         maxStates: whole('states', values.states, 5_000_000, 1, 100_000_000),
       }

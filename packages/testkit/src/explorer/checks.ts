@@ -3,32 +3,39 @@
  * worlds and not over what a step changed, so that neither check hangs on the bookkeeping of the other.
  */
 import type { BootId } from '@skep/cluster/core'
+import type { Claim } from '@skep/tracker/core'
 import type { SimNode } from '../machines/node.js'
 import { type Unrest, unrest } from '../machines/rest.js'
 import { overlap, Safety } from '../machines/safety.js'
 import { slots } from './scenario.js'
-import { type Complaint, isStrict, type Tiny } from './tiny.js'
+import { type Complaint, isStrict, type Mark, type Tiny } from './tiny.js'
 
 const REST_WITHIN_MS = 15_000
 
-/** What is wrong in `after`; notes there what later checks need to know. `told`: what the action itself complained of. */
-export function check(before: Tiny, after: Tiny, told: readonly Complaint[]): Complaint[] {
+/**
+ * What is wrong in this world after an action that changed the nodes `touched` and complained of `told` itself. Notes
+ * there what later checks need to know.
+ */
+export function check(world: Tiny, touched: Iterable<number>, told: readonly Complaint[]): Complaint[] {
   const found = [...told]
-  const live = liveNodes(after)
-  for (const node of live) {
-    const earlier = before.nodes[node.index]
-    if (earlier === node) continue
-    if (earlier !== undefined) backwards(earlier, node, found)
-    newFences(after, earlier, node, found)
-    removedClaims(after, earlier, node)
-    newId(after, node, live, found)
+  const live = liveNodes(world)
+  for (const index of touched) {
+    const node = world.nodes[index]
+    if (node?.alive !== true) continue
+    const before = world.marks[index]
+    const now = markOf(node)
+    if (before !== undefined) backwards(node.boot, before, now, found)
+    compareClaims(world, node, before?.claims, now.claims, found)
+    newId(world, node, live, found)
+    world.marks = world.marks.slice()
+    world.marks[index] = now
   }
-  if (isStrict(after.scenario.fault)) {
+  if (isStrict(world.scenario.fault)) {
     twoHolders(live, found)
     twoHoldSlot(live, found)
   }
-  if (after.now > after.disturbedAt + REST_WITHIN_MS) {
-    const why = restless(after)
+  if (world.now > world.disturbedAt + REST_WITHIN_MS) {
+    const why = restless(world)
     found.push({ rule: why?.rule ?? 'stuck', text: `no rest ${REST_WITHIN_MS} ms after the last act: ${why?.text}` })
   }
   return found
@@ -54,25 +61,42 @@ function liveNodes(world: Tiny): SimNode[] {
   return world.nodes.filter((node): node is SimNode => node?.alive === true)
 }
 
-/** Nothing falls that may only rise. */
-function backwards(before: SimNode, after: SimNode, found: Complaint[]): void {
-  const [old, now] = [before.replica, after.replica]
-  const fell = (what: string): void => void found.push({ rule: 'backwards', text: `${after.boot}: ${what} fell` })
-  if (now.tracker.counter < old.tracker.counter) fell('its fence counter')
-  if (now.membership.view.number < old.membership.view.number) fell('its view number')
-  if (now.membership.self.incarnation < old.membership.self.incarnation) fell('its incarnation')
-  if (now.tracker.lineage.epoch < old.tracker.lineage.epoch) fell('the epoch of its lineage')
-  for (const [boot, log] of old.tracker.registry.logs) {
-    const copy = now.tracker.registry.logs.get(boot)
-    if (copy !== undefined && copy.seq < log.seq) fell(`its copy of the log of ${boot}`)
+function markOf(node: SimNode): Mark {
+  const { tracker, membership } = node.replica
+  const seqs = new Map<BootId, number>()
+  for (const [boot, log] of tracker.registry.logs) seqs.set(boot, log.seq)
+  return {
+    counter: tracker.counter,
+    view: membership.view.number,
+    incarnation: membership.self.incarnation,
+    epoch: tracker.lineage.epoch,
+    seqs,
+    claims: new Map(tracker.registry.logs.get(node.boot)?.claims),
   }
 }
 
-/** A claim that the node has written since has a higher fence than any holder of the name had before. */
-function newFences(world: Tiny, before: SimNode | undefined, node: SimNode, found: Complaint[]): void {
-  const old = before?.replica.tracker.registry.logs.get(node.boot)?.claims
-  for (const [name, claim] of node.replica.tracker.registry.logs.get(node.boot)?.claims ?? []) {
-    if (old?.get(name)?.seq === claim.seq) continue
+/** Nothing falls that may only rise. */
+function backwards(boot: BootId, before: Mark, now: Mark, found: Complaint[]): void {
+  for (const what of ['counter', 'view', 'incarnation', 'epoch'] as const) {
+    if (now[what] < before[what]) found.push({ rule: 'backwards', text: `${boot}: its ${what} fell` })
+  }
+  for (const [writer, seq] of before.seqs) {
+    if ((now.seqs.get(writer) ?? seq) < seq) {
+      found.push({ rule: 'backwards', text: `${boot}: its copy of the log of ${writer} fell` })
+    }
+  }
+}
+
+/** A new claim has a higher fence than any holder of the name had before; the ledger hears of one that is gone. */
+function compareClaims(
+  world: Tiny,
+  node: SimNode,
+  before: ReadonlyMap<string, Claim> | undefined,
+  now: ReadonlyMap<string, Claim>,
+  found: Complaint[],
+): void {
+  for (const [name, claim] of now) {
+    if (before?.get(name)?.seq === claim.seq) continue
     const last = world.fences.get(name)
     if (isStrict(world.scenario.fault) && last !== undefined && claim.fence <= last.fence) {
       found.push({ rule: 'fence', text: `${name}: ${node.boot} got ${claim.fence} after ${last.fence} of ${last.by}` })
@@ -80,13 +104,8 @@ function newFences(world: Tiny, before: SimNode | undefined, node: SimNode, foun
     world.fences = new Map(world.fences)
     world.fences.set(name, { fence: Math.max(claim.fence, last?.fence ?? 0), by: node.boot })
   }
-}
-
-/** The ledger hears of a claim that an unregister from afar took. */
-function removedClaims(world: Tiny, before: SimNode | undefined, node: SimNode): void {
-  const claims = node.replica.tracker.registry.logs.get(node.boot)?.claims
-  for (const [name, claim] of before?.replica.tracker.registry.logs.get(node.boot)?.claims ?? []) {
-    if (claims?.get(name)?.pid.id !== claim.pid.id) world.ledger.removed(node, claim)
+  for (const [name, claim] of before ?? []) {
+    if (now.get(name)?.pid.id !== claim.pid.id) world.ledger.removed(node, claim)
   }
 }
 

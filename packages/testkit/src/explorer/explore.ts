@@ -8,7 +8,7 @@
 import { check, restless } from './checks.js'
 import { Hasher, type Words } from './fingerprint.js'
 import { type Fault, names, type Scenario } from './scenario.js'
-import { type Choice, delays, ordinary, strokes } from './schedule.js'
+import { type Choice, delays, isFree, ordinary, strokes } from './schedule.js'
 import { story } from './story.js'
 import { type Action, type Complaint, Stage, type Tiny } from './tiny.js'
 
@@ -132,18 +132,20 @@ class Search {
     for (const { action, cost } of choices) {
       path.push(action)
       this.transitions++
-      const next = this.perform(world, action)
+      // Its fingerprint is noted, and no other way leads on from here.
+      const next = this.perform(world, action, choices.length === 1)
       if (next !== undefined) this.visit(next, spare - cost)
       path.pop()
     }
   }
 
   /** The next world; undefined where a rule is broken and the course ends. */
-  private perform(world: Tiny, action: Action): Tiny | undefined {
+  private perform(world: Tiny, action: Action, spent: boolean): Tiny | undefined {
     let complaints: Complaint[]
     try {
-      const next = this.stage.apply(world, action)
-      complaints = check(world, next, this.stage.complaints)
+      const next = this.stage.apply(world, action, spent)
+      for (const index of this.stage.touched) nodeWords.delete(next.nodes[index] as object)
+      complaints = check(next, this.stage.touched, this.stage.complaints)
       if (this.path.length > MAX_COURSE) complaints.push({ rule: 'stuck', text: `no rest after ${MAX_COURSE} actions` })
       if (complaints.length === 0) return next
     } catch (error) {
@@ -167,7 +169,10 @@ class Search {
       return open.map((stroke) => ({ action: { type: 'stroke', stroke }, cost: 0 }))
     }
     if (mayDepart) {
-      for (const stroke of open) choices.push({ action: { type: 'stroke', stroke }, cost: 0 })
+      for (const stroke of open) {
+        const cost = isFree(world, stroke) ? 0 : 1
+        if (cost <= spare) choices.push({ action: { type: 'stroke', stroke }, cost })
+      }
       for (const action of spare > 0 ? delays(world) : []) choices.push({ action, cost: 1 })
     } else if (open.length > 0) this.byDepth = true
     if (!mayDepart && this.delays > 0) this.byDepth = true
@@ -192,7 +197,7 @@ class Search {
 }
 
 const notState: ReadonlySet<string> = new Set(['host', 'replica', 'seen', 'links', 'wires'])
-const notWorld: ReadonlySet<string> = new Set(['nodes', 'lanes', 'scenario', 'round', 'idUsers'])
+const notWorld: ReadonlySet<string> = new Set(['nodes', 'lanes', 'scenario', 'round', 'idUsers', 'marks', 'owned'])
 const nodeWords = new WeakMap<object, Words>()
 
 function fingerprint(world: Tiny): string {

@@ -6,10 +6,13 @@
  * departs from it by delays, each of which costs one:
  *
  * - *hold*: the lane whose turn it is waits, with all that comes into it, until nothing else is under way;
- * - *wait*: time passes to the next timer although something is under way, unless a frame would get too old.
+ * - *wait*: before a round, or before what was put off goes on, time passes to the next timer, unless a frame would get
+ *   too old;
+ * - a *stroke* (the last node's start, the fault, its end) that is not free.
  *
- * Strokes (the last node's start, the fault) are free: they may come at any moment, and come at rest where they did not
- * come before. As the number of delays grows, every order of deliveries becomes possible.
+ * One stroke is free: it may come at any moment at no cost. It is the fault, or the last node's start where there is
+ * no fault. A cut may end at no cost whenever nothing is under way. At rest comes what has not come before. As the
+ * number of delays grows, every order of deliveries becomes possible.
  */
 import { type Action, type Item, nextTimer, type Stroke, type Tiny } from './tiny.js'
 
@@ -19,7 +22,7 @@ export interface Choice {
 }
 
 /** The lane whose turn it is, of those that are not `held`; -1 when all are empty. `others`: how many more wait. */
-function turn(world: Tiny, held: number): { lane: number; others: number } {
+function turn(world: Tiny, held: number): { lane: number; others: number; isNewRound: boolean } {
   let lane = -1
   let round = Number.POSITIVE_INFINITY
   let others = -1
@@ -33,7 +36,7 @@ function turn(world: Tiny, held: number): { lane: number; others: number } {
     round = due
     lane = at
   }
-  return { lane, others }
+  return { lane, others, isNewRound: round > world.round }
 }
 
 /** What the ordinary course does next; undefined where nothing is under way and only time can pass. */
@@ -45,10 +48,10 @@ export function ordinary(world: Tiny): Action | undefined {
 
 /** The departures from the ordinary course that cost a delay. */
 export function delays(world: Tiny): Action[] {
-  const { lane, others } = turn(world, world.held)
+  const { lane, others, isNewRound } = turn(world, world.held)
   const actions: Action[] = []
   if (others > 0) actions.push({ type: 'hold', lane })
-  if ((lane >= 0 || world.held !== 0) && mayWait(world)) actions.push({ type: 'wake' })
+  if (isNewRound && (lane >= 0 || world.held !== 0) && mayWait(world)) actions.push({ type: 'wake' })
   return actions
 }
 
@@ -58,6 +61,11 @@ function mayWait(world: Tiny): boolean {
     for (const item of lane) if (at > item.sentAt + world.scenario.frameMs) return false
   }
   return true
+}
+
+export function isFree(world: Tiny, stroke: Stroke): boolean {
+  if (stroke.type === 'start') return world.scenario.fault === 'none'
+  return stroke.type !== 'heal' || ordinary(world) === undefined
 }
 
 /** The strokes that may come now. */

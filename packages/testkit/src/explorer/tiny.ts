@@ -1,13 +1,13 @@
 /**
  * A tiny world: two or three nodes, the production machines of each, and everything that is under way between them, as
  * a value. `apply` takes one action and gives the next world; the one it came from stays as it was, so that a search
- * can go another way from there. A node that an action does not touch is shared by both.
+ * can go another way from there, unless it is spent. A node that an action does not touch is shared by both.
  *
  * What is under way waits in lanes, each first in, first out: the frames from one node to another (with the news that
  * the link is up, or gone), the handshake of a pair, what a node's own shell brings it, what its user does next.
  */
 import type { BootId, ClusterFrame, ClusterInput, ClusterOutput } from '@skep/cluster/core'
-import { lookup, type TrackerOutput } from '@skep/tracker/core'
+import { type Claim, lookup, type TrackerOutput } from '@skep/tracker/core'
 import { Ledger } from '../machines/ledger.js'
 import { type NodeHost, SimNode } from '../machines/node.js'
 import type { Rule } from '../machines/report.js'
@@ -79,6 +79,20 @@ export interface Tiny {
   /** The highest fence that each name had, and who got it. */
   fences: Map<string, { readonly fence: number; readonly by: BootId }>
   idUsers: Set<string>
+  /** What the checks noted of each node: see checks.ts. */
+  marks: (Mark | undefined)[]
+  /** The nodes that no other world shares, a bit each; the bit after theirs is the ledger's. */
+  owned: number
+}
+
+/** What may only rise on a node, and the claims that it wrote. */
+export interface Mark {
+  readonly counter: number
+  readonly view: number
+  readonly incarnation: number
+  readonly epoch: number
+  readonly seqs: ReadonlyMap<BootId, number>
+  readonly claims: ReadonlyMap<string, Claim>
 }
 
 export interface Complaint {
@@ -89,6 +103,8 @@ export interface Complaint {
 export class Stage implements NodeHost {
   /** What the last action broke. */
   readonly complaints: Complaint[] = []
+  /** The nodes that it changed. */
+  readonly touched: Set<number> = new Set()
   private world!: Tiny
   private readonly complain = (rule: Rule, text: string): void => void this.complaints.push({ rule, text })
 
@@ -111,16 +127,22 @@ export class Stage implements NodeHost {
       ledger: new Ledger(this.complain),
       fences: new Map(),
       idUsers: new Set(),
+      marks: new Array<undefined>(nodes).fill(undefined),
+      owned: 0,
     }
     for (let index = 0; index < nodes - 1; index++) this.start(index)
     return this.world
   }
 
-  /** The world after `action`; what it broke stands in `complaints`. */
-  apply(before: Tiny, action: Action): Tiny {
-    const world: Tiny = { ...before, lanes: before.lanes.slice() }
+  /**
+   * The world after `action`; what it broke stands in `complaints`. `spent`: nobody needs the world before any more, so
+   * it may be written over, which saves most of the copies.
+   */
+  apply(before: Tiny, action: Action, spent = false): Tiny {
+    const world: Tiny = spent ? before : { ...before, lanes: before.lanes.slice(), owned: 0 }
     this.world = world
     this.complaints.length = 0
+    this.touched.clear()
     switch (action.type) {
       case 'hold':
         world.held |= 1 << action.lane
@@ -146,11 +168,20 @@ export class Stage implements NodeHost {
     const { world } = this
     const node = world.nodes[index]
     if (node === undefined) throw new Error(`node ${index} has not started`)
+    this.touched.add(index)
+    if (this.own(world.nodes.length)) world.ledger = cloneState(world.ledger)
+    if (!this.own(index)) return node
     const copy = cloneState(node, [this])
     world.nodes = world.nodes.slice()
     world.nodes[index] = copy
-    world.ledger = cloneState(world.ledger)
     return copy
+  }
+
+  /** True when it is not the world's own yet, and so must be copied. */
+  private own(bit: number): boolean {
+    const { owned } = this.world
+    this.world.owned = owned | (1 << bit)
+    return (owned & (1 << bit)) === 0
   }
 
   private push(lane: number, load: Load, rounds = 1): void {
@@ -266,6 +297,8 @@ export class Stage implements NodeHost {
     freezeDeep(node.replica.membership.config)
     freezeDeep(node.replica.tracker.config)
     world.nodes[index] = node
+    this.touched.add(index)
+    this.own(index)
     node.replica.track({ type: 'watch', on: true }, world.now)
     this.push(localLane(index, world.scenario.nodes), { type: 'discover' })
     this.promptUser(index)
