@@ -2,10 +2,12 @@
 /** The command `npm run sim`: runs of the simulator, in text or JSON; see options.ts. */
 import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { ExploreOptions } from '../explorer/explore.js'
 import type { Fault } from '../machines/plan.js'
 import { type RunReport, Tally, type Violation } from '../machines/report.js'
 import { maxFound } from '../machines/simulate.js'
 import { locate, type Mutant, mutants } from '../mutants/mutants.js'
+import { runExplore } from './explore.js'
 import { runJobs } from './jobs.js'
 import { type CliOptions, parseOptions, usage } from './options.js'
 import type { LevelOptions } from './worker.js'
@@ -30,6 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2
   }
   if (options.html !== undefined && !isWritable(options.html)) return 2
+  if (options.explore !== undefined) return await exploreWorld(options.explore, options.json, mutant)
   if (!options.json) print(`seed ${options.seed}`)
   return options.mutants ? await huntMutants(options) : await runAll(options, mutant)
 }
@@ -47,6 +50,19 @@ function isWritable(file: string): boolean {
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
+}
+
+/** One search; the numbers, and the shortest way to what was found. */
+async function exploreWorld(explore: ExploreOptions, json: boolean, mutant: Mutant | undefined): Promise<number> {
+  const began = performance.now()
+  const { found, ...counts } = await runExplore(explore, mutant === undefined ? [] : locate(mutant))
+  const seconds = Math.round((performance.now() - began) / 100) / 10
+  if (json) print(JSON.stringify({ ...counts, seconds, found }, undefined, 2))
+  else {
+    for (const { rule, text, story } of found) print(`${story.join('\n')}\n${rule}: ${text}`)
+    for (const [name, value] of Object.entries({ ...counts, seconds })) print(`${name}: ${JSON.stringify(value)}`)
+  }
+  return counts.violations > 0 ? 1 : 0
 }
 
 async function runAll(options: CliOptions, mutant: Mutant | undefined): Promise<number> {

@@ -1,6 +1,8 @@
 /** The command line of the simulator. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import type { ExploreOptions } from '../explorer/explore.js'
+import { faultKinds } from '../explorer/scenario.js'
 import { type Fault, faultNames } from '../machines/plan.js'
 import { type NodeFaultName, nodeFaultNames } from '../nodes/draw.js'
 
@@ -20,6 +22,8 @@ export interface CliOptions {
   readonly mutant: string | undefined
   readonly mutants: boolean
   readonly html: string | undefined
+  /** Search a tiny world instead. */
+  readonly explore: ExploreOptions | undefined
   readonly help: boolean
 }
 
@@ -39,6 +43,15 @@ export const usage: string = `npm run sim -- [options]
   --mutant NAME     remove one rule of the protocol
   --mutants         remove each rule in turn: which seed catches it, by which invariant
   --json            one JSON object instead of text
+
+npm run sim -- --explore [options]: all interleavings of a tiny world (docs/exploration.md)
+
+  --nodes N         2 or 3 (default 3)
+  --fault KIND      none, crash, cut or leave (default none)
+  --delays K        most delays of a schedule (default 1; without a fault 2)
+  --depth D         actions within which a schedule may depart from the ordinary one (default 400)
+  --states S        give up after so many different worlds (default 5000000)
+  --mutant, --json  as above
 
 Exit code: 0, 1 when a rule was broken (or a mutant not caught), 2 for wrong options.`
 
@@ -67,6 +80,11 @@ export function parseOptions(args: readonly string[]): CliOptions {
       mutant: { type: 'string' },
       mutants: { type: 'boolean', default: false },
       html: { type: 'string' },
+      explore: { type: 'boolean', default: false },
+      fault: { type: 'string' },
+      delays: { type: 'string' },
+      depth: { type: 'string' },
+      states: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -85,12 +103,24 @@ export function parseOptions(args: readonly string[]): CliOptions {
   }
   const level = values.level === 'nodes' ? 'nodes' : 'machines'
   const isNodes = level === 'nodes'
+  const kind = values.fault ?? 'none'
+  const fault = faultKinds.find((one) => one === kind)
+  if (fault === undefined) faulty.push(`--fault must be one of ${faultKinds.join(', ')}, not '${kind}'`)
+  const explore: ExploreOptions | undefined = values.explore
+    ? {
+        nodes: whole('nodes', values.nodes, 3, 2, 3) === 2 ? 2 : 3,
+        fault: fault ?? 'none',
+        delays: whole('delays', values.delays, fault === 'none' ? 2 : 1, 0, 100),
+        depth: whole('depth', values.depth, 400, 0, 4000),
+        maxStates: whole('states', values.states, 5_000_000, 1, 100_000_000),
+      }
+    : undefined
   const options: CliOptions = {
     level,
     runs,
     seed: whole('seed', values.seed, 1, 0, 4_000_000_000),
     jobs: whole('jobs', values.jobs, fitting, 1, 256),
-    nodes: parseNodes(values.nodes ?? (isNodes ? '2-7' : '2-20'), faulty),
+    nodes: parseNodes((values.explore ? undefined : values.nodes) ?? (isNodes ? '2-7' : '2-20'), faulty),
     faults: isNodes || values.faults === undefined ? undefined : parseFaults(values.faults, faultNames, faulty),
     nodeFaults: isNodes ? parseFaults(values.faults ?? 'all', nodeFaultNames, faulty) : [],
     json: values.json,
@@ -99,11 +129,14 @@ export function parseOptions(args: readonly string[]): CliOptions {
     mutant: values.mutant,
     mutants: values.mutants,
     html: values.html,
+    explore,
     help: values.help,
   }
   if (options.trace && options.json) faulty.push('--trace prints lines, --json one object: choose one')
   if (options.html !== undefined && runs > 1) faulty.push(`--html shows one run, not ${runs}: leave --runs out`)
   if (options.html !== undefined && options.mutants) faulty.push('--html shows one run: choose a --mutant NAME')
+  const tiny = (['fault', 'delays', 'depth', 'states'] as const).filter((name) => values[name] !== undefined)
+  if (!values.explore && tiny.length > 0) faulty.push(`--${tiny.join(' and --')}: only with --explore`)
   if (options.mutants && options.mutant !== undefined) faulty.push('--mutants already tries every --mutant')
   if (isNodes && (options.mutants || options.mutant !== undefined || options.freeze || options.html !== undefined)) {
     faulty.push('--mutant, --mutants, --freeze and --html are of the level machines')

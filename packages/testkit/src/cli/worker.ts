@@ -1,8 +1,10 @@
 /**
  * A child process of the simulator's command: it gets its options (and perhaps a mutant), then ranges of seeds, and
- * answers each with the reports of their runs. Imports the simulator only when it knows which mutant to make of it.
+ * answers each with the reports of their runs; or a tiny world, and answers with what the explorer found in it. Imports
+ * both only when it knows which mutant to make of the machines.
  */
 import { register } from 'node:module'
+import type { Exploration, ExploreOptions } from '../explorer/explore.js'
 import type { RunReport } from '../machines/report.js'
 import type { RunOptions } from '../machines/world.js'
 import type { LocatedPatch } from '../mutants/mutation.js'
@@ -28,10 +30,12 @@ export type WorkerTask =
       readonly page: Page | undefined
     }
   | { readonly type: 'run'; readonly seed: number; readonly runs: number }
+  | { readonly type: 'explore'; readonly patches: readonly LocatedPatch[]; readonly options: ExploreOptions }
 
 export type WorkerAnswer =
   | { readonly type: 'ready' }
   | { readonly type: 'reports'; readonly reports: readonly RunReport[] }
+  | { readonly type: 'explored'; readonly exploration: Exploration }
   | { readonly type: 'failed'; readonly text: string }
 
 let runOne: ((seed: number) => RunReport | Promise<RunReport>) | undefined
@@ -48,8 +52,14 @@ function answer(message: WorkerAnswer): void {
 }
 
 async function perform(task: WorkerTask): Promise<WorkerAnswer> {
+  if (task.type !== 'run' && task.patches.length > 0) {
+    register('../mutants/mutation.js', { parentURL: import.meta.url, data: task.patches })
+  }
+  if (task.type === 'explore') {
+    const { explore } = await import('../explorer/explore.js')
+    return { type: 'explored', exploration: explore(task.options) }
+  }
   if (task.type === 'begin') {
-    if (task.patches.length > 0) register('../mutants/mutation.js', { parentURL: import.meta.url, data: task.patches })
     const trace = task.trace ? (line: string) => void process.stdout.write(`${line}\n`) : undefined
     const { page, options } = task
     if (page !== undefined && options.level === 'machines') {

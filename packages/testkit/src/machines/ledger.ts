@@ -3,6 +3,7 @@
  * nothing of rings, slots, views or logs. A promise that an operation on its way may still take back is uncertain:
  * it may hold or not, and is not required.
  */
+import type { BootId } from '@skep/cluster/core'
 import { type Claim, lookup } from '@skep/tracker/core'
 import type { OpenAsk, SimNode } from './node.js'
 import type { Complain } from './safety.js'
@@ -31,11 +32,11 @@ const REFUSALS: ReadonlySet<string> = new Set([
 export class Ledger {
   private readonly complain: Complain
   /** Acknowledged spawns that nobody stopped, and the nodes that know of each: while one of them lives it is not lost. */
-  readonly spawned: Map<string, { readonly origin: string; readonly knowers: Set<SimNode> }> = new Map()
+  readonly spawned: Map<string, { readonly origin: string; readonly knowers: Set<BootId> }> = new Map()
   /** Names with an unregister from afar under way, or of unknown outcome: nothing is certain of them. */
   private readonly uncertain = new Map<string, number>()
   /** The highest fence of a placed claim that its user ended, by name, and where and when. */
-  private readonly stopped = new Map<string, { readonly fence: number; readonly node: SimNode; readonly at: number }>()
+  private readonly stopped = new Map<string, { readonly fence: number; readonly boot: BootId; readonly at: number }>()
   /** Can one name have several copies now? Then the end of one says nothing of the others. */
   private readonly strict: () => boolean
   now = 0
@@ -88,7 +89,7 @@ export class Ledger {
       // While several copies may be, the one that was acknowledged may have been stopped since.
       const stands = claim.fence > stopped && (this.strict() || holds(claim))
       if (this.isCertain(claim.name) && stands) {
-        this.spawned.set(claim.name, { origin: claim.placed?.origin ?? '', knowers: new Set([node]) })
+        this.spawned.set(claim.name, { origin: claim.placed?.origin ?? '', knowers: new Set([node.boot]) })
       }
       return
     }
@@ -138,7 +139,7 @@ export class Ledger {
       return
     }
     const before = this.stopped.get(name)?.fence ?? 0
-    this.stopped.set(name, { fence: Math.max(before, fence), node, at: this.now })
+    this.stopped.set(name, { fence: Math.max(before, fence), boot: node.boot, at: this.now })
     // A spawn still under way may bring it back rightly.
     if (this.isCertain(name)) return
     this.spawnsSince.add(name)
@@ -165,20 +166,20 @@ export class Ledger {
     node.asks.clear()
     this.forgets(node)
     for (const [name, stopped] of this.stopped) {
-      if (stopped.node === node && this.now - stopped.at < KNOWN_WITHIN_MS) this.stopped.delete(name)
+      if (stopped.boot === node.boot && this.now - stopped.at < KNOWN_WITHIN_MS) this.stopped.delete(name)
     }
   }
 
   /** This node knows of nothing any more. */
   forgets(node: SimNode): void {
     for (const [name, { knowers }] of this.spawned) {
-      if (knowers.delete(node) && knowers.size === 0) this.spawned.delete(name)
+      if (knowers.delete(node.boot) && knowers.size === 0) this.spawned.delete(name)
     }
   }
 
   /** It goes on as another boot, with all that it knew. */
   rejoined(node: SimNode, successor: SimNode): void {
-    for (const { knowers } of this.spawned.values()) if (knowers.delete(node)) knowers.add(successor)
+    for (const { knowers } of this.spawned.values()) if (knowers.delete(node.boot)) knowers.add(successor.boot)
   }
 
   /** A process that lives on has its name again. */
@@ -215,7 +216,7 @@ export class Ledger {
   /** Asks without an outcome for too long since `calmAt`; each is told once. */
   patrol(node: SimNode, now: number, calmAt: number): void {
     for (const [name, { origin, knowers }] of this.spawned) {
-      if (lookup(node.replica.tracker.registry, name)?.placed?.origin === origin) knowers.add(node)
+      if (lookup(node.replica.tracker.registry, name)?.placed?.origin === origin) knowers.add(node.boot)
     }
     for (const open of node.asks.values()) {
       if (now - Math.max(open.since, calmAt) <= askWithinMs) continue

@@ -185,34 +185,10 @@ export class Safety {
   }
 
   private compareIds(changed: SimNode, nodes: readonly SimNode[]): void {
-    const { lineage } = changed.replica.tracker
-    const regions: { readonly id: itc.Id; readonly what: string }[] = []
-    const inLineage = new Set<BootId>()
-    const key = `${lineage.epoch} ${lineage.genesis} `
-    this.idUsers.add(key + changed.boot)
-    for (const node of nodes) {
-      const other = node.replica.tracker
-      if (!node.alive || other.lineage.epoch !== lineage.epoch || other.lineage.genesis !== lineage.genesis) continue
-      inLineage.add(node.boot)
-      regions.push({ id: other.id, what: node.boot })
-    }
-    for (const node of nodes) {
-      if (!inLineage.has(node.boot)) continue
-      for (const [asker, id] of node.replica.tracker.pendingGrants) {
-        // A grant that was used is the asker's id, or it has split and given it away since.
-        if (!this.idUsers.has(key + asker) && nodes.some((one) => one.boot === asker && one.alive)) {
-          regions.push({ id, what: `${node.boot}'s grant to ${asker}` })
-        }
-      }
-    }
-    for (let i = 1; i < regions.length; i++) {
-      for (let j = 0; j < i; j++) {
-        const [a, b] = [regions[i], regions[j]]
-        if (a !== undefined && b !== undefined && !itc.disjoint(a.id, b.id)) {
-          return this.complain('overlap', `the clock ids of ${b.what} and ${a.what} overlap`)
-        }
-      }
-    }
+    const { epoch, genesis } = changed.replica.tracker.lineage
+    this.idUsers.add(`${epoch} ${genesis} ${changed.boot}`)
+    const text = overlap(changed, nodes, this.idUsers)
+    if (text !== undefined) this.complain('overlap', text)
   }
 
   /** Now and then: what is too dear for each step. */
@@ -237,4 +213,36 @@ export class Safety {
   private bound(node: SimNode, what: string, size: number): void {
     if (size > MAX_ENTRIES) this.complain('unbounded', `${node.boot} has ${size} ${what}`)
   }
+}
+
+/** Two ids of the lineage of `changed` that own a point in common, in words. `users`: see `Safety.idUsers`. */
+export function overlap(changed: SimNode, nodes: readonly SimNode[], users: ReadonlySet<string>): string | undefined {
+  const { lineage } = changed.replica.tracker
+  const regions: { readonly id: itc.Id; readonly what: string }[] = []
+  const inLineage = new Set<BootId>()
+  const key = `${lineage.epoch} ${lineage.genesis} `
+  for (const node of nodes) {
+    const other = node.replica.tracker
+    if (!node.alive || other.lineage.epoch !== lineage.epoch || other.lineage.genesis !== lineage.genesis) continue
+    inLineage.add(node.boot)
+    regions.push({ id: other.id, what: node.boot })
+  }
+  for (const node of nodes) {
+    if (!inLineage.has(node.boot)) continue
+    for (const [asker, id] of node.replica.tracker.pendingGrants) {
+      // A grant that was used is the asker's id, or it has split and given it away since.
+      if (!users.has(key + asker) && nodes.some((one) => one.boot === asker && one.alive)) {
+        regions.push({ id, what: `${node.boot}'s grant to ${asker}` })
+      }
+    }
+  }
+  for (let i = 1; i < regions.length; i++) {
+    for (let j = 0; j < i; j++) {
+      const [a, b] = [regions[i], regions[j]]
+      if (a !== undefined && b !== undefined && !itc.disjoint(a.id, b.id)) {
+        return `the clock ids of ${b.what} and ${a.what} overlap`
+      }
+    }
+  }
+  return undefined
 }
