@@ -21,6 +21,8 @@ export const faultNames = [
   'cuts',
   /** Processes stand still for 1 to 60 s; then their timers are late and their frames come all at once. */
   'stalls',
+  /** Processes stand still for half a second: too short for anybody to notice, long enough for the late rule. */
+  'pauses',
   /** Nodes that hardly read: what is sent to them waits, and what may be dropped is. */
   'readers',
   /** The last frames of an old link come again beside the first of the new one. */
@@ -129,6 +131,9 @@ export interface Plan {
 /** All planned faults and operations strike before this; a run lasts at least `runMs`. */
 export const actMs = 13_000
 export const runMs = 20_000
+
+/** Over the half second of the late rule; with the slowest question and answer still under a second of silence. */
+const PAUSE_MS = 505
 
 /** Operations a run: at least these. */
 export const minOps = 100
@@ -286,6 +291,11 @@ function drawStrikes(
         const at = moment()
         return { type: 'stall', at, until: at + drawStallMs(random), node: below(random, starts.length) }
       })
+    case 'pauses':
+      return times(6).map(() => {
+        const at = moment()
+        return { type: 'stall', at, until: at + PAUSE_MS + nextFloat(random) * 60, node: below(random, starts.length) }
+      })
     case 'readers':
       return times(2).map(() => {
         const at = moment()
@@ -299,11 +309,12 @@ function drawStrikes(
         return { type: 'discovery', at: Math.max(0, at), until: at + 500 + nextFloat(random) * 8000, node, how }
       })
     case 'aims':
-      return times(4).map(() =>
-        drawAim(random, (['leave', 'join', 'slow', 'slow'] as const)[below(random, 4)] ?? 'slow'),
-      )
+      return times(6).map(() => {
+        const deed = (['leave', 'leave', 'join', 'slow', 'slow'] as const)[below(random, 5)] ?? 'slow'
+        return drawAim(random, deed, contended)
+      })
     case 'deaths':
-      return times(3).map(() => drawAim(random, nextFloat(random) < 0.8 ? 'kill' : 'stall'))
+      return times(3).map(() => drawAim(random, nextFloat(random) < 0.8 ? 'kill' : 'stall', aimedAt))
     default:
       return []
   }
@@ -388,11 +399,14 @@ const aimedAt = [
   'runs',
 ] as const
 
-function drawAim(random: Random, deed: Extract<Strike, { type: 'aim' }>['deed']): Strike {
+/** Those by which names and slots change hands. */
+const contended = ['claim', 'grant', 'take', 'take', 'ack', 'ack', 'ops', 'start', 'flush', 'idGive'] as const
+
+function drawAim(random: Random, deed: Extract<Strike, { type: 'aim' }>['deed'], messages: readonly string[]): Strike {
   return {
     type: 'aim',
     at: nextFloat(random) * actMs,
-    message: aimedAt[below(random, aimedAt.length)] ?? 'grant',
+    message: messages[below(random, messages.length)] ?? 'grant',
     whom: nextFloat(random) < 0.5 ? 'sender' : 'receiver',
     deed,
   }

@@ -29,6 +29,7 @@ const tracker = '@skep/tracker/core'
 const cluster = '@skep/cluster/core'
 
 const calm: readonly Fault[] = ['joins', 'leaves', 'aims']
+const halting: readonly Fault[] = ['joins', 'aims', 'pauses']
 const lossy: readonly Fault[] = ['joins', 'leaves', 'loss']
 const deadly: readonly Fault[] = ['joins', 'crashes', 'deaths']
 const torn: readonly Fault[] = ['cuts', 'stalls']
@@ -132,6 +133,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'take-without-leavers',
+    faults: calm,
     rule: '4.3.4: a leaver is asked too until it has left: what it wrote last may be known to it alone',
     patches: [{ of: tracker, file: 'slots.js', find: "if (peer.phase === 'leaving')", replace: 'if (false)' }],
   },
@@ -142,11 +144,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'late-ask-replaces-grant',
+    faults: lossy,
     rule: '4.3.2: an ask that was overtaken on a detour does not replace the grant of a later one',
     patches: [{ of: tracker, file: 'grants.js', find: 'ask < grant.ask)', replace: 'false)' }],
   },
   {
     name: 'orphan-to-anyone',
+    faults: deadly,
     rule: '4.4: the name of a placed process whose node is gone goes to its restart alone',
     patches: [
       {
@@ -173,16 +177,7 @@ export const mutants: readonly Mutant[] = [
     cluster,
     'detector.js',
     'probe.asked = sample(',
-    'probe.asked = [].concat(',
-  ),
-  without(
-    'down-comes-back',
-    '2: down is final for a boot',
-    torn,
-    cluster,
-    'member.js',
-    'const phase = RANK[b.phase] > RANK[a.phase] ? b.phase : a.phase;',
-    'const phase = b.incarnation > a.incarnation || RANK[b.phase] > RANK[a.phase] ? b.phase : a.phase;',
+    'probe.asked = (() => [])(',
   ),
   without(
     'condemned-stays',
@@ -212,18 +207,9 @@ export const mutants: readonly Mutant[] = [
     'for (const claim of [])',
   ),
   without(
-    'kept-at-once',
-    '2: a kept name is asked for, like any',
-    torn,
-    tracker,
-    'asks.js',
-    'if (ask.local)',
-    "if (ask.local || ask.role === 'kept')",
-  ),
-  without(
     'loser-does-not-ask',
     "4.3: a loser ends only after the winner's node has said that it runs",
-    torn,
+    ['cuts', 'crashes', 'deaths'],
     tracker,
     'asks.js',
     'if (ask.kept !== undefined)\n        return challenge(turn, ask, holder);',
@@ -236,15 +222,6 @@ export const mutants: readonly Mutant[] = [
     tracker,
     'conflicts.js',
     "send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence, ask });",
-    '',
-  ),
-  without(
-    'gate-before-view',
-    '2: the view that a newcomer batched is applied before its gate opens',
-    calm,
-    cluster,
-    'gate.js',
-    'flushView(state, now, out);',
     '',
   ),
   without(
@@ -275,27 +252,9 @@ export const mutants: readonly Mutant[] = [
     'if (false) {',
   ),
   without(
-    'no-yield-by-view',
-    '4.3.4: a slot that the own view gives to another is given up at once',
-    calm,
-    tracker,
-    'members.js',
-    'yieldForeign(state);',
-    '',
-  ),
-  without(
-    'yield-and-hold',
-    '4.3.4: whoever acks a TAKE holds the slot no more',
-    calm,
-    tracker,
-    'slots.js',
-    '        yieldSlot(state, slot);\n        yielded.push(slot);',
-    '        yielded.push(slot);',
-  ),
-  without(
     'asks-survive-yield',
     '4.3.3: the own asks in a slot that is yielded are void and asked again',
-    calm,
+    halting,
     tracker,
     'tracker.js',
     'askAgainWhere(turn, (ask) => slots.has(ask.slot));',
@@ -439,11 +398,34 @@ export const mutants: readonly Mutant[] = [
   without(
     'no-late-rule',
     '1: a node that was late by half a second gives up its slots before it reads its backlog',
-    torn,
+    halting,
     tracker,
     'tracker.js',
     'yieldAll(turn.state);\n    dropYielded(turn);\n',
     '',
+  ),
+  {
+    name: 'no-yield',
+    rule: '4.3.4: a slot is given up as soon as the own view, or the view that a TAKE brings, gives it to another',
+    faults: calm,
+    patches: [
+      { of: tracker, file: 'members.js', find: 'yieldForeign(state);', replace: '' },
+      {
+        of: tracker,
+        file: 'slots.js',
+        find: '        yieldSlot(state, slot);\n        yielded.push(slot);',
+        replace: '        yielded.push(slot);',
+      },
+    ],
+  },
+  without(
+    'gone-is-forgotten',
+    '2: boots that are down or left are remembered, so that nobody brings them back',
+    torn,
+    cluster,
+    'table.js',
+    'if (state.goneAt.size <= maxGone && now - at < rememberGoneMs)',
+    'if (false)',
   ),
 ]
 
