@@ -34,6 +34,8 @@ export type Rule =
   | 'diverged'
   /** A queue outgrew its bound. */
   | 'unbounded'
+  /** A question that was not answered in the very step in which it arrived. */
+  | 'unanswered'
   /** An outcome that the request cannot have. */
   | 'outcome'
   /** One request was done twice. */

@@ -201,3 +201,21 @@ function twoHold(node: SimNode, safety: Safety): Unrest | undefined {
   }
   return undefined
 }
+
+/** What is asked and not answered, in words: who, whom, what, and since when by the asker's clock; the first few. */
+export function openQuestions(nodes: readonly SimNode[]): string[] {
+  const open: string[] = []
+  for (const { boot, replica } of nodes) {
+    const { askById, pulls, taking, requests } = replica.tracker
+    for (const { role, name, owner, sentAt } of askById.values()) {
+      open.push(`${boot} asks ${owner ?? 'nobody yet'} for ${name} (${role}) since ${Math.round(sentAt)} ms`)
+    }
+    for (const pull of pulls.values()) open.push(`${boot} pulls the log of ${pull.boot} from ${pull.from}`)
+    for (const [member, { silentSince }] of taking) {
+      if (silentSince !== undefined)
+        open.push(`${boot} waits for ${member} to yield since ${Math.round(silentSince)} ms`)
+    }
+    for (const { to, since } of requests.values()) open.push(`${boot} waits for ${to} since ${Math.round(since)} ms`)
+  }
+  return open.slice(0, 8)
+}

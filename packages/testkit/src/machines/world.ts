@@ -30,8 +30,9 @@ import {
   type Strike,
   stream,
 } from './plan.js'
+import { type Question, questionOf, wordOf } from './question.js'
 import type { Rule, RunReport, Violation } from './report.js'
-import { unrest } from './rest.js'
+import { openQuestions, unrest } from './rest.js'
 import { freePrefix, Safety } from './safety.js'
 import { Schedule } from './schedule.js'
 import { eventLine, freezeDeep, show, TraceHash } from './trace.js'
@@ -118,6 +119,8 @@ export class World implements NodeHost {
   private now = 0
   private events = 0
   private finished = false
+  /** The question that the present step must answer. */
+  private turn: Question | undefined
 
   constructor(options: RunOptions) {
     this.options = options
@@ -315,7 +318,12 @@ export class World implements NodeHost {
     const from = link.other(node).boot
     if (link.dead || (node.links.get(from) !== link && link.closedBy !== node)) return
     this.options.observe?.(this.now, { type: 'arrived', arrival: event })
+    this.turn = questionOf(from, node, event.load as ClusterFrame)
     node.replica.cluster({ type: 'frame', from, frame: event.load as ClusterFrame }, this.now)
+    if (this.turn !== undefined) {
+      this.complain('unanswered', `${node.boot} gave no answer to ${this.turn.question} of ${this.turn.asker}`)
+    }
+    this.turn = undefined
   }
 
   private linkUp(link: Link, node: SimNode): void {
@@ -525,7 +533,6 @@ export class World implements NodeHost {
     const link = node === undefined ? undefined : pick(this.random, [...node.links.values()])
     if (link === undefined || link.dead || link.a.links.get(link.b.boot) !== link) return
     if (link.b.links.get(link.a.boot) !== link) return
-    this.haze(this.now)
     const text = `the link ${link.a.boot} - ${link.b.boot} drops`
     this.options.trace?.(`           ${text}`)
     this.network.drop(link)
@@ -667,6 +674,7 @@ export class World implements NodeHost {
     this.options.trace?.(`           ${from.boot} -> ${to} ${show(frame)}`)
     const arrival = this.network.transmit(from, to, this.wired ? this.rewrite(from, frame) : frame)
     this.options.observe?.(this.now, { type: 'sent', node: from, to, frame, arrival })
+    if (this.turn?.asker === to && this.turn.answers.includes(wordOf(frame))) this.turn = undefined
     if (this.aims.length > 0 && 'message' in frame) this.aim(from, to, (frame.message as TrackerMessage).type)
   }
 
@@ -818,7 +826,8 @@ export class World implements NodeHost {
     const found = unrest(this.live, this.ledger, this.safety, this.plan.slots)
     if (found === undefined) this.finished = true
     else if (this.now >= this.lastFaultAt + within) {
-      this.complain(found.rule, `no rest ${within} ms after the last fault: ${found.text}`)
+      const open = openQuestions(this.live).join('; ')
+      this.complain(found.rule, `no rest ${within} ms after the last fault: ${found.text}; open: ${open || 'nothing'}`)
       this.finished = true
     }
   }
