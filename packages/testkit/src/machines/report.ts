@@ -84,6 +84,8 @@ export interface Summary {
   /** Every rule that was broken, with the number of runs. */
   readonly rules: Readonly<Partial<Record<Rule, number>>>
   readonly frames: number
+  /** Events that befell nodes: what arrived, timers, what users asked. */
+  readonly steps: number
   readonly medianOps: number
   /** Share of runs. */
   readonly raced: number
@@ -98,6 +100,7 @@ export class Tally {
   private runs = 0
   private violations = 0
   private frames = 0
+  private steps = 0
   private raced = 0
   private virtualMs = 0
   private high = 0
@@ -111,6 +114,7 @@ export class Tally {
     this.opsOfRuns.push(report.ops)
     this.violations += report.violations.length
     this.frames += report.frames
+    this.steps += report.events
     this.raced += report.raced ? 1 : 0
     this.virtualMs += report.virtualMs
     for (const rule of new Set(report.violations.map((one) => one.rule))) {
@@ -138,6 +142,7 @@ export class Tally {
       diverged: count('diverged'),
       rules: Object.fromEntries(this.rules),
       frames: this.frames,
+      steps: this.steps,
       medianOps: sorted[sorted.length >> 1] ?? 0,
       raced: this.runs === 0 ? 0 : this.raced / this.runs,
       virtualSeconds: Math.round(this.virtualMs / 1000),

@@ -1,0 +1,113 @@
+/**
+ * Runs everything that the project claims by simulation, one after the other, keeps each JSON in docs/proof/ and writes
+ * docs/proof.md from them, so that no figure there is typed by hand. About an hour on two cores; `--quick` runs a
+ * hundredth of it to try the script itself, into a folder given by `--into`.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { build, checkNode, install, root } from './bootstrap.mjs'
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean' }, into: { type: 'string' } } })
+const share = values.quick ? 100 : 1
+const docs = values.into ?? join(root, 'docs')
+const folder = join(docs, 'proof')
+
+/** @param {number} runs */
+const runs = (runs) => String(Math.max(1, Math.round(runs / share)))
+
+/** @type {readonly { name: string, claim: string, args: readonly string[] }[]} */
+const proofs = [
+  {
+    name: 'all',
+    claim: 'every fault, machines',
+    args: ['--runs', runs(100_000), '--nodes', '2-12', '--faults', 'all'],
+  },
+  {
+    name: 'joins-leaves',
+    claim: 'joins and leaves: never two holders',
+    args: ['--runs', runs(20_000), '--nodes', '2-20', '--faults', 'joins,leaves'],
+  },
+  {
+    name: 'nodes',
+    claim: 'whole nodes with actors',
+    args: ['--level', 'nodes', '--runs', runs(2000)],
+  },
+  { name: 'mutants', claim: 'each rule removed', args: ['--mutants', '--runs', runs(20_000)] },
+  ...['none', 'crash', 'cut', 'leave'].map((fault) => ({
+    name: `explore-${fault}`,
+    claim: `every schedule of a tiny world, fault: ${fault}`,
+    args: ['--explore', '--fault', fault, '--delays', values.quick || fault !== 'none' ? '0' : '1'],
+  })),
+]
+
+checkNode()
+install()
+if (!build('packages/testkit')) process.exit(1)
+mkdirSync(folder, { recursive: true })
+const rows = proofs.map(prove)
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+writeFileSync(join(docs, 'proof.md'), page(rows))
+process.exitCode = rows.some((row) => row.status !== 0) ? 1 : 0
+
+/** @param {typeof proofs[number]} proof */
+function prove({ name, claim, args }) {
+  const all = name.startsWith('explore') ? args : [...args, '--jobs', '2']
+  const command = `npm run sim -- ${all.join(' ')} --json`
+  process.stderr.write(`${command}\n`)
+  const begun = performance.now()
+  const sim = join(root, 'packages/testkit/dist/cli/cli.js')
+  const { status, stdout } = spawnSync(process.execPath, [sim, ...all, '--json'], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const seconds = Math.round((performance.now() - begun) / 1000)
+  writeFileSync(join(folder, `${name}.json`), stdout)
+  return { name, claim, command, status, seconds, result: JSON.parse(stdout) }
+}
+
+/** @param {readonly ReturnType<typeof prove>[]} rows */
+function page(rows) {
+  const total = rows.reduce((sum, row) => sum + row.seconds, 0)
+  const mutants = rows.find((row) => row.name === 'mutants')?.result.mutants ?? []
+  return [
+    '# What the simulator showed',
+    '',
+    `Version ${version}, written by \`node scripts/proof.mjs\`; the whole answers stand in [proof/](proof). Together ${Math.round(total / 60)} minutes on two cores.`,
+    '',
+    '| claim | command | result | s |',
+    '| --- | --- | --- | --- |',
+    ...rows.map((row) => `| ${row.claim} | \`${row.command}\` | ${resultOf(row)} | ${row.seconds} |`),
+    '',
+    '## Rules that were removed',
+    '',
+    '| mutant | rule | seed that catches it | invariant |',
+    '| --- | --- | --- | --- |',
+    ...mutants.map(
+      (/** @type {Record<string, unknown>} */ one) =>
+        `| ${one.name} | ${one.rule} | ${one.caughtAtSeed ?? 'none'} | ${one.invariant ?? 'not caught'} |`,
+    ),
+    '',
+  ].join('\n')
+}
+
+/** @param {ReturnType<typeof prove>} row */
+function resultOf({ name, result }) {
+  if (name === 'mutants') {
+    const caught = result.mutants.filter(
+      (/** @type {{ caughtAtSeed?: number }} */ one) => one.caughtAtSeed !== undefined,
+    )
+    return `${caught.length} of ${result.mutants.length} caught`
+  }
+  if (name.startsWith('explore')) {
+    const { states, transitions, violations, complete } = result
+    return `${states} states, ${transitions} transitions, ${violations} violations, ${complete ? 'complete' : 'cut short'}`
+  }
+  const { violations, stuck, duplicates, lost, diverged, ops, stepsPerSecond } = result
+  const told = { violations, stuck, duplicates, lost, diverged, ops, 'node-steps/s': stepsPerSecond }
+  return Object.entries(told)
+    .map(([key, value]) => `${key} ${value}`)
+    .join(', ')
+}
