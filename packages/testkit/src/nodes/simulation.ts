@@ -69,7 +69,12 @@ const defaultLimitMs = 3_600_000
 /** Starts a cluster: resolves when every node of the plan listens. They join while virtual time goes on. */
 export async function simulate(options: SimulateOptions = {}): Promise<Simulation> {
   const sim = new Simulation(options)
-  await sim.begin()
+  try {
+    await sim.begin()
+  } catch (error) {
+    await sim[Symbol.asyncDispose]()
+    throw error
+  }
   return sim
 }
 
