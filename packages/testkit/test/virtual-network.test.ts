@@ -2,8 +2,9 @@
 import { seedRandom } from '@skep/cluster/core'
 import type { Connection } from '@skep/cluster/internal'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { NetworkShape } from '../src/nodes/connection.js'
 import { kinds, Loop } from '../src/nodes/loop.js'
-import { calmNetwork, Network, type NetworkShape, type VirtualTransport } from '../src/nodes/network.js'
+import { calmNetwork, Network, type VirtualTransport } from '../src/nodes/network.js'
 import { SimProcess } from '../src/nodes/process.js'
 
 const loops: Loop[] = []

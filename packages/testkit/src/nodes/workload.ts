@@ -8,7 +8,8 @@ import type { SkepNode } from 'skep'
 import type { Rule, RunReport, Violation } from '../machines/report.js'
 import { actMs, drawPlan, type NodeFaultName } from './draw.js'
 import { Ledger } from './ledger.js'
-import { type Simulation, SimulationError, simulate } from './simulation.js'
+import { SimulationError } from './options.js'
+import { type Simulation, simulate } from './simulation.js'
 
 export interface NodesRunOptions {
   readonly seed: number
