@@ -48,6 +48,8 @@ export class Fleet {
     if (machine === undefined) throw new TypeError(`there is no node ${typeof node === 'number' ? node : node.name}`)
     return machine
   }
+
+  /** One more, on which nothing runs yet. */
   add(name?: string): Machine {
     const index = this.machines.length
     const machine: Machine = {
@@ -129,10 +131,15 @@ export class Fleet {
     return [...lines, ...lost]
   }
 
-  /** Placed names that were lost with their node and that nobody holds. */
+  /** Placed names that were lost with their node, that nobody holds, and that were not stopped since. */
   #unpaid(): string[] {
-    const names = [...this.#owed.keys()]
-    return names.filter((name) => !this.nodes.some((node) => node.whereis(name) !== undefined))
+    const { nodes } = this
+    return [...this.#owed.keys()].filter((name) => {
+      if (nodes.some((node) => node.whereis(name) !== undefined)) return false
+      const told = nodes.map((node) => node.explain(name))
+      // It may have been stopped while it was being started again: nobody saw it live then.
+      return told.some(({ orphaned }) => orphaned) || !told.some(({ struck }) => struck)
+    })
   }
 
   /** The others hold this boot to be down: it ends by itself, and a supervisor starts the process again. */

@@ -183,6 +183,7 @@ class Programs {
     if (what < 17) return this.#stream(node, name)
     if (what < 18) return this.#try('joined', this.#joinGroup(node))
     if (what < 19) return this.#try('group asked', this.#askGroup(node))
+    this.#trace(node, `stops '${name}', which ${node.whereis(name) ?? 'nobody'} holds`)
     this.#try('stopped', node.via(this.#worker, name).$.stop('enough'))
   }
 
