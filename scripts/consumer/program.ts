@@ -1,7 +1,7 @@
 /** A user's whole program, compiled and run against the packed packages: see pack-check.mjs. */
 import { startCluster } from '@skep/cluster'
 import { seedRandom } from '@skep/cluster/core'
-import { simulateMachines } from '@skep/testkit'
+import { faults, simulate, simulateMachines } from '@skep/testkit'
 import { startTracker } from '@skep/tracker'
 import { Pid } from '@skep/tracker/core'
 import { defineActor, type RefOf, startNode, staticPeers, via } from 'skep'
@@ -30,6 +30,13 @@ for (const part of [startCluster, startTracker, startNodeIn, seedRandom, Pid]) {
 }
 const { runs, violations } = simulateMachines({ seed: 1, runs: 1, nodes: [2, 3] })
 if (runs !== 1 || violations !== 0) throw new Error(`the simulator found ${violations} violations in ${runs} runs`)
+const plan = { seed: 1, starts: [0, 5], faults: [] }
+const sim = await simulate({ plan, actors: [Counter] })
+await Promise.allSettled(sim.nodes.map((one) => one.spawn(Counter, via('one'), 40)))
+await sim.settle()
+await sim.check()
+await sim[Symbol.asyncDispose]()
+void faults.concurrentJoins({ nodes: [2, 3] })
 
 const node = await startNode({
   name: 'packed',

@@ -11,6 +11,7 @@ import { pack } from './encode.js'
 import { type ActorFrame, cancelFrame, creditFrame } from './frames.js'
 import { type Isolation, isolate, isolateAll } from './isolation.js'
 import { control, workFor } from './message.js'
+import { NameOrder } from './order.js'
 import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
 import type { Process } from './process.js'
 import { Reader } from './reader.js'
@@ -54,6 +55,8 @@ export class Calls implements RefHost, Router {
   /** Names that are being spawned for `ensure`, with what waits for that, in order. */
   readonly #ensuring = new Map<string, Outgoing[]>()
   readonly #waits: LinkWaits
+  readonly #order = new NameOrder()
+  #lastBorn = 0
   #lastId = 0
   #closed = false
 
@@ -116,6 +119,8 @@ export class Calls implements RefHost, Router {
 
   /** Send it for the first time. */
   launch(out: Outgoing): void {
+    this.#lastBorn += 1
+    out.born = this.#lastBorn
     const { signal } = out.address.options
     if (signal !== undefined && !out.watch(signal)) {
       out.reject(
@@ -169,20 +174,36 @@ export class Calls implements RefHost, Router {
   redirect(out: Outgoing): boolean {
     const { target } = out.address
     if (target.by === 'pid' || out.method === control || out.redirects >= maxRedirects) return false
+    // Where a later call went there before, it would be done after that.
+    if (out.overtaken) return false
     if (out.deadline <= this.#outside.time.now()) return false
     const pid = this.resolve(out.address)
     if (pid?.equals(out.pid) === true || (pid === undefined && target.by === 'name')) return false
     out.redirects += 1
     out.away = false
     if (out.id !== 0) this.forget(out)
+    if (out.ordered) this.unorder(out)
     this.#find(out)
     return true
   }
 
+  unorder(out: Outgoing): void {
+    out.ordered = false
+    const { target } = out.address
+    if (target.by !== 'pid') this.#order.ends(out, target.name)
+  }
+
   #sendTo(out: Outgoing, pid: Pid): void {
     out.pid = pid
+    const { target } = out.address
+    const isHere = pid.boot === this.#outside.boot
+    if (target.by !== 'pid' && !out.ordered) {
+      // Casts are not refused, and what is here is refused at once.
+      out.ordered = !isHere && !(out instanceof Cast)
+      this.#order.goes(out, target.name, pid, out.ordered)
+    }
     try {
-      if (pid.boot === this.#outside.boot) this.#sendHere(out, pid)
+      if (isHere) this.#sendHere(out, pid)
       else this.#sendAway(out, pid)
     } catch (error) {
       out.reject(error instanceof Refused ? refusedError(error, out.what, 'no') : error)

@@ -11,6 +11,7 @@ import { actorError } from './fault.js'
 import { type ActorFrame, callFrame, castFrame } from './frames.js'
 import { isolateThrown } from './isolation.js'
 import { beginWork, control, Message, type Runner, type Work } from './message.js'
+import type { Ordered } from './order.js'
 import type { Process } from './process.js'
 import type { Address } from './ref.js'
 import { type RefSource, Refused } from './values.js'
@@ -25,6 +26,8 @@ export interface Router {
   launch(out: Outgoing): void
   /** After it certainly was not done: the name may have moved meanwhile. False when there is nowhere else to go. */
   redirect(out: Outgoing): boolean
+  /** It stands in the order of its name no more. */
+  unorder(out: Outgoing): void
   /** It waits for another node no more. */
   forget(out: Outgoing): void
   /** Tell the other node that nobody waits, or that its reader has room for more items. */
@@ -42,7 +45,7 @@ export interface Router {
 }
 
 /** Something that was asked for through a ref and is not settled yet. */
-export abstract class Outgoing extends Message implements Timed {
+export abstract class Outgoing extends Message implements Timed, Ordered {
   readonly address: Address
   readonly method: string
   /** The caller's arguments; replaced by isolated ones when they were handed to an actor next door. */
@@ -56,6 +59,10 @@ export abstract class Outgoing extends Message implements Timed {
   pid: Pid | undefined
   id = 0
   redirects = 0
+  born = 0
+  overtaken = false
+  /** It stands in the order of its name. */
+  ordered = false
   /** It may have been begun, or left this node. */
   away = false
   settled = false
@@ -142,6 +149,7 @@ export abstract class Outgoing extends Message implements Timed {
     this.settled = true
     this.unlist()
     if (this.id !== 0) this.calls.forget(this)
+    if (this.ordered) this.calls.unorder(this)
     if (this.#onAbort !== undefined) this.address.options.signal?.removeEventListener('abort', this.#onAbort)
   }
 }

@@ -3,14 +3,14 @@ export { type Fault, faultNames } from './machines/plan.js'
 export type { Rule, RunReport, Summary, Violation } from './machines/report.js'
 export { runSeed, type SimulateOptions, type SimulationResult, simulateMachines } from './machines/simulate.js'
 export type { RunOptions } from './machines/world.js'
+export type { NetworkShape } from './nodes/connection.js'
 export { type FaultOptions, faults, type JoinOptions } from './nodes/faults.js'
 export type { LogLine } from './nodes/machine.js'
-export type { NetworkShape } from './nodes/network.js'
-export type { Fault as NodeFault, Plan } from './nodes/plan.js'
 export {
   type Invariant,
+  type Observed,
   type SimulateOptions as SimulateNodesOptions,
-  Simulation,
   SimulationError,
-  simulate,
-} from './nodes/simulation.js'
+} from './nodes/options.js'
+export type { Fault as NodeFault, Plan } from './nodes/plan.js'
+export { type Simulation, simulate } from './nodes/simulation.js'

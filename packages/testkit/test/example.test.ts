@@ -24,7 +24,7 @@ test('however many nodes start at once, there is one counter, and it counts ever
       for (const node of sim.nodes) expect(await node.via(Counter, 'my_proc').value()).toBe(sim.nodes.length)
       sim.check()
     }),
-    { numRuns: 20 },
+    { numRuns: 10 },
   )
 })
 
@@ -58,7 +58,7 @@ test('a shop that asks again buys two seats where a node stands still: the shrun
 test('with orders that are known by their number each order is one seat', async () => {
   await fc.assert(
     fc.asyncProperty(stalls, (plan) => eachOrderIsOneSeat(plan, SafeTickets)),
-    { seed: 1, numRuns: 40 },
+    { seed: 1, numRuns: 20 },
   )
 })
 

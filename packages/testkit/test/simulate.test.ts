@@ -1,7 +1,7 @@
 /** Whole nodes on a virtual clock and network: what a simulation is, and that each fault does what it says. */
 import { anonymous, defineActor, isSkepError, type SkepNode, via } from 'skep'
 import { describe, expect, test } from 'vitest'
-import { type Plan, type Simulation, SimulationError, simulate } from '../src/index.js'
+import { type Observed, type Plan, type Simulation, SimulationError, simulate } from '../src/index.js'
 
 const Counter = defineActor('counter', {
   init: (start: number) => ({ n: start }),
@@ -143,7 +143,7 @@ describe('settle', () => {
 
 describe('check', () => {
   test('asks the rules of the user, and names the one that is broken', async () => {
-    const few = (sim: Simulation): void => {
+    const few = (sim: Observed): void => {
       if (sim.nodes.some((one) => one.registered().length > 1)) throw new Error('more than one name')
     }
     await using sim = await simulate({ seed: 2, nodes: 2, actors, invariants: { few } })
@@ -230,6 +230,24 @@ describe('a crash', () => {
     expect(again.boot).not.toBe(boot)
     await sim.settle()
     sim.check()
+  })
+})
+
+describe('a drain', () => {
+  test('ends also where the process is killed in the middle of it', async () => {
+    await using sim = await cluster(3)
+    const pid = await node(sim, 1).start(Counter, anonymous, 0)
+    node(sim, 1)
+      .ref(Counter, pid)
+      .hang()
+      .catch(() => {})
+    const drained = sim.drain(1)
+    await sim.advance(50)
+    sim.crash(1)
+    await drained
+    await sim.settle()
+    sim.check()
+    expect(sim.nodes).toHaveLength(2)
   })
 })
 

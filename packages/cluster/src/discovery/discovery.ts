@@ -65,6 +65,7 @@ interface RunnerOptions {
   found(addresses: readonly string[]): void
 }
 
+/** Runs all strategies of a node until it is stopped. */
 export function runDiscovery(strategies: readonly Discovery[], options: RunnerOptions): DiscoveryRunner {
   const { self, logger, limiter, time, found } = options
   const stopping = new AbortController()

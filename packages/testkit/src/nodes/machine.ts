@@ -16,6 +16,8 @@ export interface Machine {
   node: SkepNode | undefined
   /** It drains. */
   isLeaving: boolean
+  /** How many times it is yet to be started again. */
+  returns: number
 }
 
 /** A line of a node's log. */

@@ -3,7 +3,7 @@
  * be printed, pasted into a test and shrunk. Who talks to whom and how long each frame takes follows from the seed.
  */
 import { inspect } from 'node:util'
-import type { NetworkShape } from './network.js'
+import type { NetworkShape } from './connection.js'
 
 /** `at` and all other times are milliseconds; `at` counts from when all nodes of the plan have been started. */
 export type Fault =

@@ -5,8 +5,9 @@
 import { nextInt, type Random } from '@skep/cluster/core'
 import type { Chance } from '@skep/cluster/internal'
 import type { World } from 'skep/internal'
+import type { Endpoint } from './connection.js'
 import { kinds, type Loop, type LoopEvent } from './loop.js'
-import { type Endpoint, type Network, VirtualTransport } from './network.js'
+import { type Network, VirtualTransport } from './network.js'
 
 /** The clock of a machine, which all processes that run there one after the other read. */
 export interface MachineClock {
@@ -29,6 +30,9 @@ export class SimProcess implements Endpoint, World {
   /** Which machine it runs on. */
   readonly index: number
   alive = true
+  /** Resolves when it has been killed. */
+  readonly death: Promise<void>
+  #die: () => void = () => {}
   /** It runs no code before this moment. */
   stalledUntil = 0
   readonly time: World['time']
@@ -42,6 +46,9 @@ export class SimProcess implements Endpoint, World {
   constructor(index: number, clock: MachineClock, random: Random, network: Network, failed: () => void) {
     this.index = index
     this.failed = failed
+    this.death = new Promise((resolve) => {
+      this.#die = resolve
+    })
     this.#loop = network.loop
     this.#network = network
     const loop = this.#loop
@@ -60,6 +67,12 @@ export class SimProcess implements Endpoint, World {
     this.chance = { bytes: (size) => randomBytes(random, size), seed: () => nextInt(random) }
     // Nobody sends it signals: a simulation calls `drain`.
     this.signals = { pid: index + 1, on: () => {}, off: () => {}, listenerCount: () => 0, kill: () => {} }
+  }
+
+  /** Nothing of it runs any more. */
+  die(): void {
+    this.alive = false
+    this.#die()
   }
 
   transport(): VirtualTransport {

@@ -8,7 +8,8 @@ import type { SkepNode } from 'skep'
 import type { Rule, RunReport, Violation } from '../machines/report.js'
 import { actMs, drawPlan, type NodeFaultName } from './draw.js'
 import { Ledger } from './ledger.js'
-import { type Simulation, SimulationError, simulate } from './simulation.js'
+import { SimulationError } from './options.js'
+import { type Simulation, simulate } from './simulation.js'
 
 export interface NodesRunOptions {
   readonly seed: number
@@ -182,6 +183,7 @@ class Programs {
     if (what < 17) return this.#stream(node, name)
     if (what < 18) return this.#try('joined', this.#joinGroup(node))
     if (what < 19) return this.#try('group asked', this.#askGroup(node))
+    this.#trace(node, `stops '${name}', which ${node.whereis(name) ?? 'nobody'} holds`)
     this.#try('stopped', node.via(this.#worker, name).$.stop('enough'))
   }
 

@@ -20,6 +20,8 @@ export interface Explanation {
   readonly claims: readonly ClaimReport[]
   /** A placed name whose node is gone and which nobody took over yet. */
   readonly orphaned: boolean
+  /** A life of the name was ended for good, by a stop or since it failed wherever it was started; known for a while. */
+  readonly struck: boolean
   /** What callers of this node want of the name. */
   readonly asks: readonly AskReport[]
   /** Given by this node to a claimant that has not written its claim yet. */
@@ -81,6 +83,7 @@ export function explain(state: TrackerState, name: string): Explanation {
     holder: holder === undefined ? undefined : claimReport(state, holder),
     claims: claimsOf(state.registry, name).map((claim) => claimReport(state, claim)),
     orphaned: state.registry.orphans.has(name),
+    struck: [...state.registry.logs.values()].some((log) => log.strikes.has(name)),
     asks: Object.values(state.asks)
       .flatMap((queues) => queues.get(name) ?? [])
       .map(({ role, owner, fence }) => ({
