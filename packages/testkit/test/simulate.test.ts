@@ -175,7 +175,7 @@ describe('a partition', () => {
     expect(sim.now - before).toBeGreaterThan(500)
     await sim.settle()
     sim.check()
-    expect(sim.condemned).toBe(0)
+    expect(sim.rejoined).toBe(0)
   })
 
   test('that lasts: the side that remains starts placed actors again, and afterwards there is one of each', async () => {

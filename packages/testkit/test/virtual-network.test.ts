@@ -24,7 +24,7 @@ class Lab {
     this.network = new Network(this.loop, seedRandom(1), { ...calmNetwork, ...shape })
     for (let index = 0; index < 2; index++) {
       this.network.place(`10.0.0.${index + 1}:1`, index)
-      const process = new SimProcess(index, { rate: 1, stepMs: 0 }, seedRandom(index), this.network, () => {})
+      const process = new SimProcess(index, { rate: 1, stepMs: 0 }, seedRandom(index), this.network)
       this.processes.push(process)
       this.transports.push(process.transport())
     }
@@ -179,7 +179,7 @@ describe('a process', () => {
 
   test('has a clock of its own rate, and timers by it', async () => {
     const lab = new Lab()
-    const process = new SimProcess(0, { rate: 2, stepMs: 60_000 }, seedRandom(1), lab.network, () => {})
+    const process = new SimProcess(0, { rate: 2, stepMs: 60_000 }, seedRandom(1), lab.network)
     const wall = process.time.wall()
     let firedAt = 0
     process.time.setTimer(() => {

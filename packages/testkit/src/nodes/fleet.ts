@@ -1,6 +1,6 @@
 /**
- * The machines of a simulation and the processes that come and go on them: started, killed, drained, and started again
- * by a supervisor where one ended by itself. It remembers what a process that is gone has left to others.
+ * The machines of a simulation and the processes that come and go on them: started, killed, drained, and started
+ * again. It remembers what a process that is gone has left to others.
  */
 import { seedRandom } from '@skep/cluster/core'
 import type { NodeConfig, SkepNode } from 'skep'
@@ -11,15 +11,13 @@ import type { Network } from './network.js'
 import type { SimulateOptions } from './options.js'
 import { SimProcess } from './process.js'
 
-/** A process that ended because the others had declared it down is started again after so long. */
-const supervisorMs = 1500
 /** A drain is over when it is, or after this. */
 const drainMs = 10_000
 
 export class Fleet {
   readonly machines: Machine[] = []
-  /** Nodes that ended because the others had declared them down. */
-  condemned = 0
+  /** How often a node went on as another boot because the others had declared it down. */
+  rejoined = 0
   /** What no node may ever do, as it happened. */
   readonly broken: string[] = []
   readonly #seed: number
@@ -72,12 +70,14 @@ export class Fleet {
   async launch(machine: Machine): Promise<SkepNode> {
     machine.generation++
     const random = seedRandom(Math.imul(this.#seed + 1, 0x9e3779b1) ^ (machine.index * 1009 + machine.generation))
-    const failed = (): void => this.#condemn(machine, process)
-    const process: SimProcess = new SimProcess(machine.index, machine.clock, random, this.#network, failed)
+    const process = new SimProcess(machine.index, machine.clock, random, this.#network)
     machine.process = process
     const node = await startNodeIn(process, this.#configOf(machine))
     if (machine.process !== process) throw new TypeError(`${machine.name} was killed while it started`)
     machine.node = node
+    layersOf(node).cluster.on('condemned', () => {
+      this.rejoined++
+    })
     node.on('registered', ({ name }) => void this.#owed.delete(name))
     return node
   }
@@ -139,19 +139,6 @@ export class Fleet {
       const told = nodes.map((node) => node.explain(name))
       // It may have been stopped while it was being started again: nobody saw it live then.
       return told.some(({ orphaned }) => orphaned) || !told.some(({ struck }) => struck)
-    })
-  }
-
-  /** The others hold this boot to be down: it ends by itself, and a supervisor starts the process again. */
-  #condemn(machine: Machine, process: SimProcess): void {
-    if (machine.process !== process) return
-    this.condemned++
-    this.#owe(machine)
-    machine.node = undefined
-    this.#loop.at(this.#loop.now + supervisorMs, kinds.plan, undefined, () => {
-      if (machine.process !== process) return
-      this.kill(machine)
-      this.relaunch(machine, 0)
     })
   }
 

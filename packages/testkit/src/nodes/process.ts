@@ -38,14 +38,12 @@ export class SimProcess implements Endpoint, World {
   readonly time: World['time']
   readonly chance: Chance
   readonly signals: World['signals']
-  readonly failed: () => void
   readonly #loop: Loop
   readonly #network: Network
   readonly #late: LoopEvent[] = []
 
-  constructor(index: number, clock: MachineClock, random: Random, network: Network, failed: () => void) {
+  constructor(index: number, clock: MachineClock, random: Random, network: Network) {
     this.index = index
-    this.failed = failed
     this.death = new Promise((resolve) => {
       this.#die = resolve
     })

@@ -70,9 +70,9 @@ export class Simulation implements AsyncDisposable {
     return this.#fleet.nodes
   }
 
-  /** How many nodes ended because the others had declared them down; each was started again. */
-  get condemned(): number {
-    return this.#fleet.condemned
+  /** How many times a node went on as another boot because the others had declared it down. */
+  get rejoined(): number {
+    return this.#fleet.rejoined
   }
 
   get seed(): number {

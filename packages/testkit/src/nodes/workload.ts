@@ -147,7 +147,7 @@ class Programs {
     const { findings, outcomes } = this.#ledger
     const { frames, events } = this.#sim.counts
     const violations: Violation[] = findings.map(({ rule, at, text }) => ({ seed, rule, at, text }))
-    const count = this.#sim.condemned
+    const count = this.#sim.rejoined
     return {
       seed,
       nodes: this.#sim.plan.starts.length,
@@ -158,7 +158,7 @@ class Programs {
       raced: this.#raced,
       hash: this.#sim.hash,
       violations,
-      outcomes: count === 0 ? outcomes : { ...outcomes, condemned: count },
+      outcomes: count === 0 ? outcomes : { ...outcomes, rejoined: count },
     }
   }
 
