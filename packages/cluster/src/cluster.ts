@@ -483,12 +483,19 @@ class ClusterNode implements Cluster {
    */
   #rejoin(by: BootId): void {
     this.#condemnedBy = undefined
-    if (this.#state.self.phase === 'leaving') return
+    if (this.#isLeaving()) return this.#arm()
     this.#emit('condemned', by)
+    // A listener may have ended it all, or begun to leave.
+    if (this.#ended) return
+    if (this.#isLeaving()) return this.#arm()
     this.#links.reset('this node goes on as another boot')
     this.#isReady = false
     this.#markedReady = false
     this.#input({ type: 'rejoin', boot: this.#newBoot() })
+  }
+
+  #isLeaving(): boolean {
+    return this.#state.self.phase === 'leaving'
   }
 
   #newBoot(): BootId {

@@ -135,7 +135,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
   spawnFailed: record('spawnFailed', { name, ask: count, code, text: short, holder: optional(claim) }),
   start: record('start', { name, kind: name, spec: meta, meta, origin: short, failover: fc.boolean() }),
   startFailed: record('startFailed', { name, origin: short, code, text: short }),
-  running: record('running', { name, fence: count, ask: count }),
+  running: record('running', { name, fence: count, ask: count, above: count }),
   runs: record('runs', { name, fence: count, ask: count, yes: fc.boolean() }),
   idAsk: record('idAsk', { lineage, pointed: fc.boolean() }),
   idGrant: record('idGrant', { lineage, id }),

@@ -59,7 +59,7 @@ export function noteTaken(state: MembershipState, now: number): void {
 /** Opens the gate if it may open, else asks discovery again if that may help. */
 export function settleGate(state: MembershipState, now: number, out: ClusterOutput[]): void {
   if (state.gate === 'open') return
-  if (!state.config.discovery) {
+  if (!state.config.discovery && state.present === 1) {
     openGate(state, 'no discovery is configured', now, out)
     return
   }

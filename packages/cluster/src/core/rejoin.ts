@@ -7,6 +7,7 @@
  */
 import type { ClusterOutput } from './contract.js'
 import { startDetector } from './detector.js'
+import { dialNow } from './dialling.js'
 import { settleGate } from './gate.js'
 import { type BootId, inView } from './member.js'
 import { initMembership, logged, type MembershipState } from './state.js'
@@ -25,7 +26,11 @@ export function rejoin(state: MembershipState, boot: BootId, now: number, out: C
   startDetector(state, now)
   const told: ClusterOutput[] = []
   for (const record of records) {
-    if (inView(record)) state.discovered.add(record.info.address)
+    if (inView(record)) {
+      state.discovered.add(record.info.address)
+      // As good as an answer of discovery, also where there is none: the gate waits for what came of the dials.
+      state.answered = true
+    }
     learn(state, record, record.info.boot, 'told when condemned', now, told)
   }
   out.push({ type: 'rejoined', self: info, members: [...state.members.values()] })
@@ -35,5 +40,7 @@ export function rejoin(state: MembershipState, boot: BootId, now: number, out: C
   out.push(
     logged('warn', `this node goes on as boot ${boot}; it was ${self.info.boot}`, { boot, before: self.info.boot }),
   )
+  // Nothing else would dial what discovery named once and for all.
+  for (const address of state.discovered) dialNow(state, address, out)
   settleGate(state, now, out)
 }

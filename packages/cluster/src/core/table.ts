@@ -85,11 +85,20 @@ export function hear(
 ): void {
   const { maxMembers, maxGone } = state.config.limits
   if (records.length > maxMembers + maxGone) return void out.push(dropped(from, 'news too long'))
+  // A verdict on us is judged first: of a part that is mistaken in us nothing else is to be believed.
+  const mine = state.self.info.boot
+  if (!isGone(state.self) && records.some((record) => record.info.boot === mine && isGone(record))) {
+    hearOurEnd(state, records, from, now, out)
+    return
+  }
+  // A list that names its sender is all that it believes, not its own verdicts: of those we hear ourselves we know more.
+  const isBelief = records.some(({ info }) => info.boot === from)
   let fromSubject: Member | undefined
   let hearsay: Member[] | undefined
   for (const record of records) {
     const { boot } = record.info
-    if (boot === state.self.info.boot) hearOfSelf(state, record, records, from, now, out)
+    if (boot === state.self.info.boot) hearOfSelf(state, record, from, now, out)
+    else if (isBelief && record.phase === 'down' && boot !== from && state.links.has(boot)) continue
     else if (!learn(state, record, from, 'news', now, out)) continue
     else if (boot === from) fromSubject = state.members.get(boot)
     else {
@@ -101,21 +110,10 @@ export function hear(
   if (hearsay) gossip(state, hearsay, from, out)
 }
 
-/** What others say of us: a suspicion is refuted under a higher incarnation; that we are gone ends this boot. */
-export function hearOfSelf(
-  state: MembershipState,
-  record: Member,
-  records: readonly Member[],
-  from: BootId,
-  now: number,
-  out: ClusterOutput[],
-): void {
+/** What others say of us while they count us in: a suspicion is refuted under a higher incarnation. */
+function hearOfSelf(state: MembershipState, record: Member, from: BootId, now: number, out: ClusterOutput[]): void {
   const { self } = state
   if (isGone(self)) return
-  if (isGone(record)) {
-    hearOurEnd(state, records, from, now, out)
-    return
-  }
   const contested = record.incarnation > self.incarnation || (record.suspect && record.incarnation === self.incarnation)
   if (!contested || record.incarnation >= MAX_INCARNATION) return
   worsen(state, 1)
@@ -138,7 +136,12 @@ export function hearOurEnd(
   out: ClusterOutput[],
 ): void {
   const theirs = records.filter(inView)
-  const apart = theirs.some(({ info }) => state.members.get(info.boot)?.phase === 'down')
+  const { boot: mine } = state.self.info
+  const apart = records.some((record) => {
+    const known = state.members.get(record.info.boot)
+    if (known === undefined || record.info.boot === mine) return false
+    return inView(record) ? known.phase === 'down' : isGone(record) && inView(known)
+  })
   if (!apart || !isGreater([...state.members.values()].filter(inView), theirs))
     return condemn(state, records, from, out)
   declareDown(state, from, 'of the smaller part', now, out)

@@ -40,7 +40,8 @@ export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Pa
     openedAt: turn.now,
     ...wish,
   }
-  if (state.askById.size >= state.config.limits.maxAsks) {
+  // Processes that run already are not refused for want of room, nor do they take that of callers.
+  if (wish.kept === undefined && state.askById.size - state.asks.kept.size >= state.config.limits.maxAsks) {
     return refuse(
       turn,
       ask,
@@ -229,6 +230,11 @@ function settleAsk(turn: Turn, ask: Ask, holder: Claim): void {
     turn.out.push({ type: 'registered', ask: ask.id, claim: holder })
     return removeAsk(turn, ask)
   }
+  if (ask.kept !== undefined && holder.pid.boot === state.self && holder.pid.id === ask.pid) {
+    // Its user was quicker and registered it anew.
+    turn.out.push({ type: 'kept', claim: holder })
+    return removeAsk(turn, ask)
+  }
   if (ask.kept !== undefined) return challenge(turn, ask, holder)
   endHeld(turn, ask, holder)
 }
@@ -250,15 +256,28 @@ function challenge(turn: Turn, ask: Ask, holder: Claim): void {
   ask.sentAt = now
   ask.number = ++turn.state.nextNumber
   ask.owner = holder.pid.boot
-  send(turn, holder.pid.boot, { type: 'running', name: ask.name, fence: holder.fence, ask: ask.number })
+  send(turn, holder.pid.boot, {
+    type: 'running',
+    name: ask.name,
+    fence: holder.fence,
+    ask: ask.number,
+    above: ask.kept?.fence ?? 0,
+  })
 }
 
 /** The answer to a challenge. */
 export function settleKept(turn: Turn, from: BootId, { name, ask: number, yes }: Message<'runs'>): void {
   const ask = answered(turn, from, name, number)
   if (ask?.awaited === undefined || ask.kept === undefined) return
-  if (yes) endHeld(turn, ask, ask.awaited)
-  else ask.awaited = undefined
+  if (yes) {
+    // Its claims as an earlier boot are not to be started again in the place of the winner.
+    strikeKept(turn, ask)
+    endHeld(turn, ask, ask.awaited)
+    return
+  }
+  ask.awaited = undefined
+  // Asked again in its time, not at every sweep because the owner looks like another one.
+  ask.owner = ownerOf(turn.state, ask.slot)
 }
 
 /** End an ask without a name. */

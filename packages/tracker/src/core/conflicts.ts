@@ -9,8 +9,8 @@ import { settleKept } from './asks.js'
 import { follows } from './ids.js'
 import { logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
-import { removeName } from './own.js'
-import { send, type Turn } from './state.js'
+import { removeName, write } from './own.js'
+import { heardCounter, send, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
@@ -24,7 +24,7 @@ export function contest(turn: Turn, name: string, winner: Claim | undefined): vo
   }
   const ask = ++state.nextNumber
   state.contests.set(name, { name, winner, askedAt: now, ask })
-  send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence, ask })
+  send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence, ask, above: own.fence })
 }
 
 export function contestAgain(turn: Turn): void {
@@ -38,7 +38,19 @@ export function onRunning(turn: Turn, from: BootId, message: Message<'running'>)
   const { state } = turn
   const own = logOf(state.registry, state.self).claims.get(message.name)
   const yes = own !== undefined && own.fence === message.fence && !state.leaving
+  if (yes && message.above >= own.fence) riseAbove(turn, own, message.above)
   send(turn, from, { type: 'runs', name: message.name, fence: message.fence, ask: message.ask, yes })
+}
+
+/**
+ * The other copy was started later, on its side of a cut, and yields all the same: ours must not go on with a lower
+ * fence, which stores that saw the other one would refuse, and a strike on the other one must not reach it.
+ */
+function riseAbove(turn: Turn, own: Claim, fence: number): void {
+  const { state } = turn
+  heardCounter(state, fence)
+  const seq = logOf(state.registry, state.self).seq + 1
+  write(turn, { type: 'put', claim: { ...own, seq, fence: ++state.counter } })
 }
 
 export function onRuns(turn: Turn, from: BootId, message: Message<'runs'>): void {

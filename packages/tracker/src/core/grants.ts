@@ -80,7 +80,8 @@ function isUnknownStart({ state }: Turn, { name, origin, again }: Message<'claim
  */
 function isOverSince({ state }: Turn, { name, origin, fence }: Message<'claim'>): boolean {
   if (origin === '' || state.registry.orphans.get(name)?.placed?.origin === origin) return false
-  return isStruck(state.registry, name, origin, fence)
+  // Where the others gave its restart up, they struck just that fence: it lives, so it was needed no more than that.
+  return isStruck(state.registry, name, origin, fence > 0 ? fence + 1 : 0)
 }
 
 function replyHolder(turn: Turn, to: BootId, message: AskMessage, holder: Claim): void {

@@ -137,7 +137,8 @@ export type TrackerMessage =
   | { type: 'startFailed'; name: string; origin: string; code: string; text: string }
   // Conflicts
   /** A loser asks whether the winner's node really runs the name with that fence. */
-  | { type: 'running'; name: string; fence: number; ask: number }
+  /** `above`: the fence with which the asker's own process holds it; the one that goes on needs a higher one. */
+  | { type: 'running'; name: string; fence: number; ask: number; above: number }
   /** `ask`: of the question, for an answer to an older one may be out of date. */
   | { type: 'runs'; name: string; fence: number; ask: number; yes: boolean }
   // Interval tree clock ids (section 3)

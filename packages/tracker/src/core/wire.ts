@@ -498,7 +498,7 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   spawnFailed: shape('spawnFailed', 48, { name, ask: count, code, text, holder: optional(claim) }),
   start: shape('start', 49, { name, kind: name, spec, meta, origin, failover: flag }),
   startFailed: shape('startFailed', 50, { name, origin, code, text }),
-  running: shape('running', 51, { name, fence: count, ask: count }),
+  running: shape('running', 51, { name, fence: count, ask: count, above: count }),
   runs: shape('runs', 52, { name, fence: count, ask: count, yes: flag }),
   idAsk: shape('idAsk', 53, { lineage, pointed: flag }),
   idGrant: shape('idGrant', 54, { lineage, id }),
