@@ -17,6 +17,8 @@ import { cutLink, learn } from './table.js'
 export function rejoin(state: MembershipState, boot: BootId, now: number, out: ClusterOutput[]): void {
   const { condemned: records, self, config, random, discovered, answered, view, lastSeq, lastToken } = state
   if (records === undefined) throw new Error('rejoin: this boot was not condemned')
+  // One that leaves goes on leaving.
+  if (!inView(self)) return
   for (const link of [...state.links]) cutLink(state, link, 'this node goes on as another boot', out)
   const info = { ...self.info, boot }
   const fresh = initMembership({ ...config, self: info }, now)
