@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { runSeed, simulateMachines } from '../src/index.js'
+import { faultNames, runSeed, simulateMachines } from '../src/index.js'
 
 /** In portions, so that none takes long on a busy machine. */
 const portions = (runs: number): number[] => Array.from({ length: runs / 100 }, (_, i) => 1 + i * 100)
 
-test.each(portions(1300))('100 schedules of joins and leaves from seed %d keep every rule at every instant', (seed) => {
+test.each(portions(800))('100 schedules of joins and leaves from seed %d keep every rule at every instant', (seed) => {
   const result = simulateMachines({ seed, runs: 100, nodes: [2, 20], faults: ['joins', 'leaves'] })
   expect(result.found).toEqual([])
   expect(result).toMatchObject({ runs: 100, violations: 0 })
@@ -12,18 +12,35 @@ test.each(portions(1300))('100 schedules of joins and leaves from seed %d keep e
   expect(result.raced).toBeGreaterThanOrEqual(0.5)
 })
 
-test.each(portions(700))(
-  '100 schedules from seed %d in which links drop besides come to rest as one registry',
-  (seed) => {
-    const result = simulateMachines({ seed, runs: 100, nodes: [2, 20], faults: ['joins', 'leaves', 'loss'] })
-    expect(result.found).toEqual([])
-    expect(result).toMatchObject({ runs: 100, violations: 0 })
-  },
-)
+test.each(portions(400))('100 schedules from seed %d keep every rule at every instant while links drop too', (seed) => {
+  const result = simulateMachines({ seed, runs: 100, nodes: [2, 20], faults: ['joins', 'leaves', 'loss'] })
+  expect(result.found).toEqual([])
+  expect(result).toMatchObject({ runs: 100, violations: 0 })
+})
+
+test.each(portions(800))('100 schedules from seed %d with some of all faults come to rest as one registry', (seed) => {
+  const result = simulateMachines({ seed, runs: 100, nodes: [2, 12], faults: faultNames })
+  expect(result.found).toEqual([])
+  expect(result).toMatchObject({ runs: 100, violations: 0 })
+})
+
+test.each(faultNames)('25 schedules with %s and joins alone keep the rules', (fault) => {
+  const result = simulateMachines({ seed: 5000, runs: 25, nodes: [2, 9], faults: ['joins', fault] })
+  expect(result.found).toEqual([])
+})
+
+test('cuts that last make nodes go on as other boots, and stalls do', () => {
+  for (const fault of ['cuts', 'stalls'] as const) {
+    const lines: string[] = []
+    for (let seed = 1; seed <= 20; seed++) runSeed({ seed, faults: [fault], trace: (line) => void lines.push(line) })
+    expect(lines.some((line) => line.includes('goes on as boot'))).toBe(true)
+    expect(lines.some((line) => line.includes('type:kept'))).toBe(true)
+  }
+})
 
 test('the same seed is the same run, event by event', () => {
-  for (let seed = 500; seed < 512; seed++) {
-    const faults = ['joins', 'leaves', 'loss'] as const
+  for (let seed = 500; seed < 524; seed++) {
+    const faults = seed % 2 === 0 ? faultNames : (['joins', 'leaves', 'loss'] as const)
     const lines: string[] = []
     const first = runSeed({ seed, faults })
     expect(runSeed({ seed, faults, trace: (line) => void lines.push(line) })).toEqual(first)
@@ -49,7 +66,7 @@ test('no machine writes into a frame that it sent or received', () => {
 
 test('frames that are written and read as on the wire make the very same run', () => {
   for (let seed = 800; seed < 815; seed++) {
-    const faults = ['joins', 'leaves', 'loss'] as const
+    const faults = faultNames
     expect(runSeed({ seed, faults, wire: true })).toEqual(runSeed({ seed, faults, wire: false }))
   }
 })

@@ -1,5 +1,5 @@
 import { type ClusterFrame, seedRandom } from '@skep/cluster/core'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { kinds, type SimEvent } from '../src/machines/event.js'
 import type { Endpoint, Link } from '../src/machines/link.js'
 import { backWithinMs, Network } from '../src/machines/network.js'
@@ -147,4 +147,106 @@ test('a dropped link that is forced is up at both ends within the premise', () =
     expect(ups).toHaveLength(2)
     for (const event of ups) expect(event.at - droppedAt).toBeLessThan(backWithinMs)
   }
+})
+
+describe('a cut', () => {
+  test('of one direction holds what is sent there until it is mended, in order, and leaves the other alone', () => {
+    const { a, b, schedule, network } = wire()
+    network.cut(a.address, b.address)
+    for (let seq = 0; seq < 5; seq++) network.transmit(a, b.boot, ping(seq))
+    network.transmit(b, a.boot, ping(9))
+    expect(events(schedule).map((event) => event.load)).toEqual([ping(9)])
+    network.mend(a.address, b.address)
+    network.transmit(a, b.boot, ping(5))
+    expect(events(schedule).map((event) => event.load)).toEqual([0, 1, 2, 3, 4, 5].map(ping))
+  })
+
+  test('that overlaps another ends with the last of them', () => {
+    const { a, b, schedule, network } = wire()
+    network.cut(a.address, b.address)
+    network.cut(a.address, b.address)
+    network.transmit(a, b.boot, ping(1))
+    network.mend(a.address, b.address)
+    expect(events(schedule)).toEqual([])
+    network.mend(a.address, b.address)
+    expect(events(schedule)).toHaveLength(1)
+  })
+
+  test('keeps the end of a link from the far end until it is mended', () => {
+    const { a, b, link, schedule, network } = wire()
+    network.cut(a.address, b.address)
+    network.close(a, link)
+    expect(events(schedule)).toEqual([])
+    network.mend(a.address, b.address)
+    expect(events(schedule)).toMatchObject([{ kind: kinds.linkDown, node: b, value: 1 }])
+  })
+
+  test('answers a dial with silence: it fails after its time, and not before', () => {
+    const { a, b, schedule, network } = wire()
+    network.cut(b.address, a.address)
+    a.wires.clear()
+    b.wires.clear()
+    const began = network.now
+    network.dial(a, b.address)
+    let outcome: SimEvent | undefined
+    for (let event = schedule.pop(); event !== undefined; event = schedule.pop()) {
+      network.now = event.at
+      if (event.kind === kinds.dialArrives) network.arrive(a, event.text, event.value)
+      else outcome = event
+    }
+    expect(outcome?.load).toEqual({ outcome: 'failed', link: undefined })
+    expect(outcome?.at).toBeGreaterThanOrEqual(began + 2000)
+  })
+})
+
+test('a killed process resets its links; a machine that vanishes does not, until it is back', () => {
+  const killed = wire()
+  killed.network.kill(killed.a)
+  expect(events(killed.schedule)).toMatchObject([{ kind: kinds.linkDown, node: killed.b, value: 1 }])
+  const gone = wire()
+  gone.network.vanish(gone.a)
+  gone.network.transmit(gone.b, gone.a.boot, ping(1))
+  expect(events(gone.schedule)).toEqual([])
+  gone.network.listen({ ...endpoint(1), boot: 'boot-1-again' })
+  const told = events(gone.schedule).filter((event) => event.node === gone.b)
+  expect(told).toMatchObject([{ kind: kinds.linkDown, value: 1 }])
+})
+
+test('to a node that hardly reads what may be dropped is, and its sender hears when it reads again', () => {
+  const { a, b, schedule, network } = wire()
+  network.slowDown(b.address, network.now + 1000)
+  const entries: [] = []
+  const lineage = { epoch: 0, genesis: 'boot-1' }
+  const digest: ClusterFrame = {
+    type: 'message',
+    message: { type: 'digest', counter: 1, lineage, depth: 0, entries },
+  }
+  for (let i = 0; i < 40; i++) network.transmit(a, b.boot, digest)
+  for (let i = 0; i < 40; i++) network.transmit(a, b.boot, ping(i))
+  const arrived = events(schedule).map((event) => event.load)
+  expect(arrived.filter((load) => load === digest).length).toBeLessThan(40)
+  expect(arrived.filter((load) => load !== digest)).toEqual([...Array(40).keys()].map(ping))
+  network.now += 1000
+  network.speedUp(b.address)
+  expect(events(schedule)).toMatchObject([{ kind: kinds.drained, node: a }])
+})
+
+test('an echo repeats last frames of the old link beside those of the new one, and never a request', () => {
+  const schedule = new Schedule<SimEvent>()
+  const network = new Network(schedule, seedRandom(5), { calmMs: 5, tailShare: 0, tailMs: 5, slowLinks: 0 }, 1)
+  const [a, b] = [endpoint(1), endpoint(2)]
+  const request = { type: 'request', ask: 1, request: { type: 'unregister', name: 'x' } }
+  let repeated = 0
+  for (let round = 0; round < 30; round++) {
+    const link = network.connect(a, b, 1, 1, 2)
+    a.links.set(b.boot, link)
+    b.links.set(a.boot, link)
+    repeated += events(schedule).filter((event) => event.kind === kinds.frame).length
+    for (let seq = 0; seq < 3; seq++) network.transmit(a, b.boot, ping(seq))
+    network.transmit(a, b.boot, { type: 'message', message: request })
+    events(schedule)
+    network.drop(link)
+    events(schedule)
+  }
+  expect(repeated).toBeGreaterThan(20)
 })

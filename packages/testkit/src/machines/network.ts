@@ -162,7 +162,7 @@ export class Network {
       if (way.recent.length > ECHO_FRAMES) way.recent.shift()
     }
     if (this.held.has(way) || this.isCut(from.address, far.address)) {
-      this.hold(way, arrival)
+      this.hold(link, way, arrival)
       return arrival
     }
     const slowMs = this.slowness(way, frame)
@@ -219,7 +219,7 @@ export class Network {
   /** The end learns, not before what is under way to it, that the other end has closed; after the cut if there is one. */
   private tellDown(link: Link, end: Endpoint, at: number): void {
     const way = link.wayTo(end)
-    if (this.held.has(way) || this.isCut(link.other(end).address, end.address)) this.hold(way, undefined)
+    if (this.held.has(way) || this.isCut(link.other(end).address, end.address)) this.hold(link, way, undefined)
     else this.push(Math.max(way.last, at), kinds.linkDown, end, link, 1)
   }
 
@@ -325,7 +325,9 @@ export class Network {
     }
   }
 
-  private hold(way: Way, arrival: SimEvent | undefined): void {
+  private hold(link: Link, way: Way, arrival: SimEvent | undefined): void {
+    // Also one that nobody believes in any more: its end is still to be told.
+    this.links.add(link)
     const waiting = this.held.get(way)
     if (waiting === undefined) this.held.set(way, [arrival])
     else waiting.push(arrival)
