@@ -75,7 +75,13 @@ export function declareDown(
   learn(state, down, state.self.info.boot, reason, now, out)
 }
 
-/** Joins a list of records that `from` sent, answers for ourselves where need be, and passes on what was new. */
+/**
+ * Joins a list of records that `from` sent, answers for ourselves where need be, and passes on what was new.
+ *
+ * A list that calls us gone is judged as a whole. Where we give way, the other part tells its news itself: passed on by
+ * us, with what we knew, it would bring our part's belief that the others are down over to them with the next of our
+ * mates that goes on as another boot. Where we stay, its teller is misled about more than us.
+ */
 export function hear(
   state: MembershipState,
   records: readonly Member[],
@@ -85,11 +91,12 @@ export function hear(
 ): void {
   const { maxMembers, maxGone } = state.config.limits
   if (records.length > maxMembers + maxGone) return void out.push(dropped(from, 'news too long'))
+  if (tellsOurEnd(state, records)) return hearOurEnd(state, records, from, now, out)
   let fromSubject: Member | undefined
   let hearsay: Member[] | undefined
   for (const record of records) {
     const { boot } = record.info
-    if (boot === state.self.info.boot) hearOfSelf(state, record, records, from, now, out)
+    if (boot === state.self.info.boot) hearOfSelf(state, record, from, now, out)
     else if (!learn(state, record, from, 'news', now, out)) continue
     else if (boot === from) fromSubject = state.members.get(boot)
     else {
@@ -101,21 +108,15 @@ export function hear(
   if (hearsay) gossip(state, hearsay, from, out)
 }
 
-/** What others say of us: a suspicion is refuted under a higher incarnation; that we are gone ends this boot. */
-export function hearOfSelf(
-  state: MembershipState,
-  record: Member,
-  records: readonly Member[],
-  from: BootId,
-  now: number,
-  out: ClusterOutput[],
-): void {
+/** Do these records call us gone? */
+export function tellsOurEnd(state: MembershipState, records: readonly Member[]): boolean {
+  return records.some((record) => record.info.boot === state.self.info.boot && isGone(record))
+}
+
+/** What others say of us: a suspicion is refuted under a higher incarnation. */
+function hearOfSelf(state: MembershipState, record: Member, from: BootId, now: number, out: ClusterOutput[]): void {
   const { self } = state
   if (isGone(self)) return
-  if (isGone(record)) {
-    hearOurEnd(state, records, from, now, out)
-    return
-  }
   const contested = record.incarnation > self.incarnation || (record.suspect && record.incarnation === self.incarnation)
   if (!contested || record.incarnation >= MAX_INCARNATION) return
   worsen(state, 1)
