@@ -40,7 +40,8 @@ export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Pa
     openedAt: turn.now,
     ...wish,
   }
-  if (state.askById.size >= state.config.limits.maxAsks) {
+  // What runs already does not end for want of room: there are no more of those than this node had names.
+  if (ask.kept === undefined && state.askById.size >= state.config.limits.maxAsks) {
     return refuse(
       turn,
       ask,
