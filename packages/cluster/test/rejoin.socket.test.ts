@@ -147,6 +147,20 @@ describe('a node that the others hold to be down', () => {
     expect(phases.slice(0, 3)).toEqual(['down', 'down', 'down'])
   })
 
+  it('that knew nobody but its condemner, and of whom nobody is told, is a cluster of its own under the other boot', async () => {
+    const a = await start('a')
+    await a.cluster.ready()
+    const fresh = rejoined(a.cluster)
+    const stranger = await link(a.cluster.self.address, 'x')
+    const down: Member = { info: a.cluster.self, phase: 'down', incarnation: 0, suspect: false }
+    stranger?.ws.send(packFrame(encodeFrame({ type: 'news', members: [down] }, () => [])))
+    const boot = await fresh
+    await a.cluster.ready()
+    await stranger?.closed
+    expect(a.cluster.view().members.map((info) => info.boot)).toEqual([boot])
+    expect(a.cluster.members()).toHaveLength(1)
+  })
+
   it('goes on leaving where it was leaving already', async () => {
     const [a, , c] = await three()
     const { boot } = c.cluster.self
