@@ -94,6 +94,8 @@ export interface NodeOptions {
 export class World {
   readonly time: TestTime = new TestTime()
   readonly nodes = new Map<string, TestNode>()
+  /** Boots that nodes were before, as members. */
+  readonly past = new Map<string, Member>()
   readonly claims = new Map<string, Claim>()
   readonly groups = new Map<string, Pid[]>()
   readonly reserved = new Set<string>()
@@ -124,7 +126,10 @@ export class World {
     if (this.full.has(`${from.name}>${peer.name}`)) return 'overloaded'
     this.frames.push({ from: from.name, to: peer.name, frame })
     const bytes = packr.pack(frame)
+    const sender = from.boot
     setImmediate(() => {
+      // A link ends with either boot.
+      if (from.boot !== sender || peer.boot !== to) return
       if (peer.phase !== 'up' || from.phase !== 'up' || this.cut.has(`${from.name}>${peer.name}`)) return
       peer.layer?.raw?.(from.boot, packr.unpack(bytes) as unknown[])
     })
@@ -164,6 +169,41 @@ export class World {
     }
   }
 
+  /** The others held it to be down: it goes on as another boot, and has what `keeps` names again under a new fence. */
+  rejoin(node: TestNode, keeps: (name: string) => boolean = () => true): void {
+    const others = [...this.nodes.values()].filter((other) => other !== node && other.phase === 'up')
+    const { member: previous, boot: old } = node
+    const gone: Member = { ...previous, phase: 'down' }
+    this.past.set(old, gone)
+    this.nodes.delete(old)
+    for (const other of others) {
+      node.layer?.input({ type: 'unlinked', boot: other.boot })
+      other.layer?.input({ type: 'unlinked', boot: old })
+      other.layer?.input({ type: 'member', member: gone, previous, reason: 'suspected' })
+    }
+    node.boot = `${old}+`
+    this.nodes.set(node.boot, node)
+    const members = [node.member, gone, ...others.map((other) => other.member)]
+    node.layer?.input({ type: 'rejoined', self: node.info, members })
+    for (const member of members) node.layer?.input({ type: 'member', member, previous: undefined, reason: 'rejoined' })
+    for (const other of others) {
+      other.layer?.input({ type: 'member', member: node.member, previous: undefined, reason: 'hello' })
+      other.layer?.input({ type: 'linked', boot: node.boot })
+      node.layer?.input({ type: 'linked', boot: other.boot })
+    }
+    for (const claim of [...this.claims.values()].filter((one) => one.pid.boot === old)) {
+      this.claims.delete(claim.name)
+      const pid = new Pid(node.boot, claim.pid.id, node.name)
+      if (keeps(claim.name)) this.claims.set(claim.name, { ...claim, pid, fence: this.nextFence() })
+    }
+    for (const [group, pids] of this.groups) {
+      this.groups.set(
+        group,
+        pids.map((pid) => (pid.boot === old ? new Pid(node.boot, pid.id, node.name) : pid)),
+      )
+    }
+  }
+
   async place(name: string, kind: string, spec: unknown, cause: 'spawn' | 'failover'): Promise<Claim> {
     const hosts = [...this.nodes.values()].filter((n) => n.phase === 'up' && n.kinds.includes(kind))
     const host = hosts[this.#next++ % Math.max(1, hosts.length)]
@@ -189,7 +229,7 @@ export class World {
 export class TestNode {
   readonly world: World
   readonly name: string
-  readonly boot: string
+  boot: string
   readonly lines: LogLine[] = []
   readonly options: NodeOptions
   layer: Layer<readonly unknown[]> | undefined
@@ -243,7 +283,7 @@ export class TestNode {
       get self(): MemberInfo {
         return info()
       },
-      member: (boot) => world.nodes.get(boot)?.member,
+      member: (boot) => world.nodes.get(boot)?.member ?? world.past.get(boot),
       attach: (layer) => {
         this.layer = layer as unknown as Layer<readonly unknown[]>
       },

@@ -5,9 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Cluster, isSkepError, type Layer, type LayerInput, localPeers, startCluster } from '../src/index.js'
-import { packFrame } from '../src/wire.js'
 import { Recorder, startNode, type TestNode, until, viewOf } from './nodes.js'
-import { link } from './stranger.js'
 
 /** A layer whose messages are `{ text }`, in frames of kind 96. */
 class Chat implements Layer<{ text: string }> {
@@ -269,29 +267,6 @@ describe('being ready', () => {
   it('does not wait for ever for addresses where nobody is', async () => {
     const { cluster } = await startNode('a', { peers: ['127.0.0.1:1'], limits: { gateMs: 100 } })
     await cluster.ready({ timeout: 3000 })
-  })
-})
-
-describe('a node that the others hold to be down', () => {
-  /** A peer that says so. */
-  async function condemn({ cluster }: TestNode): Promise<void> {
-    const peer = await link(cluster.self.address, 'x')
-    const { boot, name, address } = cluster.self
-    peer?.ws.send(packFrame([20, [[boot, name, address, [], 1, false, [], '', 3, 0, false]]]))
-  }
-
-  it('tells the one who listens for that', async () => {
-    const a = await startNode('a')
-    const by = new Promise<string>((resolve) => a.cluster.on('condemned', resolve))
-    await condemn(a)
-    expect(await by).toBe(a.cluster.members().find((member) => member.info.name === 'x')?.info.boot)
-  })
-
-  it('closes itself where nobody does', async () => {
-    const a = await startNode('a')
-    await condemn(a)
-    await a.log.line(/^stopped$/)
-    expect(a.cluster.post('x', [96])).toBe('unlinked')
   })
 })
 

@@ -27,9 +27,10 @@ export class Machine {
   out: ClusterOutput[] = []
   readonly state: MembershipState
 
-  constructor(options: { discovery?: boolean; limits?: Partial<MembershipLimits>; seed?: number } = {}) {
+  constructor(options: { discovery?: boolean; limits?: Partial<MembershipLimits>; seed?: number; name?: string } = {}) {
     const limits = { ...membershipLimits, ...options.limits }
-    const config = { self: infoOf('me'), discovery: options.discovery ?? false, seed: options.seed ?? 7, limits }
+    const self = infoOf(options.name ?? 'me')
+    const config = { self, discovery: options.discovery ?? false, seed: options.seed ?? 7, limits }
     this.state = initMembership(config, 0)
   }
 
@@ -62,6 +63,11 @@ export class Machine {
 
   frame(name: string, frame: ClusterFrame): ClusterOutput[] {
     return this.step({ type: 'frame', from: `boot-${name}`, frame })
+  }
+
+  /** The machine goes on as another boot. */
+  rejoin(boot: BootId = 'boot-me+'): ClusterOutput[] {
+    return this.step({ type: 'rejoin', boot })
   }
 
   news(from: string, ...members: Member[]): ClusterOutput[] {

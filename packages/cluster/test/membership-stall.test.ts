@@ -81,6 +81,35 @@ describe('a node that stood still', () => {
     expect(trusted).toBe(1)
   })
 
+  test('notices one gap for all of its backlog: ten thousand frames cause one round of pings, not one each', () => {
+    const machine = among('a', 'b', 'c')
+    machine.now += 5000
+    const pings: string[] = []
+    let stalls = 0
+    for (let i = 0; i < 10_000; i++) {
+      machine.step({ type: 'frame', from: infoOf('a').boot, frame: { type: 'message', message: i } })
+      stalls += only(machine.out, 'stalled').length
+      for (const { to, frame } of only(machine.out, 'transmit')) if (frame.type === 'ping') pings.push(to)
+    }
+    expect(stalls).toBe(1)
+    // One round, and the one probe that was due.
+    expect(pings.length).toBeLessThanOrEqual(4)
+    expect(new Set(pings).size).toBe(3)
+  })
+
+  test('doubts itself again when it stands still again while it does, and asks again', () => {
+    const machine = among('a')
+    stall(machine, 5000)
+    const first = pingOf(machine, 'a')
+    stall(machine, 5000)
+    expect(only(machine.out, 'stalled')).toEqual([])
+    const second = pingOf(machine, 'a')
+    machine.step({ type: 'frame', from: infoOf('a').boot, frame: { type: 'ack', seq: first } })
+    expect(only(machine.out, 'trusted')).toEqual([])
+    machine.step({ type: 'frame', from: infoOf('a').boot, frame: { type: 'ack', seq: second } })
+    expect(only(machine.out, 'trusted')).toHaveLength(1)
+  })
+
   test('notices a gap however ill it is, for it is woken each probe period', () => {
     const machine = among('a')
     machine.state.health = 7

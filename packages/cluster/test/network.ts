@@ -26,6 +26,8 @@ export function infoOf(name: string, boot: string = `boot-${name}`, address = `1
 export interface Node {
   readonly name: string
   readonly state: MembershipState
+  /** As which boot it sends: its machine may have become another one within the step whose outputs are performed. */
+  boot: string
   /** Everything it ever put out, with the time. */
   readonly log: { at: number; output: ClusterOutput }[]
   /** `dead`: the process is gone, its host answers. `silent`: nothing answers any more. */
@@ -36,6 +38,8 @@ interface Options {
   readonly seed?: number
   readonly latencyMs?: number
   readonly limits?: Partial<MembershipLimits>
+  /** Nodes that are condemned go on as other boots; without it they are left as they are. */
+  readonly rejoin?: boolean
 }
 
 export class VirtualNetwork {
@@ -51,12 +55,14 @@ export class VirtualNetwork {
   private readonly random: Random
   private readonly latencyMs: number
   private readonly limits: MembershipLimits
+  private readonly rejoins: boolean
   private order = 0
 
   constructor(options: Options = {}) {
     this.random = seedRandom(options.seed ?? 1)
     this.latencyMs = options.latencyMs ?? 2
     this.limits = { ...membershipLimits, ...options.limits }
+    this.rejoins = options.rejoin ?? false
   }
 
   /** Starts a node. `discovery` undefined: none is configured. */
@@ -64,7 +70,7 @@ export class VirtualNetwork {
     const self = infoOf(name, boot)
     const seed = Math.floor(nextFloat(this.random) * 1e9)
     const config = { self, discovery: discovery !== undefined, seed, limits: this.limits }
-    const node: Node = { name, state: initMembership(config, this.now), log: [], life: 'alive' }
+    const node: Node = { name, state: initMembership(config, this.now), boot, log: [], life: 'alive' }
     this.nodes.set(name, node)
     this.byBoot.set(boot, node)
     this.input(node, { type: 'wake' })
@@ -92,7 +98,16 @@ export class VirtualNetwork {
       node.log.push({ at: this.now, output })
       this.perform(node, output)
     }
+    if (this.rejoins && outputs.some(({ type }) => type === 'condemned')) this.rejoin(node)
     return outputs
+  }
+
+  /** As the shell does it: at once, after all that the old boot's last step gave. */
+  private rejoin(node: Node): void {
+    const boot = `${node.boot}+`
+    this.byBoot.delete(node.boot)
+    this.byBoot.set(boot, node)
+    this.input(node, { type: 'rejoin', boot })
   }
 
   /** The process dies: its kernel closes every link and refuses new ones. */
@@ -163,14 +178,16 @@ export class VirtualNetwork {
   }
 
   private perform(node: Node, output: ClusterOutput): void {
-    if (output.type === 'transmit') this.transmit(node, output)
+    if (output.type === 'rejoined') node.boot = output.self.boot
+    else if (output.type === 'transmit') this.transmit(node, output)
     else if (output.type === 'dial') this.dial(node, output.address)
     else if (output.type === 'defer') {
       const { token } = output
       this.later(0, () => this.input(node, { type: 'verdict', token }))
     } else if (output.type === 'close') {
       const peer = this.byBoot.get(output.boot)
-      if (peer) this.later(this.fifo(node, peer), () => this.drop(node, peer, true))
+      const { boot } = node
+      if (peer) this.later(this.fifo(node, peer), () => this.input(peer, { type: 'linkDown', boot, byPeer: true }))
     }
   }
 
@@ -185,10 +202,10 @@ export class VirtualNetwork {
     const peer = this.byBoot.get(output.to)
     if (peer === undefined) return
     this.frames++
-    const from = node.state.self.info.boot
-    const { frame } = output
+    const from = node.boot
+    const { frame, to } = output
     this.later(this.fifo(node, peer), () => {
-      if (this.reaches(node, peer)) this.input(peer, { type: 'frame', from, frame })
+      if (this.reaches(node, peer) && peer.boot === to) this.input(peer, { type: 'frame', from, frame })
     })
   }
 
@@ -205,10 +222,10 @@ export class VirtualNetwork {
     if (peer && (peer.life === 'silent' || !this.reaches(node, peer)) && peer.life !== 'dead')
       return done(2000, 'failed')
     if (!peer || peer.life === 'dead') return done(2 * this.delay(), 'refused')
-    const boot = peer.state.self.info.boot
     this.later(2 * this.delay(), () => {
       if (!this.reaches(node, peer) || node.life !== 'alive') return done(0, 'failed')
-      const linked = node.state.links.has(boot) && peer.state.links.has(node.state.self.info.boot)
+      const { boot } = peer
+      const linked = node.state.links.has(boot) && peer.state.links.has(node.boot)
       if (!linked) {
         this.hello(node, peer)
         this.hello(peer, node)

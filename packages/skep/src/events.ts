@@ -5,7 +5,7 @@
  */
 
 import { type Cluster, isSkepError, type Logger } from '@skep/cluster'
-import { inView, isGone, type Member } from '@skep/cluster/core'
+import { type BootId, inView, isGone, type Member } from '@skep/cluster/core'
 import type { Claim, MissedEvents, NameEvent, Tracker } from '@skep/tracker'
 import { memberOf, type NodeMember } from './member.js'
 
@@ -25,7 +25,7 @@ export interface NodeEvents {
 type Listener = (data: never) => void
 
 interface Sources {
-  readonly cluster: Pick<Cluster, 'on'>
+  readonly cluster: Pick<Cluster, 'on' | 'members'>
   readonly tracker: Pick<Tracker, 'events'>
   readonly logger: Logger
 }
@@ -39,6 +39,8 @@ export class Events {
     registered: new Set(),
     unregistered: new Set(),
   }
+  /** Whom this node knew when it was declared down: as another boot it is told of all as if for the first time. */
+  #before: Map<BootId, Member> = new Map()
   readonly #end = new AbortController()
   #readsNames = false
 
@@ -47,6 +49,9 @@ export class Events {
     const { cluster, logger } = sources
     const offs = [
       cluster.on('member', (member, previous) => this.#member(member, previous)),
+      cluster.on('condemned', () => {
+        this.#before = new Map(cluster.members().map((member) => [member.info.boot, member]))
+      }),
       cluster.on('view', ({ number, members }) => {
         this.#emit('viewChanged', { number, members: members.map(({ name }) => name) })
       }),
@@ -78,7 +83,10 @@ export class Events {
     this.#end.abort()
   }
 
-  #member(member: Member, previous: Member | undefined): void {
+  #member(member: Member, told: Member | undefined): void {
+    const { boot } = member.info
+    const previous = told ?? this.#before.get(boot)
+    this.#before.delete(boot)
     const was = previous !== undefined && inView(previous)
     if (inView(member) && !was) this.#emit('memberUp', memberOf(member))
     const wasGone = previous !== undefined && isGone(previous)

@@ -22,12 +22,14 @@ function stage() {
     isLevelEnabled: () => false,
   }
   let reads = 0
+  let members: readonly Member[] = []
   const events = new Events({
     cluster: {
       on: ((event: string, listener: (...change: never[]) => void) => {
         listeners.set(event, listener)
         return () => listeners.delete(event)
       }) as unknown as Cluster['on'],
+      members: () => members,
     },
     tracker: {
       events: async function* () {
@@ -45,6 +47,12 @@ function stage() {
     heard,
     reads: () => reads,
     tell: (member: Member, previous?: Member) => listeners.get('member')?.(...([member, previous, 'r'] as never[])),
+    /** This node goes on as another boot; these were its members until now. */
+    condemn: (...before: readonly Member[]) => {
+      members = before
+      listeners.get('condemned')?.()
+      members = []
+    },
     hear: (event: 'memberUp' | 'memberDown') => events.on(event, ({ name }) => heard.push(`${event} ${name}`)),
   }
 }
@@ -90,6 +98,28 @@ describe('events of members', () => {
     expect(heard).toEqual([])
     await settled()
     expect(heard).toEqual(expected)
+  })
+
+  it('tell only what has changed where this node goes on as another boot and is told of all anew', async () => {
+    const { condemn, hear, heard, tell } = stage()
+    hear('memberUp')
+    hear('memberDown')
+    const [kept, lost, left, fresh] = ['kept', 'lost', 'left', 'fresh'].map((name) => {
+      const { info, ...rest } = member('up')
+      return { ...rest, info: { ...info, boot: name, name } }
+    }) as [Member, Member, Member, Member]
+    condemn(kept, lost, { ...left, phase: 'leaving' })
+    tell(kept)
+    tell({ ...lost, phase: 'down' })
+    tell({ ...left, phase: 'left' })
+    tell(fresh)
+    await settled()
+    expect(heard).toEqual(['memberDown lost', 'memberDown left', 'memberUp fresh'])
+    // Only once: what comes later is news again.
+    tell({ ...lost, phase: 'down' })
+    tell(kept)
+    await settled()
+    expect(heard.slice(3)).toEqual(['memberUp kept'])
   })
 
   it('reach each listener until it is ended, also when one throws', async () => {

@@ -28,8 +28,14 @@ export class Trackers {
   readonly phases = new Map<BootId, Phase>()
   /** What each machine gave to its shell, oldest first. */
   readonly given = new Map<BootId, TrackerOutput[]>()
+  /** Frames that a test wants to see or lose when they are delivered: false to lose one. */
+  filter: (message: TrackerMessage, to: BootId) => boolean = () => true
   readonly wires: { from: BootId; to: BootId; message: TrackerMessage }[] = []
   readonly #cut = new Set<string>()
+  /** By name, the latest. */
+  readonly #boots = new Map<string, BootId>()
+  /** Held to be down by the rest, though they live: they hold the rest to be down. */
+  readonly #lost = new Set<BootId>()
   readonly #limits: TrackerLimits
   #views = 0
 
@@ -41,6 +47,7 @@ export class Trackers {
   add(names: readonly string[], options: { gate?: boolean; kinds?: readonly string[] } = {}): void {
     for (const name of names) {
       const boot = `boot-${name}`
+      this.#boots.set(name, boot)
       const info: MemberInfo = {
         boot,
         name,
@@ -60,7 +67,7 @@ export class Trackers {
     this.#announce()
     for (const name of names) {
       for (const other of this.states.keys()) {
-        if (other !== `boot-${name}`) this.#bothWays('linked', `boot-${name}`, other)
+        if (other !== this.boot(name)) this.#bothWays('linked', this.boot(name), other)
       }
       if (options.gate !== false) this.input(name, { type: 'gateOpen', reason: 'test' })
     }
@@ -68,22 +75,71 @@ export class Trackers {
 
   /** Change a member's phase at everybody and give the new view. */
   phase(name: string, phase: Phase): void {
-    this.phases.set(`boot-${name}`, phase)
+    this.phases.set(this.boot(name), phase)
     if (phase === 'down' || phase === 'left') {
-      for (const other of this.states.keys()) this.#bothWays('unlinked', `boot-${name}`, other)
+      for (const other of this.states.keys()) this.#bothWays('unlinked', this.boot(name), other)
     }
     this.#announce()
   }
 
   /** The node's process is gone: nothing reaches it and nothing more comes from it. */
   kill(name: string): void {
-    this.states.delete(`boot-${name}`)
+    this.states.delete(this.boot(name))
     this.phase(name, 'down')
+    if (this.#lost.delete(this.boot(name))) this.#announceLost()
+  }
+
+  /** These are cut off, and each side holds the other to be down. */
+  lose(...names: readonly string[]): void {
+    for (const name of names) this.#lost.add(this.boot(name))
+    for (const lost of this.#lost) {
+      this.phases.set(lost, 'down')
+      for (const other of this.states.keys()) {
+        if (this.#lost.has(other)) continue
+        this.#cut.add(`${lost}>${other}`).add(`${other}>${lost}`)
+        this.#bothWays('unlinked', lost, other)
+      }
+    }
+    this.#announce()
+    this.#announceLost()
+  }
+
+  /** A lost node goes on as another boot, among those who are not lost. */
+  rejoin(name: string, options: { gate?: boolean } = {}): TrackerOutput[] {
+    const old = this.boot(name)
+    const boot = `${old}+`
+    const info: MemberInfo = { ...(this.infos.get(old) as MemberInfo), boot }
+    for (const mate of this.states.get(old)?.links ?? []) this.#bothWays('unlinked', old, mate)
+    this.#lost.delete(old)
+    this.#boots.set(name, boot)
+    this.states.set(boot, this.states.get(old) as TrackerState)
+    this.given.set(boot, this.given.get(old) ?? [])
+    this.states.delete(old)
+    this.infos.set(boot, info)
+    this.phases.set(boot, 'up')
+    const members = [...this.infos.values()].map((one) => ({
+      info: one,
+      phase: this.phases.get(one.boot) ?? 'up',
+      incarnation: 1,
+      suspect: false,
+    }))
+    const outputs = this.#step(boot, { type: 'rejoined', self: info, members })
+    this.#announce()
+    for (const other of this.states.keys()) {
+      if (other !== boot && !this.#lost.has(other)) this.#bothWays('linked', boot, other)
+    }
+    if (options.gate !== false) this.input(name, { type: 'gateOpen', reason: 'test' })
+    return outputs
+  }
+
+  /** The latest boot of this name. */
+  boot(name: string): BootId {
+    return this.#boots.get(name) ?? `boot-${name}`
   }
 
   /** Frames between the two are lost, in both directions or one, while the members stay. */
   cut(a: string, b: string): void {
-    this.#cut.add(`boot-${a}>boot-${b}`)
+    this.#cut.add(`${this.boot(a)}>${this.boot(b)}`)
   }
 
   mend(): void {
@@ -91,7 +147,7 @@ export class Trackers {
   }
 
   input(name: string, input: TrackerInput): TrackerOutput[] {
-    return this.#step(`boot-${name}`, input)
+    return this.#step(this.boot(name), input)
   }
 
   /** Deliver frames, those given too, until there are none. */
@@ -106,6 +162,7 @@ export class Trackers {
   deliver(): void {
     const frame = this.wires.shift()
     if (frame === undefined || this.#cut.has(`${frame.from}>${frame.to}`)) return
+    if (!this.filter(frame.message, frame.to)) return
     this.#step(frame.to, { type: 'message', from: frame.from, message: frame.message })
   }
 
@@ -126,7 +183,7 @@ export class Trackers {
   }
 
   state(name: string): TrackerState {
-    const state = this.states.get(`boot-${name}`)
+    const state = this.states.get(this.boot(name))
     if (state === undefined) throw new Error(`no node ${name}`)
     return state
   }
@@ -141,7 +198,7 @@ export class Trackers {
 
   /** What this node's shell was given of this type. */
   outputs<T extends TrackerOutput['type']>(name: string, type: T): Extract<TrackerOutput, { type: T }>[] {
-    const given = this.given.get(`boot-${name}`) ?? []
+    const given = this.given.get(this.boot(name)) ?? []
     return given.filter((output): output is Extract<TrackerOutput, { type: T }> => output.type === type)
   }
 
@@ -188,11 +245,25 @@ export class Trackers {
     this.#step(b, { type, boot: a })
   }
 
+  /** To those who are lost: the rest is down. */
+  #announceLost(): void {
+    const view = { number: ++this.#views, members: [...this.infos.values()].filter(({ boot }) => this.#lost.has(boot)) }
+    for (const lost of this.#lost) {
+      for (const info of this.infos.values()) {
+        if (this.#lost.has(info.boot)) continue
+        const member: Member = { info, phase: 'down', incarnation: 1, suspect: false }
+        this.#step(lost, { type: 'member', member, previous: undefined, reason: 'test' })
+      }
+      this.#step(lost, { type: 'view', view })
+    }
+  }
+
   #announce(): void {
     const members = [...this.infos.values()]
     const inView = members.filter((info) => ['joining', 'up'].includes(this.phases.get(info.boot) ?? 'down'))
     const view = { number: ++this.#views, members: inView }
     for (const boot of this.states.keys()) {
+      if (this.#lost.has(boot)) continue
       for (const info of members) {
         const member: Member = { info, phase: this.phases.get(info.boot) ?? 'up', incarnation: 1, suspect: false }
         this.#step(boot, { type: 'member', member, previous: undefined, reason: 'test' })

@@ -42,6 +42,7 @@ import {
   hearOurEnd,
   learn,
   newsList,
+  tellsOurEnd,
 } from './table.js'
 import { flushView, settleView, viewDue } from './view.js'
 
@@ -306,10 +307,8 @@ function receiveUnlinked(
   now: number,
   out: ClusterOutput[],
 ): void {
-  const mine = state.self.info.boot
-  if (frame.type === 'news' && frame.members.some((member) => member.info.boot === mine && isGone(member))) {
-    hearOurEnd(state, frame.members, from, now, out)
-  } else out.push(dropped(from, 'no link'))
+  if (frame.type === 'news' && tellsOurEnd(state, frame.members)) hearOurEnd(state, frame.members, from, now, out)
+  else out.push(dropped(from, 'no link'))
 }
 
 /** A message that came with members is read in their light. */

@@ -75,7 +75,13 @@ export function declareDown(
   learn(state, down, state.self.info.boot, reason, now, out)
 }
 
-/** Joins a list of records that `from` sent, answers for ourselves where need be, and passes on what was new. */
+/**
+ * Joins a list of records that `from` sent, answers for ourselves where need be, and passes on what was new.
+ *
+ * A list that calls us gone is judged as a whole. Where we give way, the other part tells its news itself: passed on by
+ * us, with what we knew, it would bring our part's belief that the others are down over to them with the next of our
+ * mates that goes on as another boot. Where we stay, its teller is misled about more than us.
+ */
 export function hear(
   state: MembershipState,
   records: readonly Member[],
@@ -86,11 +92,7 @@ export function hear(
   const { maxMembers, maxGone } = state.config.limits
   if (records.length > maxMembers + maxGone) return void out.push(dropped(from, 'news too long'))
   // A verdict on us is judged first: of a part that is mistaken in us nothing else is to be believed.
-  const mine = state.self.info.boot
-  if (!isGone(state.self) && records.some((record) => record.info.boot === mine && isGone(record))) {
-    hearOurEnd(state, records, from, now, out)
-    return
-  }
+  if (!isGone(state.self) && tellsOurEnd(state, records)) return hearOurEnd(state, records, from, now, out)
   // A list that names its sender is all that it believes, not its own verdicts: of those we hear ourselves we know more.
   const isBelief = records.some(({ info }) => info.boot === from)
   let fromSubject: Member | undefined
@@ -108,6 +110,11 @@ export function hear(
   }
   if (fromSubject) announce(state, [fromSubject], from, out)
   if (hearsay) gossip(state, hearsay, from, out)
+}
+
+/** Do these records call us gone? */
+export function tellsOurEnd(state: MembershipState, records: readonly Member[]): boolean {
+  return records.some((record) => record.info.boot === state.self.info.boot && isGone(record))
 }
 
 /** What others say of us while they count us in: a suspicion is refuted under a higher incarnation. */
@@ -147,10 +154,15 @@ export function hearOurEnd(
   declareDown(state, from, 'of the smaller part', now, out)
 }
 
-/** Whom both parts count in speaks for neither. */
+/**
+ * Whom their list counts in is theirs, though we may count it in as well: some nodes that stood still, and are held to
+ * be down by all others, must not take the others for their own.
+ */
 function isGreater(ours: readonly Member[], theirs: readonly Member[]): boolean {
-  if (ours.length !== theirs.length) return ours.length > theirs.length
-  return leastOnlyIn(ours, theirs) < leastOnlyIn(theirs, ours)
+  const shared = new Set(theirs.map(({ info }) => info.boot))
+  const own = ours.filter(({ info }) => !shared.has(info.boot))
+  if (own.length !== theirs.length) return own.length > theirs.length
+  return leastOnlyIn(own, theirs) < leastOnlyIn(theirs, ours)
 }
 
 function leastOnlyIn(part: readonly Member[], other: readonly Member[]): BootId {
