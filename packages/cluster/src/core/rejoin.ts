@@ -9,13 +9,24 @@ import type { ClusterOutput } from './contract.js'
 import { startDetector } from './detector.js'
 import { dialNow } from './dialling.js'
 import { settleGate } from './gate.js'
-import { type BootId, inView } from './member.js'
+import { type BootId, inView, isGone } from './member.js'
 import { initMembership, logged, type MembershipState } from './state.js'
 import { cutLink, learn } from './table.js'
 
 /** Throws where nobody holds this node to be down: then there is nothing to come back from. */
 export function rejoin(state: MembershipState, boot: BootId, now: number, out: ClusterOutput[]): void {
-  const { condemned: records, self, config, random, discovered, answered, view, lastSeq, lastToken } = state
+  const {
+    condemned: records,
+    members: before,
+    self,
+    config,
+    random,
+    discovered,
+    answered,
+    view,
+    lastSeq,
+    lastToken,
+  } = state
   if (records === undefined) throw new Error('rejoin: this boot was not condemned')
   // One that leaves goes on leaving.
   if (!inView(self)) return
@@ -34,6 +45,12 @@ export function rejoin(state: MembershipState, boot: BootId, now: number, out: C
       state.answered = true
     }
     learn(state, record, record.info.boot, 'told when condemned', now, told)
+  }
+  // Who is gone and was known to our old part alone stays gone: what is kept of it must not be refused as a stranger's.
+  for (const member of before.values()) {
+    if (isGone(member) && !state.members.has(member.info.boot)) {
+      learn(state, member, member.info.boot, 'gone before', now, told)
+    }
   }
   out.push({ type: 'rejoined', self: info, members: [...state.members.values()] })
   out.push({ type: 'member', member: state.self, previous: undefined, reason: 'rejoined' })

@@ -188,15 +188,6 @@ export const mutants: readonly Mutant[] = [
     'if (state.condemned !== undefined)',
     'if (true)',
   ),
-  {
-    name: 'old-part-comes-along',
-    rule: '2: who rejoins takes over what those know who condemned it, and nothing of its old part',
-    faults: torn,
-    patches: [
-      { of: cluster, file: 'rejoin.js', find: 'condemned: records,', replace: 'condemned: records, members: old,' },
-      { of: cluster, file: 'rejoin.js', find: 'of records) {', replace: 'of old.values()) {' },
-    ],
-  },
   without(
     'kept-names-are-forgotten',
     '2: who rejoins asks for the names of its live processes again',
