@@ -50,6 +50,8 @@ export function onLineage(turn: Turn, from: BootId, lineage: Lineage, depth: num
   const { state } = turn
   const peer = state.peers.get(from)
   if (peer === undefined) return
+  // It was on its way when we granted: what it will have counts, or a donor that many ask at once would serve them all.
+  if (state.pendingGrants.has(from) && compareLineages(lineage, state.lineage) < 0) return
   peer.lineage = lineage
   peer.depth = depth
   if (state.leaving || compareLineages(lineage, state.seeking?.lineage ?? state.lineage) <= 0) return

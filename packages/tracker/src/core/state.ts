@@ -159,7 +159,7 @@ export const trackerLimits: TrackerLimits = {
   maxTransfers: 8,
   chunkBytes: 60_000,
   maxBuffered: 100_000,
-  maxIdDepth: 32,
+  maxIdDepth: 48,
 }
 
 export interface TrackerConfig {
