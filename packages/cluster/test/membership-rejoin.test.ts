@@ -191,6 +191,7 @@ describe('a condemned node that goes on as another boot', () => {
     expect(own.map((member) => [member.info.boot, member.phase])).toEqual([
       ['boot-me++', 'joining'],
       ['boot-me+', 'down'],
+      [B('me'), 'down'],
     ])
   })
 

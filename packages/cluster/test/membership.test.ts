@@ -155,6 +155,26 @@ describe('the table', () => {
     expect(sent(m.out, 'news')).toEqual([])
   })
 
+  it('past 32 links tells all news of others on in batches, each to eight, as it stands by then', () => {
+    const names = Array.from({ length: 33 }, (_, i) => `m${i}`)
+    const m = linkedWith(...names)
+    m.runTo(5000)
+    m.news('m1', record('m1', { incarnation: 1 }))
+    m.news('m2', record('x', { phase: 'leaving' }))
+    m.runTo(m.now + 50)
+    m.news('m3', record('x', { phase: 'left' }))
+    expect(sent(m.out, 'news')).toEqual([])
+    const told = sent(m.runTo(m.now + 51), 'news')
+    expect(new Set(told.map(({ to }) => to)).size).toBe(8)
+    for (const { frame } of told) {
+      expect(frame.members.map(({ info, phase, incarnation }) => [info.boot, phase, incarnation])).toEqual([
+        [B('m1'), 'up', 1],
+        [B('x'), 'left', 0],
+      ])
+    }
+    expect(sent(m.runTo(m.now + 500), 'news')).toEqual([])
+  })
+
   it('refutes a suspicion of itself under a higher incarnation, to all', () => {
     const m = linkedWith('a', 'b')
     m.news('a', record('me', { phase: 'joining', suspect: true }))

@@ -42,6 +42,8 @@ import {
   hearOurEnd,
   learn,
   newsList,
+  tellBatch,
+  tellOn,
   tellsOurEnd,
 } from './table.js'
 import { flushView, settleView, viewDue } from './view.js'
@@ -128,6 +130,7 @@ function start(state: MembershipState, now: number, out: ClusterOutput[]): void 
 function wake(state: MembershipState, now: number, out: ClusterOutput[]): void {
   wakeDetector(state, now, out)
   wakeDials(state, now, out)
+  tellBatch(state, now, out)
   if (now >= gateDue(state)) settleGate(state, now, out)
 }
 
@@ -136,7 +139,7 @@ function earliest(state: MembershipState, now: number): number {
   state.stale = false
   if (state.self.phase === 'left') return Infinity
   const tick = now + state.config.limits.probeMs
-  return Math.min(tick, detectorDue(state), state.dialAt, viewDue(state), gateDue(state), doubtDue(state))
+  return Math.min(tick, detectorDue(state), state.dialAt, state.tellAt, viewDue(state), gateDue(state), doubtDue(state))
 }
 
 // ---- links
@@ -169,7 +172,7 @@ function linkUp(
     cutLink(state, boot, member ? member.phase : 'not admitted', out)
     return
   }
-  if (changed) announce(state, [member], boot, out)
+  if (changed) tellOn(state, member, now, out)
   if (again) out.push({ type: 'unlinked', boot })
   endAbsence(state, boot)
   endUrgentProbe(state, boot)

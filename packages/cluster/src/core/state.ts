@@ -35,6 +35,9 @@ export interface MembershipState {
   goneAt: Map<BootId, number>
   /** The two lists that are sent, made anew after a change of the table only. */
   lists: { news: readonly Member[] | undefined; carry: readonly Member[] | undefined }
+  /** Past a number of links: boots of which news is to be told on together, and when; Infinity when there is none. */
+  untold: Set<BootId>
+  tellAt: number
   /** When the oldest change that the view does not show was made; Infinity when there is none. */
   viewDirtyAt: number
   viewAt: number
@@ -150,6 +153,8 @@ export function initMembership(config: MembershipConfig, now: number): Membershi
     present: 1,
     goneAt: new Map(),
     lists: { news: undefined, carry: undefined },
+    untold: new Set(),
+    tellAt: Infinity,
     viewDirtyAt: Infinity,
     viewAt: -Infinity,
     health: 0,

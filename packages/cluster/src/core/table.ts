@@ -14,6 +14,14 @@ import { markView } from './view.js'
 
 /** To how many members hearsay is passed on. */
 const GOSSIP_FANOUT = 3
+/**
+ * With more links than this news of others is told on in batches. Where all N are linked each hears it from its subject
+ * anyhow; told on by each to each it came N^2 times for every change, N^3 times when all start together.
+ */
+const BATCH_ABOVE_LINKS = 32
+const BATCH_MS = 100
+/** To how many a batch goes: whoever has no link to the subject misses it from all the others once in e^8. */
+const BATCH_FANOUT = 8
 /** How many of the boots gone last are in a list, so that others do not take them back; about 10 KB on the wire. */
 const GONE_IN_NEWS = 64
 /** No honest incarnation comes near; above it a record is absurd, and it leaves room to refute. */
@@ -108,8 +116,10 @@ export function hear(
       hearsay.push(state.members.get(boot) ?? record)
     }
   }
-  if (fromSubject) announce(state, [fromSubject], from, out)
-  if (hearsay) gossip(state, hearsay, from, out)
+  if (fromSubject) tellOn(state, fromSubject, now, out)
+  if (hearsay === undefined) return
+  if (state.links.size <= BATCH_ABOVE_LINKS) gossip(state, hearsay, GOSSIP_FANOUT, from, out)
+  else for (const member of hearsay) tellLater(state, member, now)
 }
 
 /** Do these records call us gone? */
@@ -247,11 +257,44 @@ export function forgetGone(state: MembershipState, now: number): void {
   }
 }
 
-function gossip(state: MembershipState, members: readonly Member[], except: BootId, out: ClusterOutput[]): void {
+/** What its subject said to us goes to everybody else linked; see `BATCH_ABOVE_LINKS`. */
+export function tellOn(state: MembershipState, member: Member, now: number, out: ClusterOutput[]): void {
+  if (state.links.size <= BATCH_ABOVE_LINKS) announce(state, [member], member.info.boot, out)
+  else tellLater(state, member, now)
+}
+
+function tellLater(state: MembershipState, member: Member, now: number): void {
+  state.untold.add(member.info.boot)
+  if (state.tellAt !== Infinity) return
+  state.tellAt = now + BATCH_MS
+  state.stale = true
+}
+
+/** Passes the batch on when its time has come, each record as it stands by now. */
+export function tellBatch(state: MembershipState, now: number, out: ClusterOutput[]): void {
+  if (now < state.tellAt) return
+  const members: Member[] = []
+  for (const boot of state.untold) {
+    const member = state.members.get(boot)
+    if (member) members.push(member)
+  }
+  state.untold.clear()
+  state.tellAt = Infinity
+  state.stale = true
+  gossip(state, members, BATCH_FANOUT, undefined, out)
+}
+
+function gossip(
+  state: MembershipState,
+  members: readonly Member[],
+  fanout: number,
+  except: BootId | undefined,
+  out: ClusterOutput[],
+): void {
   const frame: ClusterFrame = { type: 'news', members }
   const peers: BootId[] = []
   for (const boot of state.links) if (boot !== except) peers.push(boot)
-  for (const to of sample(state.random, peers, GOSSIP_FANOUT)) out.push({ type: 'transmit', to, frame })
+  for (const to of sample(state.random, peers, fanout)) out.push({ type: 'transmit', to, frame })
 }
 
 /** Why a record may not enter the table. A boot's name and address never change while it lives. */

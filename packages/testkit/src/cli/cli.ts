@@ -8,6 +8,7 @@ import { type RunReport, Tally, type Violation } from '../machines/report.js'
 import { maxFound } from '../machines/simulate.js'
 import { locate, type Mutant, mutants } from '../mutants/mutants.js'
 import { runExplore } from './explore.js'
+import { runGrowth } from './grow.js'
 import { runJobs } from './jobs.js'
 import { type CliOptions, parseOptions, usage } from './options.js'
 import type { LevelOptions } from './worker.js'
@@ -31,6 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`there is no mutant '${options.mutant}', only ${mutants.map((one) => one.name).join(', ')}\n`)
     return 2
   }
+  if (options.growth !== undefined) return await runGrowth(options.growth)
   if (options.html !== undefined && !isWritable(options.html)) return 2
   if (options.explore !== undefined) return await exploreWorld(options.explore, options.json, mutant)
   if (!options.json) print(`seed ${options.seed}`)

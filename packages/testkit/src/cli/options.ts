@@ -5,6 +5,7 @@ import type { ExploreOptions } from '../explorer/explore.js'
 import { faultKinds } from '../explorer/scenario.js'
 import { type Fault, faultNames } from '../machines/plan.js'
 import { type NodeFaultName, nodeFaultNames } from '../nodes/draw.js'
+import type { GrowthOptions } from './grow.js'
 
 export interface CliOptions {
   readonly level: 'machines' | 'nodes'
@@ -24,6 +25,8 @@ export interface CliOptions {
   readonly html: string | undefined
   /** Search a tiny world instead. */
   readonly explore: ExploreOptions | undefined
+  /** Start so many nodes at once instead. */
+  readonly growth: GrowthOptions | undefined
   readonly help: boolean
 }
 
@@ -53,10 +56,19 @@ npm run sim -- --explore [options]: all interleavings of a tiny world (docs/expl
   --states S        give up after so many different worlds (default 5000000)
   --mutant, --json  as above
 
+npm run sim -- --grow N,N,... [options]: N nodes start at once and form one cluster (docs/growth.md)
+
+  --svg FILE        draw the plot
+  --page FILE       write the tables between the marks of this page
+  --seed, --json    as above
+
 Exit code: 0, 1 when a rule was broken (or a mutant not caught), 2 for wrong options.`
 
 /** Nodes of one world; more is for another tool. */
 const MAX_NODES = 300
+
+/** Members of a cluster by the default limits. */
+const MAX_GROWN = 1024
 
 /** Fewer runs than this are not worth a process of their own. */
 const RUNS_A_JOB = 200
@@ -85,6 +97,9 @@ export function parseOptions(args: readonly string[]): CliOptions {
       delays: { type: 'string' },
       depth: { type: 'string' },
       states: { type: 'string' },
+      grow: { type: 'string' },
+      svg: { type: 'string' },
+      page: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -115,21 +130,26 @@ export function parseOptions(args: readonly string[]): CliOptions {
         maxStates: whole('states', values.states, 5_000_000, 1, 100_000_000),
       }
     : undefined
+  const seed = whole('seed', values.seed, 1, 0, 4_000_000_000)
+  const { json, svg, page } = values
+  const sizes = values.grow?.split(',').map((size) => whole('grow', size, 1, 1, MAX_GROWN))
+  if (sizes === undefined && (svg ?? page) !== undefined) faulty.push('--svg and --page: only with --grow')
   const options: CliOptions = {
     level,
     runs,
-    seed: whole('seed', values.seed, 1, 0, 4_000_000_000),
+    seed,
     jobs: whole('jobs', values.jobs, fitting, 1, 256),
     nodes: parseNodes((values.explore ? undefined : values.nodes) ?? (isNodes ? '2-7' : '2-20'), faulty),
     faults: isNodes || values.faults === undefined ? undefined : parseFaults(values.faults, faultNames, faulty),
     nodeFaults: isNodes ? parseFaults(values.faults ?? 'all', nodeFaultNames, faulty) : [],
-    json: values.json,
+    json,
     trace: values.trace,
     freeze: values.freeze,
     mutant: values.mutant,
     mutants: values.mutants,
     html: values.html,
     explore,
+    growth: sizes && { sizes, seed, json, svg, page },
     help: values.help,
   }
   if (options.trace && options.json) faulty.push('--trace prints lines, --json one object: choose one')

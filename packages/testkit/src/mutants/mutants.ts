@@ -109,8 +109,8 @@ export const mutants: readonly Mutant[] = [
       {
         of: tracker,
         file: 'slots.js',
-        find: 'state.taking.get(boot)?.acked[slot] === 1',
-        replace: 'true',
+        find: 'state.taking.get(boot)?.acked.has(slot) !== true',
+        replace: 'false',
       },
     ],
   },

@@ -11,7 +11,7 @@ import type { BootId } from '@skep/cluster/core'
 import * as itc from './itc.js'
 import { claimsOf } from './logs.js'
 import type { Claim, Lineage, Stamp, TrackerMessage } from './messages.js'
-import { log, send, type TrackerState, type Turn } from './state.js'
+import { log, type Peer, send, type TrackerState, type Turn } from './state.js'
 import { sendDigest } from './sync.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
@@ -50,6 +50,8 @@ export function onLineage(turn: Turn, from: BootId, lineage: Lineage, depth: num
   const { state } = turn
   const peer = state.peers.get(from)
   if (peer === undefined) return
+  // It was on its way when we granted: what it will have counts, or a donor that many ask at once would serve them all.
+  if (state.pendingGrants.has(from) && compareLineages(lineage, state.lineage) < 0) return
   peer.lineage = lineage
   peer.depth = depth
   if (state.leaving || compareLineages(lineage, state.seeking?.lineage ?? state.lineage) <= 0) return
@@ -90,10 +92,15 @@ export function onIdAsk(turn: Turn, from: BootId, message: Message<'idAsk'>): vo
   const pending = state.pendingGrants.get(from)
   if (pending !== undefined) return send(turn, from, { type: 'idGrant', lineage: state.lineage, id: pending })
   const better = message.pointed ? undefined : largerRegion(state, from)
-  if (better !== undefined) return send(turn, from, { type: 'idPoint', lineage: state.lineage, to: better })
+  if (better !== undefined) {
+    // It will split for this one: the next asker is sent to where the regions are larger then.
+    better.depth++
+    return send(turn, from, { type: 'idPoint', lineage: state.lineage, to: better.info.boot })
+  }
   const [mine, theirs] = itc.splitId(state.id)
   setId(state, state.lineage, mine)
   state.pendingGrants.set(from, theirs)
+  noteRegion(state, from, state.lineage, itc.idDepth(theirs))
   send(turn, from, { type: 'idGrant', lineage: state.lineage, id: theirs })
 }
 
@@ -106,15 +113,27 @@ export function found(turn: Turn, epoch: number): void {
   log(turn, 'debug', `new clock lineage ${epoch}`, { epoch })
 }
 
-/** A linked member of our lineage whose id is two levels shallower than ours, so that forks spread evenly. */
-function largerRegion(state: TrackerState, asker: BootId): BootId | undefined {
-  let best: BootId | undefined
+/** What a donor knows of a peer's id: from its digest, from its confirmation, and from having granted it. */
+function noteRegion(state: TrackerState, boot: BootId, lineage: Lineage, depth: number): void {
+  const peer = state.peers.get(boot)
+  if (peer === undefined) return
+  peer.lineage = lineage
+  peer.depth = depth
+}
+
+/**
+ * A linked member of our lineage whose id is two levels shallower than ours, so that forks spread evenly. One that is
+ * still joining too: where many nodes start at once all ask one donor, and were it to serve them all, each level of its
+ * id for one, it would come to the deepest one and found a lineage anew, for ever.
+ */
+function largerRegion(state: TrackerState, asker: BootId): Peer | undefined {
+  let best: Peer | undefined
   let depth = itc.idDepth(state.id) - 1
   for (const boot of state.links) {
     const peer = state.peers.get(boot)
     if (boot === asker || peer?.lineage === undefined || peer.depth >= depth) continue
-    if (peer.phase !== 'up' || !sameLineage(peer.lineage, state.lineage)) continue
-    best = boot
+    if ((peer.phase !== 'up' && peer.phase !== 'joining') || !sameLineage(peer.lineage, state.lineage)) continue
+    best = peer
     depth = peer.depth
   }
   return best
@@ -148,11 +167,7 @@ export function onIdConfirm(turn: Turn, from: BootId, message: Message<'idConfir
   const { state } = turn
   if (!sameLineage(state.lineage, message.lineage)) return
   state.pendingGrants.delete(from)
-  const peer = state.peers.get(from)
-  if (peer !== undefined) {
-    peer.lineage = message.lineage
-    peer.depth = message.depth
-  }
+  noteRegion(state, from, message.lineage, message.depth)
 }
 
 /** Give our id to one heir; never to a second, so without an answer it is lost and not doubled. */

@@ -88,6 +88,7 @@ export function logOf(registry: Registry, boot: BootId): Log {
     forgetAt: Number.POSITIVE_INFINITY,
   }
   registry.logs.set(boot, log)
+  digests.delete(registry)
   return log
 }
 
@@ -118,6 +119,7 @@ export function beats(a: Claim, b: Claim): boolean {
 /** Apply the next op of a log; the caller has checked that it is the next one. */
 export function applyOp(registry: Registry, log: Log, op: Op, now: number): void {
   log.seq++
+  digests.delete(registry)
   log.tail.push(op)
   if (log.tail.length > 2 * MAX_TAIL) log.tail.splice(0, MAX_TAIL)
   switch (op.type) {
@@ -169,6 +171,7 @@ export function replaceLog(registry: Registry, log: Log, image: LogImage, now: n
   for (const membership of image.memberships) addMembership(registry, log, membership)
   for (const one of image.strikes) strike(registry, log, one, now)
   log.seq = image.seq
+  digests.delete(registry)
   log.tail = []
   // From nothing, so that a hash that had gone astray is right again.
   log.high = 0
@@ -231,6 +234,7 @@ export function forgetLog(registry: Registry, log: Log): void {
   }
   registry.sweeping.delete(log.boot)
   registry.logs.delete(log.boot)
+  digests.delete(registry)
 }
 
 /** All that a log holds, one by one; what changes meanwhile may or may not be among it. */
@@ -246,14 +250,28 @@ export interface LogEntry {
   readonly strike?: Strike
 }
 
-/** What a peer needs to know to see whether it is behind, or differs. */
-export function digestOf(registry: Registry): DigestEntry[] {
-  const entries: DigestEntry[] = []
-  for (const log of registry.logs.values()) {
-    entries.push({ boot: log.boot, seq: log.seq, high: log.high, low: log.low })
+/** What a peer needs to know to see whether it is behind, or differs. Not to be written to: many messages share it. */
+export function digestOf(registry: Registry): readonly DigestEntry[] {
+  let digest = digests.get(registry)
+  if (digest === undefined) {
+    digest = Array.from(registry.logs.values(), entryOf)
+    digests.set(registry, digest)
   }
-  return entries
+  return digest
 }
+
+function entryOf(log: Log): DigestEntry {
+  const { boot, seq, high, low } = log
+  const known = entries.get(log)
+  if (known !== undefined && known.seq === seq && known.high === high && known.low === low) return known
+  const entry = { boot, seq, high, low }
+  entries.set(log, entry)
+  return entry
+}
+
+// Both hold what can be made again at any time: beside the state, which is what it is without them.
+const digests = new WeakMap<Registry, readonly DigestEntry[]>()
+const entries = new WeakMap<Log, DigestEntry>()
 
 export function membersOf(registry: Registry, group: string): Membership[] {
   return [...(registry.groups.get(group)?.values() ?? [])]

@@ -7,13 +7,14 @@ import { hideLog, logOf, showLog, sweep } from './logs.js'
 import { reconcile, retryStarts } from './placement.js'
 import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
-import { yieldForeign } from './slots.js'
+import { pursueSoon, yieldForeign } from './slots.js'
 import { log, type TrackerState, type Turn } from './state.js'
 import { sendDigest } from './sync.js'
 
 export function onView(turn: Turn, view: View): void {
   const { state } = turn
   state.view = view
+  pursueSoon(state)
   noteViewSize(turn, view.members.length)
   const boots = new Map<string, BootId>()
   for (const member of view.members) boots.set(member.name, member.boot)
@@ -37,6 +38,7 @@ export function onMember(turn: Turn, member: Member): void {
   const gone = phase === 'down' || phase === 'left'
   if (!gone) meetAnew(state, info.boot)
   const known = state.peers.get(info.boot)
+  if (phase !== known?.phase && phase !== 'joining' && phase !== 'up') pursueSoon(state)
   const stood = known?.phase === 'joining' || known?.phase === 'up'
   // Who says goodbye is no loss.
   if (stood && (phase === 'leaving' || phase === 'left')) for (const view of state.viewSizes) view.size--
@@ -117,6 +119,7 @@ export function onLinked(turn: Turn, boot: BootId): void {
   if (taking !== undefined) {
     taking.askedAt = Number.NEGATIVE_INFINITY
     taking.silentSince = undefined
+    pursueSoon(state)
   }
   askAgainWhere(turn, (ask) => ask.owner === boot && ask.fence === undefined)
 }

@@ -20,7 +20,8 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 /** Give a slot up: it is held no more, and what members answered for it before counts no more. */
 export function yieldSlot(state: TrackerState, slot: number): void {
   state.slotGeneration[slot] = ++state.generation
-  for (const taking of state.taking.values()) taking.acked[slot] = 0
+  for (const taking of state.taking.values()) taking.acked.delete(slot)
+  pursueSoon(state)
   if (state.held[slot] === 0) return
   state.held[slot] = 0
   state.heldCount--
@@ -39,6 +40,17 @@ export function yieldForeign(state: TrackerState): void {
   }
 }
 
+/** What the taking of slots hangs on has changed. */
+export function pursueSoon(state: TrackerState): void {
+  state.pursueAt = Number.NEGATIVE_INFINITY
+  state.awaited = undefined
+}
+
+/** Whether `pursue` can find anything new to do: a look at every member and slot, so not for every frame. */
+export function isPursuitDue({ state, now }: Turn): boolean {
+  return now >= state.pursueAt || state.needed.size > 0
+}
+
 /** Ask whoever must still answer, pass over the silent, and hold what is complete. Returns the slots now held. */
 export function pursue(turn: Turn): number[] {
   const { state } = turn
@@ -48,15 +60,34 @@ export function pursue(turn: Turn): number[] {
   const others = answerable(state)
   for (const boot of state.taking.keys()) {
     // Who is gone need not answer any more.
-    if (!others.includes(boot)) state.taking.delete(boot)
+    if (!others.has(boot)) state.taking.delete(boot)
   }
-  for (const boot of others) askMember(turn, boot, missing)
-  const complete = missing.filter((slot) => others.every((boot) => state.taking.get(boot)?.acked[slot] === 1))
+  state.pursueAt = Number.POSITIVE_INFINITY
+  for (const boot of others) state.pursueAt = Math.min(state.pursueAt, askMember(turn, boot, missing))
+  const complete = missing.filter((slot) => isYielded(state, slot, others))
+  state.awaited = complete.length > 0 ? undefined : yieldsNothing(state, missing, others)
   if (complete.length === 0 || !caughtUp(turn)) return []
   for (const slot of complete) state.held[slot] = 1
   state.heldCount += complete.length
   state.heldVersion++
   return complete
+}
+
+function isYielded(state: TrackerState, slot: number, others: ReadonlySet<BootId>): boolean {
+  for (const boot of others) if (state.taking.get(boot)?.acked.has(slot) !== true) return false
+  return true
+}
+
+function yieldsNothing(
+  state: TrackerState,
+  missing: readonly number[],
+  others: ReadonlySet<BootId>,
+): BootId | undefined {
+  for (const boot of others) {
+    const acked = state.taking.get(boot)?.acked
+    if (acked === undefined || missing.every((slot) => !acked.has(slot))) return boot
+  }
+  return undefined
 }
 
 function missingSlots(state: TrackerState): number[] {
@@ -74,51 +105,52 @@ function missingSlots(state: TrackerState): number[] {
  * Who must answer: the view, and leavers until they have left. A leaver writes nothing more, but what it wrote before
  * may be known to it alone, and its leaving may be heard from others first.
  */
-function answerable(state: TrackerState): BootId[] {
-  const boots: BootId[] = []
-  for (const { boot } of state.view.members) if (boot !== state.self) boots.push(boot)
-  for (const [boot, peer] of state.peers) if (peer.phase === 'leaving') boots.push(boot)
+function answerable(state: TrackerState): Set<BootId> {
+  const boots = new Set<BootId>()
+  for (const { boot } of state.view.members) if (boot !== state.self) boots.add(boot)
+  for (const [boot, peer] of state.peers) if (peer.phase === 'leaving') boots.add(boot)
   return boots
 }
 
 function takingOf(state: TrackerState, boot: BootId): Taking {
   const known = state.taking.get(boot)
   if (known !== undefined) return known
-  const slots = state.held.length
-  const fresh = {
-    acked: new Uint8Array(slots),
-    asked: new Uint32Array(slots),
-    askedAt: -Infinity,
-    silentSince: undefined,
-  }
+  const fresh: Taking = { acked: new Set(), asked: new Map(), askedAt: -Infinity, silentSince: undefined }
   state.taking.set(boot, fresh)
   return fresh
 }
 
-function askMember(turn: Turn, boot: BootId, missing: readonly number[]): void {
+/** Returns when to look at this member again, as far as that hangs on time. */
+function askMember(turn: Turn, boot: BootId, missing: readonly number[]): number {
   const { state, now } = turn
   const { limits } = state.config
   const taking = takingOf(state, boot)
-  const open = missing.filter((slot) => taking.acked[slot] === 0)
-  if (open.length === 0) return
-  const askedForAll = open.every((slot) => (taking.asked[slot] as number) >= (state.slotGeneration[slot] as number))
+  const open = missing.filter((slot) => !taking.acked.has(slot))
+  if (open.length === 0) return Number.POSITIVE_INFINITY
+  const askedForAll = open.every((slot) => (taking.asked.get(slot) ?? 0) >= (state.slotGeneration[slot] as number))
   // Its silence counts from the first unanswered question for what is open now, not for what was open once.
   if (!askedForAll) taking.silentSince = now
   else if (taking.silentSince !== undefined && now - taking.silentSince >= limits.takeSilenceMs) {
     // Passed over, so that one stuck member does not stop the names of all (section 4.3, promise).
-    for (const slot of open) taking.acked[slot] = 1
+    for (const slot of open) taking.acked.add(slot)
     taking.silentSince = undefined
-    return
-  } else if (now - taking.askedAt < limits.takeAgainMs) return
+    return Number.POSITIVE_INFINITY
+  } else if (now - taking.askedAt < limits.takeAgainMs) return dueOf(state, taking)
   taking.askedAt = now
   taking.silentSince ??= now
-  for (const slot of open) taking.asked[slot] = state.generation
+  for (const slot of open) taking.asked.set(slot, state.generation)
   sendCarrying(turn, boot, {
     type: 'take',
     generation: state.generation,
     slots: packSlots(open, state.held.length),
     counter: state.counter,
   })
+  return dueOf(state, taking)
+}
+
+function dueOf(state: TrackerState, { askedAt, silentSince = Number.POSITIVE_INFINITY }: Taking): number {
+  const { takeAgainMs, takeSilenceMs } = state.config.limits
+  return Math.min(askedAt + takeAgainMs, silentSince + takeSilenceMs)
 }
 
 /** Our logs have reached every digest that came with an answer. */
@@ -179,11 +211,11 @@ function answer(turn: Turn, to: BootId, take: Message<'take'>, yielded: readonly
 }
 
 /** Our digest, each seq at least as high as any we were told of: what we owe may be known to us by hearsay only. */
-function toldDigest(state: TrackerState): DigestEntry[] {
-  return digestOf(state.registry).map((entry) => {
-    const told = state.told.get(entry.boot) ?? 0
-    return told > entry.seq ? { ...entry, seq: told } : entry
-  })
+function toldDigest(state: TrackerState): readonly DigestEntry[] {
+  const digest = digestOf(state.registry)
+  const told = (entry: DigestEntry): number => Math.max(state.told.get(entry.boot) ?? 0, entry.seq)
+  if (digest.every((entry) => told(entry) === entry.seq)) return digest
+  return digest.map((entry) => ({ ...entry, seq: told(entry) }))
 }
 
 export function onAck(turn: Turn, from: BootId, message: Message<'ack'>): void {
@@ -192,9 +224,10 @@ export function onAck(turn: Turn, from: BootId, message: Message<'ack'>): void {
   const taking = state.taking.get(from)
   if (taking === undefined) return
   taking.silentSince = undefined
+  if (state.awaited === undefined || state.awaited === from) pursueSoon(state)
   for (const slot of unpackSlots(message.slots, state.held.length)) {
     const current = message.generation >= (state.slotGeneration[slot] as number)
-    if (current && ownerOf(state, slot) === state.self) taking.acked[slot] = 1
+    if (current && ownerOf(state, slot) === state.self) taking.acked.add(slot)
   }
   for (const entry of message.entries) {
     if (entry.boot === state.self || !state.peers.has(entry.boot)) continue

@@ -159,7 +159,7 @@ export const trackerLimits: TrackerLimits = {
   maxTransfers: 8,
   chunkBytes: 60_000,
   maxBuffered: 100_000,
-  maxIdDepth: 32,
+  maxIdDepth: 48,
 }
 
 export interface TrackerConfig {
@@ -286,10 +286,10 @@ export interface Transfer {
 
 /** What a member answered to our TAKEs. */
 export interface Taking {
-  /** 1 for each slot that it has yielded in the present generation of the slot. */
-  readonly acked: Uint8Array
-  /** The generation in which it was last asked for each slot; 0 for never. */
-  readonly asked: Uint32Array
+  /** The slots that it has yielded in their present generation. */
+  readonly acked: Set<number>
+  /** The generation in which it was last asked for each slot that it was ever asked for. */
+  readonly asked: Map<number, number>
   /** When it was last asked, and since when it has not answered. */
   askedAt: number
   silentSince: number | undefined
@@ -340,6 +340,10 @@ export interface TrackerState {
   /** The generation in which the taking of each slot began; answers to older TAKEs are void for it. */
   slotGeneration: Uint32Array
   taking: Map<BootId, Taking>
+  /** When to look again whom to ask and what to hold; -Infinity after a change of what that hangs on. */
+  pursueAt: number
+  /** A member that has yielded nothing yet of what we take: until it answers, other answers change nothing. */
+  awaited: BootId | undefined
   /** seqs that our logs must reach before a slot is held. */
   needed: Map<BootId, { seq: number; since: number; pulledAt: number }>
   /** The greatest seq heard of each log, in whatever digest. */

@@ -44,7 +44,7 @@ import {
   startFlush,
   tickRequests,
 } from './requests.js'
-import { onAck, onTake, pursue, yieldAll } from './slots.js'
+import { isPursuitDue, onAck, onTake, pursue, pursueSoon, yieldAll } from './slots.js'
 import {
   log,
   type TrackerConfig,
@@ -98,6 +98,8 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     generation: 1,
     slotGeneration: new Uint32Array(slots).fill(1),
     taking: new Map(),
+    pursueAt: Number.NEGATIVE_INFINITY,
+    awaited: undefined,
     needed: new Map(),
     told: new Map(),
     early: new Map(),
@@ -263,7 +265,12 @@ function handleChanges(turn: Turn): void {
 
 /** Go on taking the slots that we own. Returns true when some came to be held. */
 function hold(turn: Turn): boolean {
-  if (turn.state.heldCount === turn.state.ownedCount) return false
+  const { state } = turn
+  if (state.heldCount === state.ownedCount) {
+    pursueSoon(state)
+    return false
+  }
+  if (!isPursuitDue(turn)) return false
   const held = pursue(turn)
   if (held.length === 0) return false
   serveSlots(turn, held)
@@ -364,6 +371,7 @@ function afterYield(turn: Turn, yielded: readonly number[]): void {
 function onGateOpen(turn: Turn): void {
   const { state } = turn
   state.gate = true
+  pursueSoon(state)
   for (const [boot, take] of state.early) afterYield(turn, onTake(turn, boot, take))
   state.early.clear()
   askAgain(turn)
