@@ -29,7 +29,6 @@ const tracker = '@skep/tracker/core'
 const cluster = '@skep/cluster/core'
 
 const calm: readonly Fault[] = ['joins', 'leaves', 'aims']
-const halting: readonly Fault[] = ['joins', 'aims', 'pauses']
 const lossy: readonly Fault[] = ['joins', 'leaves', 'loss']
 const deadly: readonly Fault[] = ['joins', 'crashes', 'deaths']
 const torn: readonly Fault[] = ['cuts', 'stalls']
@@ -225,15 +224,6 @@ export const mutants: readonly Mutant[] = [
     'if (complete.length === 0)',
   ),
   without(
-    'leaver-keeps-slots',
-    '2: a leaver gives up every slot in the turn in which it announces it',
-    calm,
-    tracker,
-    'leaving.js',
-    '    yieldAll(state);\n',
-    '',
-  ),
-  without(
     'leave-without-barrier',
     '2: a leaver says bye only when everybody has its log',
     calm,
@@ -308,7 +298,7 @@ export const mutants: readonly Mutant[] = [
   without(
     'no-ask-again',
     '4.3.3: an ask without an answer is asked again',
-    lossy,
+    ['cuts', 'crashes'],
     tracker,
     'asks.js',
     'else if (ask.fence === undefined && now - ask.sentAt >= state.config.limits.askAgainMs)',
@@ -340,24 +330,6 @@ export const mutants: readonly Mutant[] = [
     'members.js',
     'if (grant.boot !== boot)',
     'if (true)',
-  ),
-  without(
-    'dead-are-asked',
-    '4.3.4: a member that does not answer for a second is passed over',
-    ['joins', 'cuts', 'stalls'],
-    tracker,
-    'slots.js',
-    'now - taking.silentSince >= limits.takeSilenceMs)',
-    'false)',
-  ),
-  without(
-    'no-late-rule',
-    '1: a node that was late by half a second gives up its slots before it reads its backlog',
-    halting,
-    tracker,
-    'tracker.js',
-    'yieldAll(turn.state);\n    dropYielded(turn);\n',
-    '',
   ),
   {
     name: 'no-yield',
