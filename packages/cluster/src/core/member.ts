@@ -49,11 +49,23 @@ const RANK: Record<Phase, number> = { joining: 0, up: 1, leaving: 2, down: 3, le
 export function joinMember(a: Member, b: Member): Member {
   const phase = RANK[b.phase] > RANK[a.phase] ? b.phase : a.phase
   const newer = b.incarnation > a.incarnation
-  const info = newer ? b.info : a.info
+  // The very object where it says the same: a refuted suspicion is no change that a view would have to show.
+  const info = newer && !sameInfo(a.info, b.info) ? b.info : a.info
   const incarnation = newer ? b.incarnation : a.incarnation
   const suspect = b.incarnation === a.incarnation ? a.suspect || b.suspect : newer ? b.suspect : a.suspect
   if (phase === a.phase && incarnation === a.incarnation && suspect === a.suspect && info === a.info) return a
   return { info, phase, incarnation, suspect }
+}
+
+/** Do two descriptions of one boot say the same? Its name and address never change. */
+function sameInfo(a: MemberInfo, b: MemberInfo): boolean {
+  if (a === b) return true
+  if (a.weight !== b.weight || a.cordoned !== b.cordoned || a.version !== b.version) return false
+  return sameList(a.roles, b.roles) && sameList(a.kinds, b.kinds)
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((entry, i) => entry === b[i])
 }
 
 /** True from the HELLO until the node announces that it leaves, or is down. */

@@ -211,7 +211,7 @@ export const mutants: readonly Mutant[] = [
     torn,
     tracker,
     'conflicts.js',
-    "send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence, ask });",
+    "send(turn, winner.pid.boot, { type: 'running', name, fence: winner.fence, ask, above: own.fence });",
     '',
   ),
   without(

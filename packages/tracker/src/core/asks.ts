@@ -251,7 +251,9 @@ function endHeld(turn: Turn, ask: Ask, holder: Claim): void {
  */
 function challenge(turn: Turn, ask: Ask, holder: Claim): void {
   const { now } = turn
-  if (ask.awaited === holder && now - ask.sentAt < turn.state.config.limits.askAgainMs) return
+  const { awaited } = ask
+  const asked = awaited !== undefined && awaited.seq === holder.seq && awaited.pid.equals(holder.pid)
+  if (asked && now - ask.sentAt < turn.state.config.limits.askAgainMs) return
   ask.awaited = holder
   ask.sentAt = now
   ask.number = ++turn.state.nextNumber
