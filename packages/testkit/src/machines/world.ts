@@ -30,11 +30,13 @@ import {
   type Strike,
   stream,
 } from './plan.js'
+import { harmlessMs, Premise } from './premise.js'
 import { type Question, questionOf, wordOf } from './question.js'
 import type { Rule, RunReport, Violation } from './report.js'
 import { openQuestions, unrest } from './rest.js'
 import { freePrefix, Safety } from './safety.js'
 import { Schedule } from './schedule.js'
+import { discoverable } from './strikes.js'
 import { eventLine, freezeDeep, show, TraceHash } from './trace.js'
 import { Workload } from './workload.js'
 
@@ -62,10 +64,6 @@ const LEFT_WITHIN_MS = 5000
 const REST_WITHIN_MS = 15_000
 /** The same after crashes and cuts: whoever lost most members restarts nothing for 30 s. */
 const ROUGH_REST_WITHIN_MS = 75_000
-/** How long after a cut, a stall or the like the sides may still not know of each other. */
-const SETTLED_WITHIN_MS = 15_000
-/** A cut or stall shorter than this, and alone, cannot outlast the shortest suspicion (2 s). */
-const HARMLESS_MS = 1000
 /** A node that is gone is no member any more after this. */
 const DOWN_WITHIN_MS = 20_000
 const PATROL_MS = 500
@@ -103,17 +101,9 @@ export class World implements NodeHost {
   private live: SimNode[] = []
   private readonly extraStarts: Start[] = []
   private lastFaultAt = 0
-  /** Until when two copies of a name, and live nodes held to be down, are no fault of the protocol. */
-  private hazyUntil = 0
-  /** Until when live nodes may be held to be down: only what lasts long enough for a suspicion makes that right. */
-  private downsUntil = 0
-  private lastHazeUntil = Number.NEGATIVE_INFINITY
-  /** All that happens is that one pair cannot talk, and others see both: then nobody is held to be down. */
-  private readonly onePair: boolean
+  private readonly premise: Premise
   /** The second act begins: nothing strikes any more. */
   private readonly healedAt: number
-  /** A node was killed, or more. */
-  private readonly rough: boolean
   private aims: Extract<Strike, { type: 'aim' }>[] = []
   private readonly blind = new Map<string, Extract<Strike, { type: 'discovery' }>>()
   private now = 0
@@ -129,12 +119,11 @@ export class World implements NodeHost {
     this.wired = options.wire ?? seed % WIRED_RUN === 0
     this.random = stream(seed, 'nodes')
     this.network = new Network(this.schedule, stream(seed, 'network'), this.plan.delays, this.plan.echoShare)
-    this.rough = this.plan.strikes.some(isRough)
-    this.onePair = isOnePair(this.plan)
+    this.premise = new Premise(this.plan)
     const ends = this.plan.strikes.map((strike) => ('until' in strike ? strike.until : strike.at))
     this.healedAt = Math.max(runMs, ...ends)
     const complain = (rule: Rule, text: string): void => this.complain(rule, text)
-    const strict = (): boolean => this.now >= this.hazyUntil
+    const strict = (): boolean => this.premise.holds(this.now)
     this.ledger = new Ledger(complain, strict)
     this.safety = new Safety(this.plan.slots, strict, complain, (node, claim) => this.ledger.removed(node, claim))
     this.workload = new Workload(stream(seed, 'workload'), this.ledger, this.plan.names)
@@ -351,26 +340,9 @@ export class World implements NodeHost {
   }
 
   private discover(node: SimNode, again: boolean): void {
-    const addresses = this.discoverable(this.blind.get(node.address))
+    const addresses = discoverable(this.blind.get(node.address)?.how, this.network.addresses(), this.random)
     if (addresses !== undefined) node.replica.cluster({ type: 'discovered', addresses }, this.now)
     if (again) this.push(this.now + 2000 + nextFloat(this.random) * 3000, kinds.discover, node, undefined, 1)
-  }
-
-  /** What discovery answers; undefined where it fails. */
-  private discoverable(blind: Extract<Strike, { type: 'discovery' }> | undefined): string[] | undefined {
-    const addresses = this.network.addresses()
-    switch (blind?.how) {
-      case undefined:
-        return addresses
-      case 'fails':
-        return undefined
-      case 'nothing':
-        return []
-      case 'part':
-        return addresses.filter(() => nextFloat(this.random) < 0.5)
-      case 'lies':
-        return [...addresses.filter(() => nextFloat(this.random) < 0.3), '10.9.9.9:1', nodeAddress(200)]
-    }
   }
 
   // -- the life of nodes
@@ -451,7 +423,7 @@ export class World implements NodeHost {
     }
     this.bury(node, 'left')
     // Across a cut nobody could take over what it knew.
-    if (this.now < this.hazyUntil) this.ledger.forgets(node)
+    if (!this.premise.holds(this.now)) this.ledger.forgets(node)
     this.safety.gone(node)
     this.network.remove(node)
     const leave = this.plan.leaves.find((one) => this.plan.starts[one.node]?.name === node.name)
@@ -541,14 +513,6 @@ export class World implements NodeHost {
     this.push(until, kinds.restore, undefined, link)
   }
 
-  /** `until`: when what begins now is over. */
-  private haze(until: number): void {
-    this.hazyUntil = Math.max(this.hazyUntil, until + SETTLED_WITHIN_MS)
-    const lasts = until - this.now >= HARMLESS_MS || this.now < this.lastHazeUntil + SETTLED_WITHIN_MS
-    if (lasts && !this.onePair) this.downsUntil = Math.max(this.downsUntil, until + SETTLED_WITHIN_MS)
-    this.lastHazeUntil = Math.max(this.lastHazeUntil, until)
-  }
-
   /** A strike of the plan begins, or is over. */
   private strike(index: number, over: boolean): void {
     const strike = this.plan.strikes[index] as Strike
@@ -562,14 +526,14 @@ export class World implements NodeHost {
         return
       }
       case 'restart':
-        this.haze(this.now + strike.backWithinMs)
+        this.premise.breaks(this.now, this.now + strike.backWithinMs)
         for (const node of this.live) {
           const back: Return = { backAfterMs: nextFloat(this.random) * strike.backWithinMs, sameName: true }
           this.push(this.now + nextFloat(this.random) * 5, kinds.crash, node, undefined, 0, '', back)
         }
         return
       case 'cut':
-        if (!over) this.haze(strike.until)
+        if (!over) this.premise.breaks(this.now, strike.until)
         for (const [from, to] of strike.ways) {
           if (over) this.network.mend(from, to)
           else this.network.cut(from, to)
@@ -580,14 +544,14 @@ export class World implements NodeHost {
         return
       case 'reader': {
         const { address } = this.plan.starts[strike.node] as Start
-        if (!over) this.haze(strike.until)
+        if (!over) this.premise.breaks(this.now, strike.until)
         if (over) this.network.speedUp(address)
         else this.network.slowDown(address, strike.until)
         return
       }
       case 'discovery': {
         const { address } = this.plan.starts[strike.node] as Start
-        if (!over) this.haze(strike.until)
+        if (!over) this.premise.breaks(this.now, strike.until)
         if (!over) this.blind.set(address, strike)
         else if (this.blind.get(address) === strike) this.blind.delete(address)
         return
@@ -608,7 +572,7 @@ export class World implements NodeHost {
 
   private stall(node: SimNode | undefined, until: number): void {
     if (node === undefined) return
-    if (until - this.now >= HARMLESS_MS) this.haze(until)
+    if (until - this.now >= harmlessMs) this.premise.breaks(this.now, until)
     node.stalledUntil = Math.max(node.stalledUntil, until)
     node.timersFirst = nextFloat(this.random) < 0.5
     this.lastFaultAt = Math.max(this.lastFaultAt, until)
@@ -704,11 +668,12 @@ export class World implements NodeHost {
         return this.push(this.now + TWO_TURNS_MS, kinds.verdict, node, undefined, output.token)
       case 'condemned':
         this.push(this.now, kinds.rejoin, node)
-        if (this.now >= this.downsUntil) this.complain('falseDown', `${node.boot} was condemned by ${output.by}`)
+        if (this.premise.forbidsDowns(this.now))
+          this.complain('falseDown', `${node.boot} was condemned by ${output.by}`)
         return
       case 'member':
         if (
-          this.now >= this.downsUntil &&
+          this.premise.forbidsDowns(this.now) &&
           output.member.phase === 'down' &&
           this.live.some((one) => one.boot === output.member.info.boot)
         ) {
@@ -778,8 +743,8 @@ export class World implements NodeHost {
   private deactivate(node: SimNode, output: Extract<TrackerOutput, { type: 'deactivate' }>): void {
     const winner = output.winner?.pid.toString() ?? 'nobody, as it was stopped'
     const text = `${node.boot} stops ${output.name} (${output.reason}), held by ${winner}`
-    const calm = this.now >= this.hazyUntil && !output.name.startsWith(freePrefix)
-    if (calm && !this.rough) this.complain('stopped', text)
+    const calm = this.premise.holds(this.now) && !output.name.startsWith(freePrefix)
+    if (calm && !this.premise.rough) this.complain('stopped', text)
     if (output.winner !== undefined && !this.safety.heldBesides(node, output.pid, output.name, JUST_HELD_MS)) {
       this.complain('bothStopped', text)
     }
@@ -792,7 +757,9 @@ export class World implements NodeHost {
   private patrol(): void {
     const { now } = this
     // Names wait while restarts are paused: see ROUGH_REST_WITHIN_MS.
-    const calmAt = this.rough ? Math.max(this.hazyUntil, this.lastFaultAt + ROUGH_REST_WITHIN_MS / 2) : this.hazyUntil
+    const calmAt = this.premise.rough
+      ? Math.max(this.premise.brokenUntil, this.lastFaultAt + ROUGH_REST_WITHIN_MS / 2)
+      : this.premise.brokenUntil
     for (const node of this.live) {
       this.safety.patrol(node)
       if (node.stalledUntil > now) continue
@@ -822,7 +789,7 @@ export class World implements NodeHost {
 
   private lookForRest(): void {
     if (this.lastFaultAt + PATROL_MS > this.now) return
-    const within = this.rough ? ROUGH_REST_WITHIN_MS : REST_WITHIN_MS
+    const within = this.premise.rough ? ROUGH_REST_WITHIN_MS : REST_WITHIN_MS
     const found = unrest(this.live, this.ledger, this.safety, this.plan.slots)
     if (found === undefined) this.finished = true
     else if (this.now >= this.lastFaultAt + within) {
@@ -839,19 +806,4 @@ export class World implements NodeHost {
     this.violations.push(violation)
     this.options.observe?.(this.now, { type: 'violated', violation })
   }
-}
-
-function isOnePair(plan: Plan): boolean {
-  const pairs = new Set<string>()
-  for (const strike of plan.strikes) {
-    if (strike.type !== 'cut' || strike.ways.length > 2) return false
-    for (const way of strike.ways) pairs.add([...way].sort().join())
-  }
-  return pairs.size === 1 && plan.starts.length >= 4 && plan.drops.length === 0 && plan.leaves.length === 0
-}
-
-/** More than what the promise of PROTOCOL.md 4.3 allows for. */
-function isRough(strike: Strike): boolean {
-  if (strike.type === 'stall') return strike.until - strike.at >= HARMLESS_MS
-  return strike.type !== 'aim' || strike.deed === 'kill' || strike.deed === 'stall'
 }
