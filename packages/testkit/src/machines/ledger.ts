@@ -40,6 +40,8 @@ export class Ledger {
   /** Can one name have several copies now? Then the end of one says nothing of the others. */
   private readonly strict: () => boolean
   now = 0
+  /** "pid name" of what users ended: its acknowledgement may come late, and in another era. */
+  private readonly ended = new Set<string>()
   /** Spawns asked for since the name was stopped. */
   private readonly spawnsSince = new Set<string>()
   /** "boot ask" of the asks that were told to be stuck: a late outcome is no second fault. */
@@ -87,7 +89,8 @@ export class Ledger {
     if (open.what === 'spawn') {
       const stopped = this.stopped.get(claim.name)?.fence ?? 0
       // While several copies may be, the one that was acknowledged may have been stopped since.
-      const stands = claim.fence > stopped && (this.strict() || holds(claim))
+      const over = this.ended.has(`${claim.pid.boot} ${claim.pid.id} ${claim.name}`)
+      const stands = !over && claim.fence > stopped && (this.strict() || holds(claim))
       if (this.isCertain(claim.name) && stands) {
         this.spawned.set(claim.name, { origin: claim.placed?.origin ?? '', knowers: new Set([node.boot]) })
       }
@@ -126,6 +129,7 @@ export class Ledger {
     for (const [name, holding] of node.holdings) {
       if (holding.pid !== pid || (only !== undefined && only !== name)) continue
       node.holdings.delete(name)
+      this.ended.add(`${node.boot} ${holding.pid} ${name}`)
       if (holding.placed) this.struck(node, name, holding.fence)
     }
     if (only === undefined) node.processes.delete(pid)
