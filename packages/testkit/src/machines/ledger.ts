@@ -40,7 +40,7 @@ export class Ledger {
   /** Can one name have several copies now? Then the end of one says nothing of the others. */
   private readonly strict: () => boolean
   now = 0
-  /** "pid name" of what users ended: its acknowledgement may come late, and in another era. */
+  /** "boot pid name" of claims that have left their writers' logs: an acknowledgement may come after that. */
   private readonly ended = new Set<string>()
   /** Spawns asked for since the name was stopped. */
   private readonly spawnsSince = new Set<string>()
@@ -129,7 +129,6 @@ export class Ledger {
     for (const [name, holding] of node.holdings) {
       if (holding.pid !== pid || (only !== undefined && only !== name)) continue
       node.holdings.delete(name)
-      this.ended.add(`${node.boot} ${holding.pid} ${name}`)
       if (holding.placed) this.struck(node, name, holding.fence)
     }
     if (only === undefined) node.processes.delete(pid)
@@ -151,6 +150,7 @@ export class Ledger {
 
   /** A claim left its writer's log. */
   removed(node: SimNode, claim: Claim): void {
+    this.ended.add(`${claim.pid.boot} ${claim.pid.id} ${claim.name}`)
     if (this.isCertain(claim.name)) return
     // An unregister from afar did it.
     if (node.holdings.get(claim.name)?.pid === claim.pid.id) node.holdings.delete(claim.name)
