@@ -34,13 +34,13 @@ function condemned(mates: readonly string[], records: readonly Member[], discove
 }
 
 describe('a condemned node that goes on as another boot', () => {
-  it('closes every link and tells the layers above in order: links gone, another boot, itself, view, what it knows', () => {
+  it('closes every link and tells the layers above in order: another boot, links gone, itself, view, what it knows', () => {
     const m = condemned(['a', 'b'], [record('b'), record('c')])
     m.rejoin()
     expect(only(m.out, 'close').map((output) => output.boot)).toEqual([B('a'), B('b')])
     const told = order(m.out).filter((type) => !['dial', 'close', 'transmit', 'refresh'].includes(type))
     expect(told).toEqual([
-      ...['unlinked', 'unlinked', 'rejoined', 'member', 'view', 'member', 'member', 'member', 'member'],
+      ...['rejoined', 'unlinked', 'unlinked', 'member', 'view', 'member', 'member', 'member', 'member'],
       'view',
     ])
     const [rejoined] = only(m.out, 'rejoined')

@@ -155,6 +155,27 @@ describe('claims, as the simulator found them wrong', () => {
     expect(net.outputs('c', 'registered')).toEqual([])
   })
 
+  test('a second grant to who has the name already is not given back: the holder may not have the claim yet', () => {
+    const net = started(['a', 'b', 'c'])
+    const name = ownedBy(net, 'a')
+    net.input('b', { type: 'claim', ask: 1, name })
+    net.drain()
+    const fence = net.outputs('b', 'granted')[0]?.fence ?? 0
+    net.cut('b', 'a')
+    net.cut('b', 'c')
+    net.input('b', { type: 'commit', ask: 1, pid: 3 })
+    net.drain()
+    net.mend()
+    const again: TrackerMessage = { type: 'claim', name, ask: 1, origin: '', again: false, fence: 0, counter: 0 }
+    net.input('a', { type: 'message', from: 'boot-b', message: again })
+    net.input('c', { type: 'claim', ask: 1, name, pid: 9 })
+    net.drain()
+    expect(net.outputs('c', 'registered')).toEqual([])
+    net.pass(10_000)
+    expect(net.outputs('c', 'refused')).toHaveLength(1)
+    expect(net.claim('a', name)?.fence).toBe(fence)
+  })
+
   test('who takes a slot asks leavers too: what they wrote last may be known to them alone', () => {
     const net = started(['a', 'b', 'c'])
     const name = ownedBy(net, 'b')

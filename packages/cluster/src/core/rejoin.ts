@@ -30,7 +30,8 @@ export function rejoin(state: MembershipState, boot: BootId, now: number, out: C
   if (records === undefined) throw new Error('rejoin: this boot was not condemned')
   // One that leaves goes on leaving.
   if (!inView(self)) return
-  for (const link of [...state.links]) cutLink(state, link, 'this node goes on as another boot', out)
+  const ended: ClusterOutput[] = []
+  for (const link of [...state.links]) cutLink(state, link, 'this node goes on as another boot', ended)
   const info = { ...self.info, boot }
   const fresh = initMembership({ ...config, self: info }, now)
   // Numbers go on: answers to the old boot must not be taken for answers to this one.
@@ -52,7 +53,8 @@ export function rejoin(state: MembershipState, boot: BootId, now: number, out: C
       learn(state, member, member.info.boot, 'gone before', now, told)
     }
   }
-  out.push({ type: 'rejoined', self: info, members: [...state.members.values()] })
+  // Told first: nobody above may act once more as the old boot because its links end.
+  out.push({ type: 'rejoined', self: info, members: [...state.members.values()] }, ...ended)
   out.push({ type: 'member', member: state.self, previous: undefined, reason: 'rejoined' })
   out.push({ type: 'view', view: state.view })
   out.push(...told)

@@ -129,7 +129,7 @@ export function onGrant(turn: Turn, from: BootId, message: Message<'grant'>): vo
   // The same grant once more: it was used.
   if (logOf(state.registry, state.self).claims.get(message.name)?.fence === message.fence) return
   if (!usable || lookup(state.registry, message.name) !== undefined) {
-    send(turn, from, { type: 'unused', name: message.name, ask: message.ask })
+    giveBack(turn, from, message.name, message.ask)
     if (usable) sendAsk(turn, ask)
     return
   }
@@ -214,7 +214,17 @@ export function strikeKept(turn: Turn, ask: Ask): void {
 function returnGrant(turn: Turn, ask: Ask): void {
   if (ask.fence === undefined || ask.owner === undefined) return
   ask.fence = undefined
-  send(turn, ask.owner, { type: 'unused', name: ask.name, ask: ask.number })
+  giveBack(turn, ask.owner, ask.name, ask.number)
+}
+
+/**
+ * The holder takes it to mean that the name is free. While an earlier grant has given the name to this node, it is not:
+ * the holder may not have our op yet, for a relayed grant arrives where the link to its granter is gone.
+ */
+function giveBack(turn: Turn, to: BootId, name: string, ask: number): void {
+  const { registry, self } = turn.state
+  if (logOf(registry, self).claims.has(name)) return
+  send(turn, to, { type: 'unused', name, ask })
 }
 
 /** Somebody holds the name: good for a spawn that started it, else the end of this ask. */
