@@ -195,6 +195,28 @@ describe('claims, as the simulator found them wrong', () => {
     net.drain()
     expect(net.claim('a', name)?.fence).toBeGreaterThan(fence)
   })
+
+  test('who takes a slot waits for what a leaver wrote, counted from when it has left, not from when it was told of it', () => {
+    const net = started(['a', 'b', 'c'])
+    const name = ownedBy(net, 'b')
+    net.cut('b', 'a')
+    net.filter = (message, to) => to !== 'boot-a' || !('boot' in message) || message.boot !== 'boot-b'
+    net.input('b', { type: 'spawn', ask: 1, name, kind: 'counter', spec: undefined })
+    for (const { ask } of net.outputs('b', 'activate')) net.input('b', { type: 'commit', ask, pid: 1 })
+    net.drain()
+    expect(net.holder('c', name)).toBe('b')
+    expect(net.holder('a', name)).toBeUndefined()
+    net.input('b', { type: 'leave' })
+    net.phase('b', 'leaving')
+    net.pass(1_800)
+    net.mend()
+    net.filter = () => true
+    net.phase('b', 'left')
+    const a = net.state('a')
+    for (let ms = 0; ms < 5_000 && a.heldCount < a.ownedCount; ms += 10) net.pass(10)
+    expect(a.heldCount).toBe(a.ownedCount)
+    expect(a.registry.logs.get('boot-b')?.seq).toBe(net.state('c').registry.logs.get('boot-b')?.seq)
+  })
 })
 
 describe('claims, as a hostile reader found them wrong', () => {

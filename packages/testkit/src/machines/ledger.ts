@@ -37,6 +37,8 @@ export class Ledger {
   private readonly uncertain = new Map<string, number>()
   /** The highest fence of a placed claim that its user ended, by name, and where and when. */
   private readonly stopped = new Map<string, { readonly fence: number; readonly boot: BootId; readonly at: number }>()
+  /** The highest fence with which a placed claim of a name ended, wherever: of the sides of a cut the higher one counts. */
+  private readonly ends = new Map<string, number>()
   /** Can one name have several copies now? Then the end of one says nothing of the others. */
   private readonly strict: () => boolean
   now = 0
@@ -87,7 +89,7 @@ export class Ledger {
     if (open === undefined) return
     if (open.name !== claim.name) this.complain('outcome', `${node.boot}: asked for ${open.name}, got ${claim.name}`)
     if (open.what === 'spawn') {
-      const stopped = this.stopped.get(claim.name)?.fence ?? 0
+      const stopped = (this.strict() ? this.stopped.get(claim.name)?.fence : this.ends.get(claim.name)) ?? 0
       // While several copies may be, the one that was acknowledged may have been stopped since.
       const over = this.ended.has(`${claim.pid.boot} ${claim.pid.id} ${claim.name}`)
       const stands = !over && claim.fence > stopped && (this.strict() || holds(claim))
@@ -137,6 +139,7 @@ export class Ledger {
   private struck(node: SimNode, name: string, fence: number): void {
     this.spawned.delete(name)
     this.spawnsSince.delete(name)
+    this.ends.set(name, Math.max(this.ends.get(name) ?? 0, fence))
     if (!this.strict()) {
       this.stopped.delete(name)
       return
@@ -193,9 +196,15 @@ export class Ledger {
     else this.complain('outcome', `${node.boot}: it kept ${claim.name}, which it does not hold`)
   }
 
-  /** It lost the name; what the cluster was to keep running goes on as the winner, if that one is placed too. */
+  /**
+   * It lost the name; what the cluster was to keep running goes on as the winner, if that one is placed too. Whoever
+   * knows of the winner keeps it: the node of the winner may be dead by now, and this one is the next to die.
+   */
   deactivated(node: SimNode, pid: number, name: string, winner: Claim | undefined): void {
     if (winner?.placed === undefined) this.spawned.delete(name)
+    else if (this.spawned.has(name)) {
+      this.spawned.set(name, { origin: winner.placed.origin, knowers: new Set([node.boot]) })
+    }
     if (node.holdings.get(name)?.pid === pid) node.holdings.delete(name)
   }
 
@@ -215,6 +224,7 @@ export class Ledger {
   newEra(): void {
     this.spawned.clear()
     this.stopped.clear()
+    this.ends.clear()
   }
 
   /** Asks without an outcome for too long since `calmAt`; each is told once. */

@@ -1,9 +1,9 @@
 /** What follows when the winner of a name changes: for grants, starts, asks and conflicts here, and for who watches. */
 
 import { settleAsks } from './asks.js'
-import { contest } from './conflicts.js'
+import { contest, riseAbove } from './conflicts.js'
 import { follows } from './ids.js'
-import { type Change, isStruck } from './logs.js'
+import { type Change, isStruck, logOf } from './logs.js'
 import type { Claim, NameEvent } from './messages.js'
 import { endStarted, endStruck } from './placement.js'
 import type { TrackerState, Turn } from './state.js'
@@ -30,7 +30,23 @@ function onStrike(turn: Turn, name: string): void {
   if (grant !== undefined && struck !== undefined && struck.fence >= grant.fence) grants.delete(name)
   const start = starting.get(name)
   if (start !== undefined && isStruck(registry, name, start.origin)) endStruck(turn, start)
+  outliveStrike(turn, name)
   turn.released.push(name)
+}
+
+/**
+ * What ended, on the other side of a cut, with a higher fence than that of our process of this name was not ours: ours
+ * goes on, and must be started again when this node goes.
+ */
+function outliveStrike(turn: Turn, name: string): void {
+  const { registry, self } = turn.state
+  const own = logOf(registry, self).claims.get(name)
+  if (own === undefined) return
+  let above = 0
+  for (const { boot, strikes } of registry.logs.values()) {
+    if (boot !== self) above = Math.max(above, strikes.get(name)?.fence ?? 0)
+  }
+  if (above >= own.fence) riseAbove(turn, own, above)
 }
 
 function report(turn: Turn, change: Change): void {

@@ -43,10 +43,10 @@ export function onRunning(turn: Turn, from: BootId, message: Message<'running'>)
 }
 
 /**
- * The other copy was started later, on its side of a cut, and yields all the same: ours must not go on with a lower
- * fence, which stores that saw the other one would refuse, and a strike on the other one must not reach it.
+ * The other copy was started later, on its side of a cut, and yields all the same, or has ended: ours must not go on
+ * with a lower fence, which stores that saw the other one would refuse, and a strike on the other one must not reach it.
  */
-function riseAbove(turn: Turn, own: Claim, fence: number): void {
+export function riseAbove(turn: Turn, own: Claim, fence: number): void {
   const { state } = turn
   heardCounter(state, fence)
   const seq = logOf(state.registry, state.self).seq + 1

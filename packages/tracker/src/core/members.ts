@@ -52,6 +52,10 @@ export function onMember(turn: Turn, member: Member): void {
   if (phase === 'down' && known !== undefined) noteLoss(turn)
   hideLog(state.registry, logOf(state.registry, info.boot), now + state.config.limits.forgetMs)
   forgetPeer(turn, info.boot)
+  // From now on only others can give it: what it wrote is asked of them at once, and they have their own time for it.
+  const need = state.needed.get(info.boot)
+  if (need !== undefined) state.needed.set(info.boot, { seq: need.seq, since: now, pulledAt: Number.NEGATIVE_INFINITY })
+  state.pulls.delete(info.boot)
   sweepGone(turn)
 }
 
