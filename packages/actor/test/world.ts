@@ -269,7 +269,7 @@ export class TestNode {
 
   get info(): MemberInfo {
     const { boot, name, kinds } = this
-    return { boot, name, address: `${name}:1`, roles: [], weight: 1, cordoned: false, kinds, version: '' }
+    return { boot, name, address: `${name}:1`, roles: [], weight: 1, cordoned: false, kinds, version: '', startedAt: 0 }
   }
 
   get member(): Member {

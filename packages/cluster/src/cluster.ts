@@ -491,7 +491,7 @@ class ClusterNode implements Cluster {
     this.#links.reset('this node goes on as another boot')
     this.#isReady = false
     this.#markedReady = false
-    this.#input({ type: 'rejoin', boot: this.#newBoot() })
+    this.#input({ type: 'rejoin', boot: this.#newBoot(), startedAt: this.#time.wall() })
   }
 
   #isLeaving(): boolean {
@@ -692,7 +692,7 @@ class ClusterNode implements Cluster {
   #describeSelf(address: string): MemberInfo {
     const { name, roles, weight, kinds, version } = this.#settings
     const boot = this.#newBoot()
-    return { boot, name, address, roles, weight, cordoned: false, kinds, version }
+    return { boot, name, address, roles, weight, cordoned: false, kinds, version, startedAt: this.#time.wall() }
   }
 }
 

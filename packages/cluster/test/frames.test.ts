@@ -17,6 +17,7 @@ const info: fc.Arbitrary<MemberInfo> = fc.record({
   roles: fc.array(text, { maxLength: 3 }),
   weight: fc.double({ min: 0, max: 100, noNaN: true }).map((weight) => weight + 0),
   cordoned: fc.boolean(),
+  startedAt: fc.nat(),
   kinds: fc.array(text, { maxLength: 3 }),
   version: fc.oneof(fc.constant(''), text),
 })
@@ -126,6 +127,7 @@ describe('cluster frames on the wire', () => {
         roles: [],
         weight: 1,
         cordoned: false,
+        startedAt: 0,
         kinds: [],
         version: '',
       }

@@ -11,6 +11,7 @@ function hello(name: string, change: Partial<Hello> = {}): Hello {
     roles: [],
     weight: 1,
     cordoned: false,
+    startedAt: 0,
     kinds: [],
     version: '',
   }

@@ -30,7 +30,17 @@ class Side {
   #waiting: (() => void)[] = []
 
   constructor(name: string, limits: Partial<LinkLimits> = {}) {
-    this.info = { boot: name, name, address: '', roles: [], weight: 1, cordoned: false, kinds: [], version: '' }
+    this.info = {
+      boot: name,
+      name,
+      address: '',
+      roles: [],
+      weight: 1,
+      cordoned: false,
+      kinds: [],
+      version: '',
+      startedAt: 0,
+    }
     this.links = new Links({
       world: { time: realTime, chance: realChance, transport: new WsTransport(realTime) },
       cluster: 'test',

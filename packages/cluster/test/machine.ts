@@ -55,9 +55,9 @@ export class Machine {
 
   link(
     name: string,
-    change: { boot?: BootId; address?: string; incarnation?: number; phase?: Phase } = {},
+    change: { boot?: BootId; address?: string; startedAt?: number; incarnation?: number; phase?: Phase } = {},
   ): ClusterOutput[] {
-    const peer = infoOf(name, change.boot, change.address)
+    const peer = { ...infoOf(name, change.boot, change.address), startedAt: change.startedAt ?? 0 }
     return this.step({ type: 'linkUp', peer, incarnation: change.incarnation ?? 0, phase: change.phase ?? 'up' })
   }
 
@@ -66,8 +66,8 @@ export class Machine {
   }
 
   /** The machine goes on as another boot. */
-  rejoin(boot: BootId = 'boot-me+'): ClusterOutput[] {
-    return this.step({ type: 'rejoin', boot })
+  rejoin(boot: BootId = 'boot-me+', startedAt = 0): ClusterOutput[] {
+    return this.step({ type: 'rejoin', boot, startedAt })
   }
 
   news(from: string, ...members: Member[]): ClusterOutput[] {

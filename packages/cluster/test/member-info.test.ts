@@ -8,6 +8,7 @@ const info = {
   roles: ['x'],
   weight: 1,
   cordoned: false,
+  startedAt: 0,
   kinds: ['counter'],
   version: '1',
 }

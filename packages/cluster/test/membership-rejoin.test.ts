@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Member, type MembershipLimits, membershipLimits } from '../src/core/index.js'
 import { Machine, only, order, record, sent } from './machine.js'
-import { addresses, startTogether } from './network.js'
+import { addresses, infoOf, startTogether } from './network.js'
 
 const B = (name: string): string => `boot-${name}`
 const down = (name: string): Member => record(name, { phase: 'down' })
@@ -193,6 +193,11 @@ describe('a condemned node that goes on as another boot', () => {
       ['boot-me+', 'down'],
       [B('me'), 'down'],
     ])
+  })
+
+  it('begins after every boot of its name and address that it was told of, whatever its clock says', () => {
+    const m = condemned(['a', 'b'], [{ ...record('b'), info: { ...infoOf('me', 'boot-0'), startedAt: 5000 } }])
+    expect(only(m.rejoin('boot-me+', 3000), 'rejoined')[0]?.self.startedAt).toBe(5001)
   })
 
   it('need not have been condemned for nothing: rejoin without that is a broken invariant', () => {

@@ -64,6 +64,20 @@ describe('the table', () => {
     expect(m.state.view.members.map((info) => info.boot)).toEqual(['boot-a2', B('b'), B('me')])
   })
 
+  it.each(['known', 'unknown'])('takes the late link of an %s boot that was replaced since for what it is', (old) => {
+    const m = linkedWith('b')
+    const successor = { ...infoOf('a', 'boot-0'), startedAt: 2000 }
+    m.news('b', ...(old === 'known' ? [record('a')] : []), { ...record('a'), info: successor })
+    m.link('a', { startedAt: 1000 })
+    expect(m.state.members.get('boot-0')).toMatchObject({ phase: 'up' })
+    expect(m.phase('a')).toBe('down')
+    expect(only(m.out, 'close')).toEqual([{ type: 'close', boot: B('a'), reason: 'down' }])
+    // If it lives all the same it hears of its end, and goes on as a later boot.
+    expect(sent(m.out, 'news').some(({ to, frame }) => to === B('a') && frame.members[0]?.phase === 'down')).toBe(true)
+    m.runTo(300)
+    expect(m.state.view.members.map((info) => info.boot)).toEqual(['boot-0', B('b'), B('me')])
+  })
+
   it('knows that a boot under its own name and address was before it', () => {
     const m = linkedWith('a')
     m.news('a', { ...record('me'), info: infoOf('me', 'boot-old') })
@@ -898,5 +912,13 @@ describe('the proof by refusal', () => {
     expect(only(n.out, 'dial').map((dial) => dial.address)).toEqual(addresses(['a']))
     n.dialled('a', 'linked', 'boot-a2')
     expect(only(n.out, 'member')[0]).toMatchObject({ member: { phase: 'down' }, reason: 'restarted' })
+  })
+
+  it('is no later boot than the one that answered when that answer is told of late', () => {
+    const m = linkedWith('b')
+    m.link('a', { startedAt: 1000 })
+    m.news('b', { ...record('a'), info: { ...infoOf('a', 'boot-0'), startedAt: 2000 } })
+    m.dialled('a', 'linked')
+    expect(m.state.members.get('boot-0')).toMatchObject({ phase: 'up' })
   })
 })

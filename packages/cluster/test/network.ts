@@ -20,7 +20,7 @@ import {
 export const limits: MembershipLimits = membershipLimits
 
 export function infoOf(name: string, boot: string = `boot-${name}`, address = `10.0.0.1:${name}`): MemberInfo {
-  return { boot, name, address, roles: [], weight: 1, cordoned: false, kinds: [], version: '1' }
+  return { boot, name, address, roles: [], weight: 1, cordoned: false, kinds: [], version: '1', startedAt: 0 }
 }
 
 export interface Node {
@@ -67,7 +67,7 @@ export class VirtualNetwork {
 
   /** Starts a node. `discovery` undefined: none is configured. */
   start(name: string, discovery: readonly string[] | undefined, boot: string = `boot-${name}`): Node {
-    const self = infoOf(name, boot)
+    const self = { ...infoOf(name, boot), startedAt: this.now }
     const seed = Math.floor(nextFloat(this.random) * 1e9)
     const config = { self, discovery: discovery !== undefined, seed, limits: this.limits }
     const node: Node = { name, state: initMembership(config, this.now), boot, log: [], life: 'alive' }
@@ -107,7 +107,7 @@ export class VirtualNetwork {
     const boot = `${node.boot}+`
     this.byBoot.delete(node.boot)
     this.byBoot.set(boot, node)
-    this.input(node, { type: 'rejoin', boot })
+    this.input(node, { type: 'rejoin', boot, startedAt: 0 })
   }
 
   /** The process dies: its kernel closes every link and refuses new ones. */

@@ -64,6 +64,7 @@ describe('a node that does not belong', () => {
         roles: [],
         weight: 1,
         cordoned: false,
+        startedAt: 0,
         kinds: [],
         version: '',
       }

@@ -37,7 +37,17 @@ export async function link(
 ): Promise<Stranger | undefined> {
   const stranger = await connect(address)
   const boot = randomBytes(16).toString('base64url')
-  const info = { boot, name, address: '127.0.0.1:1', roles: [], weight: 1, cordoned: false, kinds: [], version: '' }
+  const info = {
+    boot,
+    name,
+    address: '127.0.0.1:1',
+    roles: [],
+    weight: 1,
+    cordoned: false,
+    kinds: [],
+    version: '',
+    startedAt: 0,
+  }
   const self: Hello = {
     ...protocol,
     cluster: 'test',

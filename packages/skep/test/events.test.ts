@@ -65,6 +65,7 @@ function member(phase: Phase): Member {
     roles: [],
     weight: 1,
     cordoned: false,
+    startedAt: 0,
     kinds: [],
     version: '',
   }

@@ -74,7 +74,15 @@ test('the page gets its tables between its marks, the plot a line for each value
 
 function member(i: number): Member {
   const name = `node-${i}`
-  const info = { boot: `boot-${i}`, name, address: `10.0.0.${i}:7000`, roles: [], weight: 1, cordoned: false }
+  const info = {
+    boot: `boot-${i}`,
+    name,
+    address: `10.0.0.${i}:7000`,
+    roles: [],
+    weight: 1,
+    cordoned: false,
+    startedAt: 0,
+  }
   return { info: { ...info, kinds: ['c'], version: '1' }, phase: 'up', incarnation: i * 99, suspect: false }
 }
 

@@ -280,7 +280,17 @@ function bootOf(name: string): string {
 }
 
 function infoOf(name: string, kinds: readonly string[]): MemberInfo {
-  return { boot: bootOf(name), name, address: `${name}:1`, roles: [], weight: 1, cordoned: false, kinds, version: '' }
+  return {
+    boot: bootOf(name),
+    name,
+    address: `${name}:1`,
+    roles: [],
+    weight: 1,
+    cordoned: false,
+    kinds,
+    version: '',
+    startedAt: 0,
+  }
 }
 
 function memberOf(info: MemberInfo, phase: Phase): Member {

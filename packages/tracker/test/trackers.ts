@@ -55,6 +55,7 @@ export class Trackers {
         roles: [],
         weight: 1,
         cordoned: false,
+        startedAt: 0,
         kinds: options.kinds ?? ['counter'],
         version: '',
       }

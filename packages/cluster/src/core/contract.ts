@@ -49,8 +49,8 @@ export type ClusterInput =
   /** Announce that we leave; `bye` ends it. */
   | { type: 'leave' }
   | { type: 'bye' }
-  /** After `condemned`: go on as another boot with this id, 128 random bits. */
-  | { type: 'rejoin'; boot: BootId }
+  /** After `condemned`: go on as another boot with this id, 128 random bits, that begins now by the wall clock. */
+  | { type: 'rejoin'; boot: BootId; startedAt: number }
   /** The answer to `defer`: two turns of the event loop have passed, what was in the sockets has been read. */
   | { type: 'verdict'; token: number }
   /** The deadline has come. */

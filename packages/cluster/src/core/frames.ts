@@ -120,12 +120,13 @@ export function decodeFrame(raw: unknown, decode: DecodeMessage): ClusterFrame |
   }
 }
 
-/** What a node says of itself as an array of eight fields; see `decodeInfo`. */
+/** What a node says of itself as an array of nine fields; see `decodeInfo`. */
 export function encodeInfo(info: MemberInfo): unknown[] {
-  return [info.boot, info.name, info.address, info.roles, info.weight, info.cordoned, info.kinds, info.version]
+  const { boot, name, address, roles, weight, cordoned, kinds, version, startedAt } = info
+  return [boot, name, address, roles, weight, cordoned, kinds, version, startedAt]
 }
 
-/** The eight fields from `at` on as what a node says of itself; undefined where one does not fit. */
+/** The nine fields from `at` on as what a node says of itself; undefined where one does not fit. */
 export function decodeInfo(fields: readonly unknown[], at = 0): MemberInfo | undefined {
   const boot = fields[at]
   const name = fields[at + 1]
@@ -135,14 +136,15 @@ export function decodeInfo(fields: readonly unknown[], at = 0): MemberInfo | und
   const cordoned = fields[at + 5]
   const kinds = fields[at + 6]
   const version = fields[at + 7]
+  const startedAt = fields[at + 8]
   if (!isBoot(boot) || !isText(name, 1, frameLimits.nameChars) || !isDialable(address)) {
     return undefined
   }
   if (!isTexts(roles, frameLimits.roles, frameLimits.roleChars)) return undefined
   if (typeof weight !== 'number' || !(weight >= 0 && weight <= frameLimits.weight)) return undefined
   if (typeof cordoned !== 'boolean' || !isTexts(kinds, frameLimits.kinds, frameLimits.kindChars)) return undefined
-  if (!isText(version, 0, frameLimits.versionChars)) return undefined
-  return { boot, name, address, roles, weight, cordoned, kinds, version }
+  if (!isText(version, 0, frameLimits.versionChars) || !isCount(startedAt)) return undefined
+  return { boot, name, address, roles, weight, cordoned, kinds, version, startedAt }
 }
 
 /** `host:port` or `[v6]:port` in form: what cannot be dialled must not come from a peer. */
@@ -212,9 +214,9 @@ function decodeMember(raw: unknown): Member | undefined {
   if (!Array.isArray(raw)) return undefined
   const fields: readonly unknown[] = raw
   const info = decodeInfo(fields)
-  const phase = decodePhase(fields[8])
-  const incarnation = fields[9]
-  const suspect = fields[10]
+  const phase = decodePhase(fields[9])
+  const incarnation = fields[10]
+  const suspect = fields[11]
   if (!info || !phase || !isCount(incarnation) || typeof suspect !== 'boolean') return undefined
   return { info, phase, incarnation, suspect }
 }

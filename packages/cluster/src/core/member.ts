@@ -27,6 +27,11 @@ export interface MemberInfo {
   readonly kinds: readonly string[]
   /** The application's own version, for people. */
   readonly version: string
+  /**
+   * When this boot began, in milliseconds of its own wall clock: tells of two boots under one name and address which
+   * is the later one. Where the clock was set back in between, the later one is condemned, and comes back at once.
+   */
+  readonly startedAt: number
 }
 
 export interface Member {
@@ -76,6 +81,11 @@ export function inView(member: Member): boolean {
 /** True once nothing more is to be expected of this boot. */
 export function isGone(member: Member): boolean {
   return RANK[member.phase] >= RANK.down
+}
+
+/** Of two boots under one name and address: did `a` begin after `b`, so that `b` is gone? */
+export function succeeds(a: MemberInfo, b: MemberInfo): boolean {
+  return a.startedAt !== b.startedAt ? a.startedAt > b.startedAt : a.boot > b.boot
 }
 
 export function compareInfo(a: MemberInfo, b: MemberInfo): number {

@@ -26,7 +26,7 @@ import {
 } from './detector.js'
 import { dialSoon, isFresh, noteDialled, wakeDials } from './dialling.js'
 import { gateDue, noteDiscovered, noteMet, noteTaken, settleGate } from './gate.js'
-import { type BootId, inView, isGone, type Member, type MemberInfo } from './member.js'
+import { type BootId, inView, isGone, type Member, type MemberInfo, succeeds } from './member.js'
 import { pick } from './random.js'
 import { rejoin } from './rejoin.js'
 import { doubtAgain, doubtDue, noticeStall, settleDoubts, trustAnswer } from './stall.js'
@@ -113,7 +113,7 @@ function handle(state: MembershipState, input: ClusterInput, now: number, out: C
       bye(state, now, out)
       return
     case 'rejoin':
-      rejoin(state, input.boot, now, out)
+      rejoin(state, input.boot, input.startedAt, now, out)
       return
   }
 }
@@ -155,6 +155,7 @@ function linkUp(
     out.push({ type: 'close', boot, reason: 'our own name and address' })
     return
   }
+  if (isReplaced(state, input.peer)) endReplaced(state, input.peer, now, out)
   const known = state.members.get(boot)
   if (known && isGone(known)) {
     turnAway(state, known, out)
@@ -190,12 +191,31 @@ function isDouble(state: MembershipState, peer: MemberInfo): boolean {
   return peer.boot === boot || (peer.name === name && peer.address === address)
 }
 
-/** A boot that proved itself under the name and address of another shows that the other is gone. */
-function replaceOlder(state: MembershipState, peer: MemberInfo, now: number, out: ClusterOutput[]): void {
-  for (const { info } of [...state.members.values()]) {
-    if (info.boot === peer.boot || info.name !== peer.name || info.address !== peer.address) continue
-    declareDown(state, info.boot, 'restarted', now, out)
+/** The others that are known under the name and address of this boot, and not gone: one process can be there. */
+function namesakes(state: MembershipState, { boot, name, address }: MemberInfo): MemberInfo[] {
+  const found: MemberInfo[] = []
+  for (const member of state.members.values()) {
+    const { info } = member
+    if (info.boot !== boot && info.name === name && info.address === address && !isGone(member)) found.push(info)
   }
+  return found
+}
+
+/** Does a later boot hold its name and address? Then this link is its last, heard of late. */
+function isReplaced(state: MembershipState, peer: MemberInfo): boolean {
+  return namesakes(state, peer).some((info) => succeeds(info, peer))
+}
+
+/** To be remembered as down though nothing was known of it: if it lives all the same, it must hear of its end. */
+function endReplaced(state: MembershipState, peer: MemberInfo, now: number, out: ClusterOutput[]): void {
+  if (state.members.has(peer.boot)) return declareDown(state, peer.boot, 'restarted', now, out)
+  const record: Member = { info: peer, phase: 'down', incarnation: 0, suspect: false }
+  learn(state, record, peer.boot, 'restarted', now, out)
+}
+
+/** A later boot that proved itself under the name and address of another shows that the other is gone. */
+function replaceOlder(state: MembershipState, peer: MemberInfo, now: number, out: ClusterOutput[]): void {
+  for (const { boot } of namesakes(state, peer)) declareDown(state, boot, 'restarted', now, out)
 }
 
 /** A boot that is gone for good does not come back; if it still runs, it learns so here. */
@@ -253,9 +273,10 @@ function replaceAnswered(
 ): void {
   const answered = state.members.get(boot)
   if (answered === undefined || isGone(answered)) return
-  for (const { info } of [...state.members.values()]) {
-    if (info.address !== address || info.name !== answered.info.name || info.boot === boot) continue
-    if (info.boot !== state.self.info.boot) declareDown(state, info.boot, 'restarted', now, out)
+  if (answered.info.address !== address) return
+  for (const info of namesakes(state, answered.info)) {
+    if (info.boot === state.self.info.boot || succeeds(info, answered.info)) continue
+    declareDown(state, info.boot, 'restarted', now, out)
   }
 }
 

@@ -9,12 +9,18 @@ import type { ClusterOutput } from './contract.js'
 import { startDetector } from './detector.js'
 import { dialNow } from './dialling.js'
 import { settleGate } from './gate.js'
-import { type BootId, inView, isGone } from './member.js'
+import { type BootId, inView, isGone, type Member, type MemberInfo } from './member.js'
 import { initMembership, logged, type MembershipState } from './state.js'
 import { cutLink, learn } from './table.js'
 
 /** Throws where nobody holds this node to be down: then there is nothing to come back from. */
-export function rejoin(state: MembershipState, boot: BootId, now: number, out: ClusterOutput[]): void {
+export function rejoin(
+  state: MembershipState,
+  boot: BootId,
+  startedAt: number,
+  now: number,
+  out: ClusterOutput[],
+): void {
   const {
     condemned: records,
     members: before,
@@ -32,7 +38,7 @@ export function rejoin(state: MembershipState, boot: BootId, now: number, out: C
   if (!inView(self)) return
   const ended: ClusterOutput[] = []
   for (const link of [...state.links]) cutLink(state, link, 'this node goes on as another boot', ended)
-  const info = { ...self.info, boot }
+  const info = { ...self.info, boot, startedAt: afterAll(self.info, records, startedAt) }
   const fresh = initMembership({ ...config, self: info }, now)
   // Numbers go on: answers to the old boot must not be taken for answers to this one.
   Object.assign(state, fresh, { random, discovered, answered, lastSeq, lastToken, started: true })
@@ -64,4 +70,13 @@ export function rejoin(state: MembershipState, boot: BootId, now: number, out: C
   // Nothing else would dial what discovery named once and for all.
   for (const address of state.discovered) dialNow(state, address, out)
   settleGate(state, now, out)
+}
+
+/** Later than every boot under this name and address that is known of, whatever the clocks say. */
+function afterAll(self: MemberInfo, records: Iterable<Member>, startedAt: number): number {
+  let latest = self.startedAt
+  for (const { info } of records) {
+    if (info.name === self.name && info.address === self.address) latest = Math.max(latest, info.startedAt)
+  }
+  return Math.max(startedAt, latest + 1)
 }

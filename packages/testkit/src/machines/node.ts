@@ -44,6 +44,7 @@ export interface NodeBirth {
   readonly address: string
   readonly boot: BootId
   readonly seed: number
+  /** The wall clock at its start: its fences count from here, and it says so of itself. */
   readonly counter: number
   readonly ring: { readonly slots: number; readonly vnodes: number }
   readonly chunkBytes: number
@@ -111,6 +112,7 @@ export class SimNode implements Endpoint, ReplicaPort {
       cordoned: false,
       kinds: [workloadKind],
       version: '1',
+      startedAt: birth.counter,
     }
     this.seen = {
       seq: 0,

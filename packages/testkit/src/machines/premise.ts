@@ -32,6 +32,11 @@ export class Premise {
     this.lastUntil = Math.max(this.lastUntil, until)
   }
 
+  /** A clock was set between two boots of one address: the later one may look older, and be condemned. */
+  mistakesBoots(now: number): void {
+    this.downsUntil = Math.max(this.downsUntil, now + SETTLED_WITHIN_MS)
+  }
+
   holds(now: number): boolean {
     return now >= this.brokenUntil
   }

@@ -106,6 +106,8 @@ export class World implements NodeHost {
   private readonly healedAt: number
   private aims: Extract<Strike, { type: 'aim' }>[] = []
   private readonly blind = new Map<string, Extract<Strike, { type: 'discovery' }>>()
+  /** By address, how far the clock of the host is from the right time. */
+  private readonly wrongMs = new Map<string, number>()
   private now = 0
   private events = 0
   private finished = false
@@ -359,7 +361,7 @@ export class World implements NodeHost {
         address: start.address,
         boot: this.bootId(start.name, number),
         seed: nextInt(this.random),
-        counter: this.wallClock(),
+        counter: this.wallClock(start.address),
         ring: { slots: this.plan.slots, vnodes: this.plan.vnodes },
         chunkBytes: this.plan.chunkBytes,
         now: this.now,
@@ -382,9 +384,16 @@ export class World implements NodeHost {
     this.options.observe?.(this.now, { type: 'started', node })
   }
 
-  private wallClock(): number {
-    const wrongMs = this.plan.clocks ? 3_600_000 : 2000
-    return 1_700_000_000_000 + Math.floor(this.now) + below(this.random, 2 * wrongMs) - wrongMs
+  /** What the clock of a host says; it is wrong, and under the fault of clocks by another hour from start to start. */
+  private wallClock(address: string): number {
+    let wrong = this.wrongMs.get(address)
+    if (wrong !== undefined && this.plan.clocks) this.premise.mistakesBoots(this.now)
+    if (wrong === undefined || this.plan.clocks) {
+      const most = this.plan.clocks ? 3_600_000 : 2000
+      wrong = below(this.random, 2 * most) - most
+      this.wrongMs.set(address, wrong)
+    }
+    return 1_700_000_000_000 + Math.floor(this.now) + wrong
   }
 
   /** Random letters decide the order of boots, the name makes them readable. */
@@ -461,11 +470,23 @@ export class World implements NodeHost {
     const boot = this.bootId(name, number)
     const ring = { slots: this.plan.slots, vnodes: this.plan.vnodes }
     const { chunkBytes } = this.plan
-    const birth = { index: number, name, address, boot, seed: 0, counter: 0, ring, chunkBytes, now: this.now, rate }
+    const startedAt = this.wallClock(address)
+    const birth = {
+      index: number,
+      name,
+      address,
+      boot,
+      seed: 0,
+      counter: startedAt,
+      ring,
+      chunkBytes,
+      now: this.now,
+      rate,
+    }
     const successor = new SimNode(birth, this, node)
     this.ledger.rejoined(node, successor)
     this.welcome(successor)
-    successor.replica.cluster({ type: 'rejoin', boot }, this.now)
+    successor.replica.cluster({ type: 'rejoin', boot, startedAt }, this.now)
     this.settle(successor)
   }
 

@@ -52,7 +52,7 @@ export class SimProcess implements Endpoint, World {
     const loop = this.#loop
     this.time = {
       now: () => loop.now * clock.rate,
-      wall: () => epochMs + clock.stepMs + loop.now * clock.rate,
+      wall: () => Math.floor(epochMs + clock.stepMs + loop.now * clock.rate),
       setTimer: (fn, ms) => {
         const waitMs = Math.min(Math.max(1, Math.ceil(ms)), maxTimerMs) / clock.rate
         const event = loop.at(loop.now + waitMs, kinds.timer, this, fn)
