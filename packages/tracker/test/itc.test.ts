@@ -112,6 +112,18 @@ describe('stupid twins', () => {
     )
   })
 
+  test('an event within an id is itself on that ground and nothing elsewhere', () => {
+    fc.assert(
+      fc.property(ids, events, (id, of) => {
+        const [own, was] = [paint(id), plot(of)]
+        const part = itc.within(id, of)
+        expect(plot(part)).toEqual(was.map((value, at) => (own[at] ? value : 0)))
+        expect(itc.isNormalEvent(part)).toBe(true)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
   test('an event rises somewhere on own ground, falls nowhere, and changes nothing of what is not owned', () => {
     fc.assert(
       fc.property(ids, events, (id, before) => {

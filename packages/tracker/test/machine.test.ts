@@ -264,7 +264,7 @@ describe('claims, as a hostile reader found them wrong', () => {
     const seeking = fresh.state('b').seeking?.lineage ?? fresh.state('a').seeking?.lineage
     for (const at of ['a', 'b']) {
       if (seeking === undefined) throw new Error('nobody seeks an id')
-      const grant: TrackerMessage = { type: 'idGrant', lineage: seeking, id: 0 }
+      const grant: TrackerMessage = { type: 'idGrant', lineage: seeking, id: 0, event: 0 }
       fresh.input(at, { type: 'message', from: at === 'a' ? 'boot-b' : 'boot-a', message: grant })
       expect(fresh.state(at).id).not.toBe(0)
     }
@@ -769,6 +769,46 @@ describe('ids and stamps', () => {
     if (first === undefined || second === undefined) throw new Error('not registered')
     expect(second.pid.node).toBe('b')
     expect(itc.compare(first.stamp.event, second.stamp.event)).toBe('before')
+  })
+
+  test('a claim is not before one whose maker saw only an earlier claim of its node', () => {
+    const net = started()
+    net.pass(3_000)
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1, mode: 'local' })
+    net.drain()
+    net.cut('a', 'b')
+    net.input('a', { type: 'gone', pid: 1 })
+    net.input('a', { type: 'claim', ask: 2, name: 'x', pid: 2, mode: 'local' })
+    net.drain()
+    const again = net.claim('a', 'x')
+    expect(net.claim('b', 'x')?.pid.id).toBe(1)
+    net.lose('a')
+    net.input('b', { type: 'claim', ask: 1, name: 'x', pid: 3, mode: 'local' })
+    net.pass(1_000)
+    const other = net.claim('b', 'x')
+    if (again === undefined || other === undefined) throw new Error('not registered')
+    expect(other.pid.node).toBe('b')
+    expect(itc.compare(again.stamp.event, other.stamp.event)).toBe('concurrent')
+  })
+
+  test('a node with the id of a leaver claims after what that one made', () => {
+    const net = started(['a', 'b'])
+    net.pass(3_000)
+    for (let round = 1; round <= 3; round++) {
+      net.input('b', { type: 'claim', ask: round, name: 'x', pid: round, mode: 'local' })
+      net.drain()
+      if (round < 3) net.input('b', { type: 'gone', pid: round })
+    }
+    const made = net.claim('b', 'x')
+    net.input('b', { type: 'leave' })
+    net.phase('b', 'leaving')
+    net.input('b', { type: 'gone', pid: 3 })
+    net.input('b', { type: 'part' })
+    net.pass(1_000)
+    net.input('a', { type: 'claim', ask: 9, name: 'x', pid: 1, mode: 'local' })
+    const after = net.claim('a', 'x')
+    if (made === undefined || after === undefined) throw new Error('not registered')
+    expect(itc.compare(made.stamp.event, after.stamp.event)).toBe('before')
   })
 })
 

@@ -28,6 +28,8 @@ export type Rule =
   | 'falseDown'
   /** A node that is gone still counts as a member long after. */
   | 'missedDown'
+  /** Stamps order two claims otherwise than what their makers had seen. */
+  | 'stamp'
   /** Of two copies of a name none is left. */
   | 'bothStopped'
   /** Replicas differ at rest. */

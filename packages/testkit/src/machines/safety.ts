@@ -5,6 +5,7 @@
  */
 import type { BootId } from '@skep/cluster/core'
 import { type Claim, itc } from '@skep/tracker/core'
+import { Histories } from './histories.js'
 import type { SimNode } from './node.js'
 import type { Rule } from './report.js'
 
@@ -30,6 +31,7 @@ export class Safety {
   /** Is the premise of the promise (PROTOCOL.md 4.3) given now? Else two may hold one name for a while. */
   private readonly strict: () => boolean
   private readonly names = new Map<string, NameRecord>()
+  private readonly histories = new Histories()
   private readonly slotHolders: (SimNode | undefined)[]
   private readonly removed: (node: SimNode, claim: Claim) => void
   /** "epoch genesis boot" of every node that ever had an id in a lineage. */
@@ -152,6 +154,8 @@ export class Safety {
         )
       }
     }
+    const disorder = this.histories.put(node, claim, record.holders)
+    if (disorder !== undefined) this.complain('stamp', disorder)
     record.heldAt = this.now
     record.holders.push(node)
     // A fence got on one side of a cut may be known to nobody on the other one.

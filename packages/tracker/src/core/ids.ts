@@ -9,7 +9,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import * as itc from './itc.js'
-import { claimsOf } from './logs.js'
+import { claimsOf, logOf } from './logs.js'
 import type { Claim, Lineage, Stamp, TrackerMessage } from './messages.js'
 import { log, type Peer, send, type TrackerState, type Turn } from './state.js'
 import { sendDigest } from './sync.js'
@@ -34,15 +34,46 @@ export function follows(a: Claim, b: Claim): boolean {
   return sameLineage(a.stamp.lineage, b.stamp.lineage) && itc.compare(b.stamp.event, a.stamp.event) === 'before'
 }
 
-/** The stamp of a new claim: after every claim of this name known here, inflated under our own id. */
+/**
+ * The stamp of a new claim: after every claim of this name known here, inflated under our own id. It comes after all
+ * that was made in our region, too: somebody may still see an earlier claim of this name that stands no more.
+ */
 export function stampFor(state: TrackerState, name: string): Stamp {
   let base: itc.Event = 0
   for (const claim of claimsOf(state.registry, name)) {
     if (sameLineage(claim.stamp.lineage, state.lineage)) base = itc.joinEvents(base, claim.stamp.event)
   }
-  if (base !== 0) return { lineage: state.lineage, event: itc.event({ id: state.id, event: base }).event }
-  state.firstStamp ??= { lineage: state.lineage, event: itc.event({ id: state.id, event: 0 }).event }
+  if (base !== 0) return stampAfter(state, base)
+  state.firstStamp ??= stampAfter(state, 0)
   return state.firstStamp
+}
+
+function stampAfter({ lineage, id, floor }: TrackerState, base: itc.Event): Stamp {
+  const event = itc.joinEvents(base, itc.within(id, floor))
+  return { lineage, event: itc.event({ id, event }).event }
+}
+
+/** A claim of ours stands no more. */
+export function retireStamp(state: TrackerState, { lineage, event }: Stamp): void {
+  if (sameLineage(lineage, state.lineage)) raiseFloor(state, event)
+}
+
+function raiseFloor(state: TrackerState, event: itc.Event): void {
+  if (itc.leq(event, state.floor)) return
+  state.floor = itc.joinEvents(state.floor, event)
+  state.firstStamp = undefined
+}
+
+/** What we made in this region, with claims that stand and that do not. */
+function madeIn({ registry, self, lineage, floor }: TrackerState, id: itc.Id): itc.Event {
+  let event = itc.within(id, floor)
+  let last: Stamp | undefined
+  for (const { stamp } of logOf(registry, self).claims.values()) {
+    if (stamp === last || !sameLineage(stamp.lineage, lineage)) continue
+    last = stamp
+    event = itc.joinEvents(event, itc.within(id, stamp.event))
+  }
+  return event
 }
 
 /** A digest told the peer's lineage: note it, and seek an id there when it is higher than ours. */
@@ -90,7 +121,7 @@ export function onIdAsk(turn: Turn, from: BootId, message: Message<'idAsk'>): vo
   }
   if (!sameLineage(state.lineage, message.lineage)) return sendDigest(turn, from)
   const pending = state.pendingGrants.get(from)
-  if (pending !== undefined) return send(turn, from, { type: 'idGrant', lineage: state.lineage, id: pending })
+  if (pending !== undefined) return sendGrant(turn, from, pending)
   const better = message.pointed ? undefined : largerRegion(state, from)
   if (better !== undefined) {
     // It will split for this one: the next asker is sent to where the regions are larger then.
@@ -101,15 +132,18 @@ export function onIdAsk(turn: Turn, from: BootId, message: Message<'idAsk'>): vo
   setId(state, state.lineage, mine)
   state.pendingGrants.set(from, theirs)
   noteRegion(state, from, state.lineage, itc.idDepth(theirs))
-  send(turn, from, { type: 'idGrant', lineage: state.lineage, id: theirs })
+  sendGrant(turn, from, theirs)
+}
+
+function sendGrant(turn: Turn, to: BootId, id: itc.Id): void {
+  const { state } = turn
+  send(turn, to, { type: 'idGrant', lineage: state.lineage, id, event: madeIn(state, id) })
 }
 
 /** Start a lineage of our own. */
 export function found(turn: Turn, epoch: number): void {
   const { state } = turn
-  state.pendingGrants.clear()
-  state.inherited.clear()
-  setId(state, { epoch, genesis: state.self }, 1)
+  moveTo(state, { epoch, genesis: state.self }, 1)
   log(turn, 'debug', `new clock lineage ${epoch}`, { epoch })
 }
 
@@ -145,10 +179,8 @@ export function onIdGrant(turn: Turn, from: BootId, message: Message<'idGrant'>)
   if (state.leaving || seeking === undefined || !sameLineage(seeking.lineage, message.lineage)) return
   // Nobody gives the empty id away; with it no stamp could be made.
   if (message.id === 0) return
-  state.seeking = undefined
-  state.pendingGrants.clear()
-  state.inherited.clear()
-  setId(state, message.lineage, message.id)
+  moveTo(state, message.lineage, message.id)
+  raiseFloor(state, message.event)
   send(turn, from, { type: 'idConfirm', lineage: message.lineage, depth: itc.idDepth(message.id) })
   for (const boot of state.links) {
     // Peers still below the lineage hear of it from us at once; those in it learn how large our region is.
@@ -178,7 +210,8 @@ export function giveId(turn: Turn): void {
     if (peer?.lineage === undefined || !sameLineage(peer.lineage, state.lineage)) continue
     if (peer.phase !== 'up' && peer.phase !== 'joining') continue
     state.heir = { boot, got: false }
-    send(turn, boot, { type: 'idGive', lineage: state.lineage, id: state.id })
+    const { lineage, id } = state
+    send(turn, boot, { type: 'idGive', lineage, id, event: madeIn(state, id) })
     setId(state, state.lineage, 0)
     return
   }
@@ -190,10 +223,20 @@ export function onIdGive(turn: Turn, from: BootId, message: Message<'idGive'>): 
   if (usable && itc.disjoint(state.id, message.id)) {
     state.inherited.add(from)
     setId(state, state.lineage, itc.sumId(state.id, message.id))
+    raiseFloor(state, message.event)
   } else if (usable) {
     log(turn, 'error', 'a leaver gave an id that overlaps ours: not used', { from })
   }
   send(turn, from, { type: 'idGot', lineage: message.lineage })
+}
+
+/** Into another lineage: what was given and taken in the one before is void. */
+function moveTo(state: TrackerState, lineage: Lineage, id: itc.Id): void {
+  state.seeking = undefined
+  state.pendingGrants.clear()
+  state.inherited.clear()
+  state.floor = 0
+  setId(state, lineage, id)
 }
 
 function setId(state: TrackerState, lineage: Lineage, id: itc.Id): void {

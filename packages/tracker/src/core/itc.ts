@@ -93,6 +93,13 @@ export function sync(a: Stamp, b: Stamp): [Stamp, Stamp] {
   return fork(join(a, b))
 }
 
+/** An event as far as it lies in the points of an id, and nothing elsewhere. */
+export function within(id: Id, of: Event): Event {
+  if (id === 0 || id === 1) return id === 0 ? 0 : of
+  const base = baseOf(of)
+  return eventNode(0, within(id[0], lift(leftOf(of), base)), within(id[1], lift(rightOf(of), base)))
+}
+
 /** True where whoever made `b` had seen all of `a`: `a` is equal to or before `b`. */
 export function leq(a: Event, b: Event): boolean {
   return leqOn(a, 0, b, 0)

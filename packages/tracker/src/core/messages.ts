@@ -144,11 +144,13 @@ export type TrackerMessage =
   // Interval tree clock ids (section 3)
   /** `pointed`: another donor sent us; grant here, so that two that each think the other larger end it. */
   | { type: 'idAsk'; lineage: Lineage; pointed: boolean }
-  | { type: 'idGrant'; lineage: Lineage; id: itc.Id }
+  /** `event`: the greatest that was made in the id's region; what is made with the id comes after it. */
+  | { type: 'idGrant'; lineage: Lineage; id: itc.Id; event: itc.Event }
   /** Ask this one: its region is larger. */
   | { type: 'idPoint'; lineage: Lineage; to: BootId }
   | { type: 'idConfirm'; lineage: Lineage; depth: number }
-  | { type: 'idGive'; lineage: Lineage; id: itc.Id }
+  /** `event` as with a grant. */
+  | { type: 'idGive'; lineage: Lineage; id: itc.Id; event: itc.Event }
   | { type: 'idGot'; lineage: Lineage }
   // Requests to the node of a pid, and the barrier
   | { type: 'request'; ask: number; request: NodeRequest }

@@ -1,6 +1,7 @@
 /** What this node writes into its own log. */
 
-import { applyOp, claimsOf, logOf } from './logs.js'
+import { retireStamp } from './ids.js'
+import { applyOp, claimsOf, type Log, logOf } from './logs.js'
 import type { Claim, Op } from './messages.js'
 import type { Turn } from './state.js'
 
@@ -24,6 +25,15 @@ export function removeName(turn: Turn, claim: Claim): void {
 /** Write an op into our own log; all ops of a step leave together at its end. */
 export function write(turn: Turn, op: Op): void {
   const { state, now } = turn
-  applyOp(state.registry, logOf(state.registry, state.self), op, now)
+  const own = logOf(state.registry, state.self)
+  const before = claimOf(own, op)
+  applyOp(state.registry, own, op, now)
+  if (before !== undefined && claimOf(own, op)?.stamp !== before.stamp) retireStamp(state, before.stamp)
   state.unsent.push(op)
+}
+
+/** The claim of the name that this op is about. */
+function claimOf(log: Log, op: Op): Claim | undefined {
+  if (op.type === 'put') return log.claims.get(op.claim.name)
+  return op.type === 'del' ? log.claims.get(op.name) : undefined
 }

@@ -396,7 +396,9 @@ export interface TrackerState {
   inherited: Set<BootId>
   /** Who takes over our id; `got` once it has said so. */
   heir: { boot: BootId; got: boolean } | undefined
-  /** The stamp of a first claim under the present id. */
+  /** What was made in our region by claims that stand no more; new ones come after it. */
+  floor: itc.Event
+  /** The stamp of a first claim under the present id and floor. */
   firstStamp: Claim['stamp'] | undefined
 
   nextSweepAt: number

@@ -127,6 +127,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     seeking: undefined,
     inherited: new Set(),
     heir: undefined,
+    floor: 0,
     firstStamp: undefined,
     nextSweepAt: now + config.limits.sweepMs,
   }
