@@ -13,4 +13,4 @@ export {
   SimulationError,
 } from './nodes/options.js'
 export type { Fault as NodeFault, Plan } from './nodes/plan.js'
-export { type Simulation, simulate } from './nodes/simulation.js'
+export { type Simulation, simulate, withSimulation } from './nodes/simulation.js'

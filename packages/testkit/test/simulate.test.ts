@@ -1,7 +1,7 @@
 /** Whole nodes on a virtual clock and network: what a simulation is, and that each fault does what it says. */
 import { anonymous, defineActor, isSkepError, type SkepNode, via } from 'skep'
 import { describe, expect, test } from 'vitest'
-import { type Observed, type Plan, type Simulation, SimulationError, simulate } from '../src/index.js'
+import { type Observed, type Plan, type Simulation, SimulationError, simulate, withSimulation } from '../src/index.js'
 
 const Counter = defineActor('counter', {
   init: (start: number) => ({ n: start }),
@@ -113,6 +113,40 @@ describe('a simulation', () => {
     const plan: Plan = { seed: 1, starts: [0, 0], faults: [{ type: 'crash', at: 0, node: 2 }] }
     await expect(simulate({ plan })).rejects.toThrow("the fault 'crash' is about node 2 of 2")
     await expect(simulate({ seed: 1.5 })).rejects.toThrow('the seed must be a whole number')
+  })
+})
+
+describe('a body that runs with a simulation', () => {
+  const options = { plan: { seed: 5, starts: [0, 10], faults: [] } as const, actors: [Counter] }
+
+  test('gives what it gives, and its nodes end with it', async () => {
+    const names = await withSimulation(options, async (sim) => {
+      await sim.settle()
+      return sim.nodes.map((node) => node.name)
+    })
+    expect(names).toEqual(['node-1', 'node-2'])
+    let kept: Simulation | undefined
+    await withSimulation(options, async (sim) => {
+      kept = sim
+    })
+    expect(kept?.nodes).toEqual([])
+  })
+
+  test('an assertion that fails in it says how to make the run again, once, and is else the same', async () => {
+    const failed = await withSimulation(options, async () => expect(1, 'one is').toBe(2)).catch((error) => error)
+    expect(failed).toMatchObject({ name: 'AssertionError', actual: 1, expected: 2 })
+    for (const text of [failed.message, failed.stack]) {
+      expect(text).toMatch(/one is.*\nThe run again:\n.*seed: 5, starts: \[ 0, 10 \]/)
+      expect(text.match(/The run again/g)).toHaveLength(1)
+    }
+    const broken = withSimulation(
+      { ...options, invariants: { rule: () => { throw new Error('broken') } } }, // biome-ignore format: one line
+      async (sim) => sim.check(),
+    )
+    const error = await broken.catch((reason) => reason)
+    expect(error).toBeInstanceOf(SimulationError)
+    expect(error.message.match(/The run again/g)).toHaveLength(1)
+    await expect(withSimulation(options, () => Promise.reject('no error'))).rejects.toBe('no error')
   })
 })
 

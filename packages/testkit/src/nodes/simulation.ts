@@ -30,6 +30,27 @@ export async function simulate(options: SimulateOptions = {}): Promise<Simulatio
   return sim
 }
 
+/**
+ * Runs a test's body on a cluster that ends with it. Whatever the body throws, a failed assertion for one, says at the
+ * end of its message how to make the run again, in any test runner. Resolves and rejects as the body does.
+ */
+export async function withSimulation<T>(options: SimulateOptions, body: (sim: Simulation) => Promise<T>): Promise<T> {
+  const sim = await simulate(options)
+  try {
+    return await body(sim)
+  } catch (error) {
+    if (error instanceof Error && !(error instanceof SimulationError)) {
+      const text = `${error.message}\nThe run again:\n${sim.planAsCode()}`
+      // Runners show the stack, which has a copy of the message.
+      if (error.stack !== undefined) error.stack = error.stack.replace(error.message, () => text)
+      error.message = text
+    }
+    throw error
+  } finally {
+    await sim[Symbol.asyncDispose]()
+  }
+}
+
 export class Simulation implements AsyncDisposable {
   readonly plan: Plan
   readonly #options: SimulateOptions
