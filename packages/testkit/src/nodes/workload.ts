@@ -80,9 +80,11 @@ function methodsFor(ledger: Ledger, sim: () => Simulation | undefined) {
       return String(self.pid)
     },
     async addSlowly(self: WorkerSelf, id: string, ms: number): Promise<string> {
-      ledger.applies(id, String(self.pid))
+      // Its node may go on as another boot meanwhile, and its pid with it.
+      const pid = String(self.pid)
+      ledger.applies(id, pid)
       await sim()?.advance(ms)
-      return String(self.pid)
+      return pid
     },
     whoAreYou: (self: WorkerSelf): string => String(self.pid),
     async *count(_self: WorkerSelf, upTo: number): AsyncGenerator<number> {
