@@ -17,7 +17,7 @@ export class Premise {
   private downsUntil = 0
   private lastUntil = Number.NEGATIVE_INFINITY
   /** All that happens is that one pair cannot talk, and others see both: then nobody is held to be down. */
-  private readonly onePair: boolean
+  readonly onePair: boolean
 
   constructor(plan: Plan) {
     this.rough = plan.strikes.some(isRough)

@@ -100,6 +100,11 @@ export function drawStrikes(
     case 'restarts':
       return [{ type: 'restart', at: 2000 + nextFloat(random) * 9000, backWithinMs: nextFloat(random) * 2000 }]
     case 'cuts':
+      // Now and then one pair alone: then nobody may be held to be down.
+      if (nextFloat(random) < 0.1) {
+        const pair = drawPair(random, addressesOf(starts), nextFloat(random) < 0.4)
+        return drawCuts(random, starts, moment(), pair)
+      }
       return times(3).flatMap(() => drawCuts(random, starts, moment()))
     case 'stalls':
       return times(2).map(() => {
@@ -153,9 +158,12 @@ function drawStallMs(random: Random): number {
   return shape < 0.95 ? 3000 + nextFloat(random) * 9000 : 12_000 + nextFloat(random) * 48_000
 }
 
-function drawCuts(random: Random, starts: readonly Start[], at: number): Strike[] {
-  const addresses = starts.map((start) => start.address)
-  const ways = drawWays(random, addresses)
+function drawCuts(
+  random: Random,
+  starts: readonly Start[],
+  at: number,
+  ways: readonly Direction[] = drawWays(random, addressesOf(starts)),
+): Strike[] {
   const longMs = nextFloat(random) < 0.5 ? 200 + nextFloat(random) * 3000 : 3000 + nextFloat(random) * 17_000
   if (nextFloat(random) >= 0.25) return [{ type: 'cut', at, until: at + longMs, ways }]
   // On and off.
@@ -169,14 +177,13 @@ function drawCuts(random: Random, starts: readonly Start[], at: number): Strike[
   return cuts
 }
 
+function addressesOf(starts: readonly Start[]): string[] {
+  return starts.map((start) => start.address)
+}
+
 function drawWays(random: Random, addresses: readonly string[]): Direction[] {
   const shape = nextFloat(random)
-  if (shape < 0.4) {
-    const a = addresses[below(random, addresses.length)] as string
-    const b = addresses[below(random, addresses.length)] as string
-    if (a === b) return []
-    return shape < 0.15 ? [[a, b]] : between(a, b)
-  }
+  if (shape < 0.4) return drawPair(random, addresses, shape < 0.15)
   const parts = shape < 0.8 ? 2 : 3
   const part = new Map(addresses.map((address) => [address, below(random, parts)]))
   const ways: Direction[] = []
@@ -186,11 +193,12 @@ function drawWays(random: Random, addresses: readonly string[]): Direction[] {
   return ways
 }
 
-function between(a: string, b: string): Direction[] {
-  return [
-    [a, b],
-    [b, a],
-  ]
+function drawPair(random: Random, addresses: readonly string[], oneWay: boolean): Direction[] {
+  const a = addresses[below(random, addresses.length)] as string
+  const b = addresses[below(random, addresses.length)] as string
+  if (a === b) return []
+  const there: Direction = [a, b]
+  return oneWay ? [there] : [there, [b, a]]
 }
 
 /** Messages at which something may be aimed. */

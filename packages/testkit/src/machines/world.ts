@@ -72,7 +72,7 @@ const JUST_HELD_MS = 3000
 /** Violations of one rule in one run: more of them say nothing new. */
 const MAX_OF_A_RULE = 2
 /** Events of one run: more is a machine that wakes itself for ever. */
-const MAX_EVENTS = 3_000_000
+const MAX_EVENTS = 500_000
 /** One run of so many encodes its frames. */
 const WIRED_RUN = 16
 /** Two turns of an event loop. */
@@ -699,6 +699,9 @@ export class World implements NodeHost {
           this.live.some((one) => one.boot === output.member.info.boot)
         ) {
           this.complain('falseDown', `${node.boot} holds ${output.member.info.boot} for down: ${output.reason}`)
+        }
+        if (output.member.suspect && this.premise.onePair) {
+          this.complain('falseDown', `${node.boot} suspects ${output.member.info.boot}, which the others can reach`)
         }
         return
       case 'log':

@@ -143,7 +143,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'late-ask-replaces-grant',
-    faults: lossy,
+    faults: ['joins', 'leaves', 'loss', 'echoes', 'aims'],
     rule: '4.3.2: an ask that was overtaken on a detour does not replace the grant of a later one',
     patches: [{ of: tracker, file: 'grants.js', find: 'ask < grant.ask)', replace: 'false)' }],
   },
@@ -226,7 +226,7 @@ export const mutants: readonly Mutant[] = [
   without(
     'leave-without-barrier',
     '2: a leaver says bye only when everybody has its log',
-    calm,
+    lossy,
     tracker,
     'leaving.js',
     'const handedOver = others.length === 0 && state.heir?.got !== false;',
