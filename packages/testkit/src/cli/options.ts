@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import type { ExploreOptions } from '../explorer/explore.js'
 import { faultKinds } from '../explorer/scenario.js'
-import { type Fault, faultNames } from '../machines/plan.js'
+import { type Fault, faultNames, laterFaults } from '../machines/plan.js'
 import { type NodeFaultName, nodeFaultNames } from '../nodes/draw.js'
 import type { GrowthOptions } from './grow.js'
 
@@ -177,7 +177,12 @@ function parseNodes(text: string, faulty: string[]): [number, number] {
 function parseFaults<F extends string>(text: string, names: readonly F[], faulty: string[]): F[] {
   const words = text === '' || text === 'none' ? [] : text.split(',')
   const faults = names.filter((name) => words.includes(name) || words.includes('all'))
-  const unknown = words.filter((word) => word !== 'all' && !names.some((name) => name === word))
+  const other = words.filter((word) => word !== 'all' && !names.some((name) => name === word))
+  for (const word of other) {
+    const comes = laterFaults.get(word)
+    if (comes !== undefined) faulty.push(`--faults: '${word}' is not built yet (${comes})`)
+  }
+  const unknown = other.filter((word) => !laterFaults.has(word))
   if (unknown.length > 0) faulty.push(`--faults: there is no '${unknown.join("', '")}', only ${names.join(', ')}`)
   return faults
 }

@@ -6,7 +6,7 @@
 import { below, nextFloat, type Random, seedRandom } from '@skep/cluster/core'
 import { actMs, drawStrikes, type Fault, nearMoment, type Start, type Strike } from './strikes.js'
 
-export { actMs, type Fault, faultNames, type Start, type Strike } from './strikes.js'
+export { actMs, type Fault, faultNames, laterFaults, type Start, type Strike } from './strikes.js'
 
 export interface PlanOptions {
   readonly seed: number

@@ -37,6 +37,12 @@ export const faultNames = [
 ] as const
 export type Fault = (typeof faultNames)[number]
 
+/** Faults of what is not built yet, and what they come with: to ask for one is a mistake that is told so. */
+export const laterFaults: ReadonlyMap<string, string> = new Map([
+  ['handoffs', 'whoever gives or takes a process is killed meanwhile: with the handoff of state'],
+  ['policies', 'cuts under which the losing side pauses: with partition policies other than serve'],
+])
+
 export interface Start {
   readonly at: number
   readonly name: string
