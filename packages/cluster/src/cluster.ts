@@ -491,11 +491,16 @@ class ClusterNode implements Cluster {
     this.#links.reset('this node goes on as another boot')
     this.#isReady = false
     this.#markedReady = false
-    this.#input({ type: 'rejoin', boot: this.#newBoot(), startedAt: this.#time.wall() })
+    this.#input({ type: 'rejoin', boot: this.#newBoot(), startedAt: this.#wallMs() })
   }
 
   #isLeaving(): boolean {
     return this.#state.self.phase === 'leaving'
+  }
+
+  /** Whole milliseconds, as they go over the wire. */
+  #wallMs(): number {
+    return Math.max(0, Math.floor(this.#time.wall()))
   }
 
   #newBoot(): BootId {
@@ -692,7 +697,7 @@ class ClusterNode implements Cluster {
   #describeSelf(address: string): MemberInfo {
     const { name, roles, weight, kinds, version } = this.#settings
     const boot = this.#newBoot()
-    return { boot, name, address, roles, weight, cordoned: false, kinds, version, startedAt: this.#time.wall() }
+    return { boot, name, address, roles, weight, cordoned: false, kinds, version, startedAt: this.#wallMs() }
   }
 }
 

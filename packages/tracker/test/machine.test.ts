@@ -1,7 +1,7 @@
 /** The tracker machine's rules, one by one, on machines that only this test moves. */
 
 import { describe, expect, test } from 'vitest'
-import { digestOf, itc, membersOf, ring as rings, type TrackerMessage } from '../src/core/index.js'
+import { digestOf, itc, membersOf, type Op, Pid, ring as rings, type TrackerMessage } from '../src/core/index.js'
 import { ring, Trackers } from './trackers.js'
 
 const FIVE = ['a', 'b', 'c', 'd', 'e']
@@ -216,6 +216,89 @@ describe('claims, as the simulator found them wrong', () => {
     for (let ms = 0; ms < 5_000 && a.heldCount < a.ownedCount; ms += 10) net.pass(10)
     expect(a.heldCount).toBe(a.ownedCount)
     expect(a.registry.logs.get('boot-b')?.seq).toBe(net.state('c').registry.logs.get('boot-b')?.seq)
+  })
+})
+
+/** In the copy of `of`'s log at `at`: a placed start of the name, made on the other side of a cut, or its end. */
+function tell(net: Trackers, at: string, of: string, what: 'put' | 'end', name: string, fence: number): void {
+  const boot = net.boot(of)
+  const first = (net.state(at).registry.logs.get(boot)?.seq ?? 0) + 1
+  const stamp = { lineage: { epoch: 0, genesis: boot }, event: 1 }
+  const placed = { spec: undefined, origin: `${boot}:9` }
+  const pid = new Pid(boot, 5, of)
+  const claim = { name, pid, seq: first, fence, stamp, kind: 'counter', meta: undefined, placed }
+  const ops: Op[] = [what === 'put' ? { type: 'put', claim } : { type: 'del', name, fence, strike: placed.origin }]
+  const message: TrackerMessage = { type: 'ops', boot, first, ops, counter: 0, reply: false }
+  net.input(at, { type: 'message', from: boot, message })
+}
+
+describe('another start of a name', () => {
+  test('that ended with a higher fence lets a live one go on, above it', () => {
+    const net = started()
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1, mode: 'local' })
+    net.drain()
+    const high = (net.claim('a', 'x')?.fence ?? 0) + 5_000
+    tell(net, 'a', 'b', 'end', 'x', high)
+    net.drain()
+    expect(net.claim('c', 'x')?.fence).toBeGreaterThan(high)
+    expect(net.claim('c', 'x')?.pid.node).toBe('a')
+  })
+
+  test('that ended with a higher fence while this one began: it is put above it', () => {
+    const net = started()
+    const name = ownedBy(net, 'a')
+    net.input('a', { type: 'spawn', ask: 1, name, kind: 'counter', spec: undefined })
+    const [start] = net.outputs('a', 'activate')
+    const high = (start?.fence ?? 0) + 5_000
+    tell(net, 'a', 'b', 'end', name, high)
+    net.input('a', { type: 'commit', ask: start?.ask ?? 0, pid: 1 })
+    net.drain()
+    expect(net.claim('c', name)?.fence).toBeGreaterThan(high)
+    net.kill('a')
+    net.pass(5_000)
+    expect([...net.outputs('b', 'activate'), ...net.outputs('c', 'activate')].map((one) => one.cause)).toEqual([
+      'failover',
+    ])
+  })
+
+  test('of the same origin is a copy of this one: where its user stopped it, this one does not rise above that', () => {
+    const net = started()
+    const name = ownedBy(net, 'a')
+    net.input('a', { type: 'spawn', ask: 9, name, kind: 'counter', spec: undefined })
+    const [start] = net.outputs('a', 'activate')
+    net.input('a', { type: 'commit', ask: start?.ask ?? 0, pid: 1 })
+    net.drain()
+    const own = net.claim('a', name)
+    const op: Op = { type: 'del', name, fence: (own?.fence ?? 0) + 9, strike: own?.placed?.origin }
+    const message: TrackerMessage = { type: 'ops', boot: 'boot-b', first: 1, ops: [op], counter: 0, reply: false }
+    net.input('a', { type: 'message', from: 'boot-b', message })
+    expect(net.claim('a', name)?.fence).toBe(own?.fence)
+  })
+
+  test('whose node is gone is started again, though one that had no grant in the end runs there already', () => {
+    const net = started(['a', 'b'])
+    const name = ownedBy(net, 'a')
+    net.input('a', { type: 'spawn', ask: 1, name, kind: 'counter', spec: undefined })
+    const [first] = net.outputs('a', 'activate')
+    net.kill('b')
+    // Its grant is void after a stall, and it has none anew while a newcomer has nothing to say yet.
+    net.add(['c'], { gate: false, kinds: [] })
+    net.now += 5_000
+    net.input('a', { type: 'wake' })
+    tell(net, 'a', 'b', 'put', name, (first?.fence ?? 0) + 5_000)
+    net.input('c', { type: 'gateOpen', reason: 'test' })
+    net.input('a', { type: 'commit', ask: first?.ask ?? 0, pid: 1 })
+    net.pass(40_000)
+    for (const { ask } of net.outputs('a', 'activate').slice(1)) net.input('a', { type: 'commit', ask, pid: 2 })
+    net.pass(5_000)
+    expect(net.outputs('a', 'activate').map(({ cause }) => cause)).toEqual(['spawn', 'failover'])
+    expect(net.claim('a', name)?.placed?.origin).toBe('boot-b:9')
+    expect(
+      net
+        .outputs('a', 'refused')
+        .filter(({ ask }) => ask === 1)
+        .map(({ code }) => code),
+    ).toEqual(['ERR_ALREADY_STARTED'])
   })
 })
 
@@ -809,6 +892,37 @@ describe('ids and stamps', () => {
     const after = net.claim('a', 'x')
     if (made === undefined || after === undefined) throw new Error('not registered')
     expect(itc.compare(made.stamp.event, after.stamp.event)).toBe('before')
+  })
+})
+
+describe('ids from others', () => {
+  const give = (net: Trackers, change: object): void => {
+    const { lineage } = net.state('a')
+    const { seq } = net.state('b').registry.logs.get('boot-b') ?? { seq: 0 }
+    const message = { type: 'idGive', lineage, id: net.state('b').id, event: 0, seq, ...change } as TrackerMessage
+    net.input('a', { type: 'message', from: 'boot-b', message })
+  }
+
+  test.each<[string, object]>([
+    ['that comes before the log of its leaver', { seq: 1 }],
+    ['with a past that nobody can have made', { event: 2 ** 48 }],
+  ])('one %s is not used', (_, change) => {
+    const net = started(['a', 'b'])
+    net.pass(3_000)
+    const before = net.state('a').id
+    give(net, change)
+    expect(net.state('a').id).toEqual(before)
+    expect(net.outputs('a', 'dropped')).toEqual([])
+    give(net, {})
+    if ('seq' in change) expect(net.state('a').id).not.toEqual(before)
+  })
+
+  test('a past without ground changes no stamp', () => {
+    const net = started(['a', 'b'])
+    net.pass(3_000)
+    give(net, { id: 0, event: 2 ** 48 })
+    net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 1, mode: 'local' })
+    expect(itc.heightOf(net.claim('a', 'x')?.stamp.event ?? 2 ** 48)).toBe(1)
   })
 })
 

@@ -110,7 +110,8 @@ export class Trackers {
     const old = this.boot(name)
     const boot = `${old}+`
     const info: MemberInfo = { ...(this.infos.get(old) as MemberInfo), boot }
-    for (const mate of this.states.get(old)?.links ?? []) this.#bothWays('unlinked', old, mate)
+    const mates = [...(this.states.get(old)?.links ?? [])]
+    for (const mate of mates) this.#step(mate, { type: 'unlinked', boot: old })
     this.#lost.delete(old)
     this.#boots.set(name, boot)
     this.states.set(boot, this.states.get(old) as TrackerState)
@@ -125,6 +126,7 @@ export class Trackers {
       suspect: false,
     }))
     const outputs = this.#step(boot, { type: 'rejoined', self: info, members })
+    for (const mate of mates) this.#step(boot, { type: 'unlinked', boot: mate })
     this.#announce()
     for (const other of this.states.keys()) {
       if (other !== boot && !this.#lost.has(other)) this.#bothWays('linked', boot, other)

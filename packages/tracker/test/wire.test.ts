@@ -141,7 +141,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
   idGrant: record('idGrant', { lineage, id, event }),
   idPoint: record('idPoint', { lineage, to: boot }),
   idConfirm: record('idConfirm', { lineage, depth: count }),
-  idGive: record('idGive', { lineage, id, event }),
+  idGive: record('idGive', { lineage, id, event, seq: count }),
   idGot: record('idGot', { lineage }),
   request: record('request', { ask: count, request }),
   answer: record('answer', { ask: count, code: optional(code), text: short }),

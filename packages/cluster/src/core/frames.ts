@@ -6,7 +6,7 @@
  * never a throw. Fields after the known ones are ignored (a newer minor version may append some). Packing arrays into
  * bytes is the shell's work.
  */
-import type { BootId, Member, MemberInfo, Phase } from './member.js'
+import { type BootId, latestStart, type Member, type MemberInfo, type Phase } from './member.js'
 import type { ClusterFrame } from './membership.js'
 
 /** The kinds of frames that belong to membership, both ends included. */
@@ -144,6 +144,7 @@ export function decodeInfo(fields: readonly unknown[], at = 0): MemberInfo | und
   if (typeof weight !== 'number' || !(weight >= 0 && weight <= frameLimits.weight)) return undefined
   if (typeof cordoned !== 'boolean' || !isTexts(kinds, frameLimits.kinds, frameLimits.kindChars)) return undefined
   if (!isText(version, 0, frameLimits.versionChars) || !isCount(startedAt)) return undefined
+  if (startedAt > latestStart) return undefined
   return { boot, name, address, roles, weight, cordoned, kinds, version, startedAt }
 }
 

@@ -83,6 +83,9 @@ export function isGone(member: Member): boolean {
   return RANK[member.phase] >= RANK.down
 }
 
+/** In ms since 1970: no clock that means anything says that, and what is later still has no order. */
+export const latestStart: number = 2 ** 48
+
 /** Of two boots under one name and address: did `a` begin after `b`, so that `b` is gone? */
 export function succeeds(a: MemberInfo, b: MemberInfo): boolean {
   return a.startedAt !== b.startedAt ? a.startedAt > b.startedAt : a.boot > b.boot

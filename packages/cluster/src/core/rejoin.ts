@@ -9,7 +9,7 @@ import type { ClusterOutput } from './contract.js'
 import { startDetector } from './detector.js'
 import { dialNow } from './dialling.js'
 import { settleGate } from './gate.js'
-import { type BootId, inView, isGone, type Member, type MemberInfo } from './member.js'
+import { type BootId, inView, isGone, latestStart, type Member, type MemberInfo } from './member.js'
 import { initMembership, logged, type MembershipState } from './state.js'
 import { cutLink, learn } from './table.js'
 
@@ -55,9 +55,10 @@ export function rejoin(
   }
   // Who is gone and was known to our old part alone stays gone: what is kept of it must not be refused as a stranger's.
   for (const member of before.values()) {
-    if (isGone(member) && !state.members.has(member.info.boot)) {
-      learn(state, member, member.info.boot, 'gone before', now, told)
-    }
+    if (inView(member) || state.members.has(member.info.boot)) continue
+    // A leaver does not come back either, and may have left by now without our having heard of it.
+    const gone: Member = isGone(member) ? member : { ...member, phase: 'left' }
+    learn(state, gone, member.info.boot, 'gone before', now, told)
   }
   // Told first: nobody above may act once more as the old boot because its links end.
   out.push({ type: 'rejoined', self: info, members: [...state.members.values()] }, ...ended)
@@ -78,5 +79,5 @@ function afterAll(self: MemberInfo, records: Iterable<Member>, startedAt: number
   for (const { info } of records) {
     if (info.name === self.name && info.address === self.address) latest = Math.max(latest, info.startedAt)
   }
-  return Math.max(startedAt, latest + 1)
+  return Math.min(Math.max(startedAt, latest + 1), latestStart)
 }

@@ -578,7 +578,7 @@ export class Stage implements NodeHost {
         if (isStrict(world.scenario.fault)) {
           this.complain('stopped', `${node.boot} stops ${output.name} (${output.reason})`)
         }
-        ledger.deactivated(node, output.pid, output.name, output.winner)
+        ledger.deactivated(node, output.pid, output.name, output.winner, false)
         return this.push(local, { type: 'ended', pid: output.pid })
       case 'event':
         return node.follow(output.event)

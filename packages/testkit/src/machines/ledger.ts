@@ -29,15 +29,24 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'ERR_UNREACHABLE',
 ])
 
+interface Spawned {
+  readonly origin: string
+  readonly fence: number
+  readonly knowers: Set<BootId>
+}
+
 export class Ledger {
   private readonly complain: Complain
   /** Acknowledged spawns that nobody stopped, and the nodes that know of each: while one of them lives it is not lost. */
-  readonly spawned: Map<string, { readonly origin: string; readonly knowers: Set<BootId> }> = new Map()
+  readonly spawned: Map<string, Spawned> = new Map()
   /** Names with an unregister from afar under way, or of unknown outcome: nothing is certain of them. */
   private readonly uncertain = new Map<string, number>()
   /** The highest fence of a placed claim that its user ended, by name, and where and when. */
   private readonly stopped = new Map<string, { readonly fence: number; readonly boot: BootId; readonly at: number }>()
-  /** The highest fence with which a placed claim of a name ended, wherever: of the sides of a cut the higher one counts. */
+  /**
+   * The highest fence with which a name was ended, or registered by hand: while several copies may be, what was spawned
+   * with a lower one has lost to it, for of the sides of a cut the higher one counts.
+   */
   private readonly ends = new Map<string, number>()
   /** Can one name have several copies now? Then the end of one says nothing of the others. */
   private readonly strict: () => boolean
@@ -94,7 +103,8 @@ export class Ledger {
       const over = this.ended.has(`${claim.pid.boot} ${claim.pid.id} ${claim.name}`)
       const stands = !over && claim.fence > stopped && (this.strict() || holds(claim))
       if (this.isCertain(claim.name) && stands) {
-        this.spawned.set(claim.name, { origin: claim.placed?.origin ?? '', knowers: new Set([node.boot]) })
+        const { fence, placed } = claim
+        this.spawned.set(claim.name, { origin: placed?.origin ?? '', fence, knowers: new Set([node.boot]) })
       }
       return
     }
@@ -102,6 +112,7 @@ export class Ledger {
       this.complain('outcome', `${node.boot}: registered a process of ${claim.pid.boot}`)
       return
     }
+    if (!this.strict()) this.overrules(claim.name, claim.fence)
     node.process(claim.pid.id)
     node.holdings.set(claim.name, { pid: claim.pid.id, fence: claim.fence, placed: claim.placed !== undefined })
   }
@@ -139,7 +150,7 @@ export class Ledger {
   private struck(node: SimNode, name: string, fence: number): void {
     this.spawned.delete(name)
     this.spawnsSince.delete(name)
-    this.ends.set(name, Math.max(this.ends.get(name) ?? 0, fence))
+    this.overrules(name, fence)
     if (!this.strict()) {
       this.stopped.delete(name)
       return
@@ -149,6 +160,11 @@ export class Ledger {
     // A spawn still under way may bring it back rightly.
     if (this.isCertain(name)) return
     this.spawnsSince.add(name)
+  }
+
+  private overrules(name: string, fence: number): void {
+    this.ends.set(name, Math.max(this.ends.get(name) ?? 0, fence))
+    if ((this.spawned.get(name)?.fence ?? fence) < fence) this.spawned.delete(name)
   }
 
   /** A claim left its writer's log. */
@@ -200,10 +216,12 @@ export class Ledger {
    * It lost the name; what the cluster was to keep running goes on as the winner, if that one is placed too. Whoever
    * knows of the winner keeps it: the node of the winner may be dead by now, and this one is the next to die.
    */
-  deactivated(node: SimNode, pid: number, name: string, winner: Claim | undefined): void {
+  deactivated(node: SimNode, pid: number, name: string, winner: Claim | undefined, winnerLives: boolean): void {
     if (winner?.placed === undefined) this.spawned.delete(name)
     else if (this.spawned.has(name)) {
-      this.spawned.set(name, { origin: winner.placed.origin, knowers: new Set([node.boot]) })
+      const { fence, placed } = winner
+      const knowers = new Set(winnerLives ? [node.boot, winner.pid.boot] : [node.boot])
+      this.spawned.set(name, { origin: placed.origin, fence, knowers })
     }
     if (node.holdings.get(name)?.pid === pid) node.holdings.delete(name)
   }

@@ -200,10 +200,12 @@ export class Safety {
     const { tracker, membership } = node.replica
     for (const [boot, log] of tracker.registry.logs) {
       const before = node.seen.seqs.get(boot) ?? 0
-      if (log.seq < before)
+      // A gone one may have been forgotten and be known anew by late news of its end.
+      if (log.seq < before && !(log.hidden && log.seq === 0))
         this.complain('backwards', `${node.boot}: its copy of ${boot} fell from ${before} to ${log.seq}`)
       node.seen.seqs.set(boot, log.seq)
     }
+    for (const claim of tracker.registry.logs.get(node.boot)?.claims.values() ?? []) this.outlived(node, claim)
     this.bound(node, 'members', membership.members.size)
     this.bound(node, 'asks', tracker.askById.size)
     this.bound(node, 'grants', tracker.grants.size)
@@ -212,6 +214,16 @@ export class Safety {
     this.bound(node, 'transfers', tracker.transfers.length)
     this.bound(node, 'unsent ops', tracker.unsent.length)
     this.bound(node, 'requests', tracker.requests.size)
+  }
+
+  /** Where this node knows that another start of the name ended later, its own claim must be later still. */
+  private outlived(node: SimNode, { name, fence, placed }: Claim): void {
+    if (node.leaving) return
+    for (const [boot, log] of node.replica.tracker.registry.logs) {
+      const end = log.strikes.get(name)
+      if (boot === node.boot || end === undefined || end.fence < fence || end.origin === placed?.origin) continue
+      this.complain('fence', `${name}: ${node.boot} holds it with fence ${fence}, and knows of an end at ${end.fence}`)
+    }
   }
 
   private bound(node: SimNode, what: string, size: number): void {

@@ -200,11 +200,10 @@ function drawWays(random: Random, addresses: readonly string[]): Direction[] {
 }
 
 function drawPair(random: Random, addresses: readonly string[], oneWay: boolean): Direction[] {
-  const a = addresses[below(random, addresses.length)] as string
-  const b = addresses[below(random, addresses.length)] as string
-  if (a === b) return []
-  const there: Direction = [a, b]
-  return oneWay ? [there] : [there, [b, a]]
+  const first = below(random, addresses.length)
+  const second = (first + 1 + below(random, addresses.length - 1)) % addresses.length
+  const there: Direction = [addresses[first] as string, addresses[second] as string]
+  return oneWay ? [there] : [there, [there[1], there[0]]]
 }
 
 /** Messages at which something may be aimed. */

@@ -353,6 +353,7 @@ export class World implements NodeHost {
     const start = this.plan.starts[index] ?? this.extraStarts[index - this.plan.starts.length]
     if (start === undefined) return
     this.lastFaultAt = this.now
+    if (this.plan.clocks && this.wrongMs.has(start.address)) this.premise.mistakesBoots(this.now)
     const number = this.nodes.length
     const node = new SimNode(
       {
@@ -387,7 +388,6 @@ export class World implements NodeHost {
   /** What the clock of a host says; it is wrong, and under the fault of clocks by another hour from start to start. */
   private wallClock(address: string): number {
     let wrong = this.wrongMs.get(address)
-    if (wrong !== undefined && this.plan.clocks) this.premise.mistakesBoots(this.now)
     if (wrong === undefined || this.plan.clocks) {
       const most = this.plan.clocks ? 3_600_000 : 2000
       wrong = below(this.random, 2 * most) - most
@@ -772,7 +772,8 @@ export class World implements NodeHost {
     if (output.winner !== undefined && !this.safety.heldBesides(node, output.pid, output.name, JUST_HELD_MS)) {
       this.complain('bothStopped', text)
     }
-    this.ledger.deactivated(node, output.pid, output.name, output.winner)
+    const winnerLives = this.live.some(({ boot }) => boot === output.winner?.pid.boot)
+    this.ledger.deactivated(node, output.pid, output.name, output.winner, winnerLives)
     this.push(this.now + 1 + nextFloat(this.random) * 20, kinds.ended, node, undefined, output.pid)
   }
 

@@ -39,16 +39,18 @@ export async function withSimulation<T>(options: SimulateOptions, body: (sim: Si
   try {
     return await body(sim)
   } catch (error) {
-    if (error instanceof Error && !(error instanceof SimulationError)) {
-      const text = `${error.message}\nThe run again:\n${sim.planAsCode()}`
-      // Runners show the stack, which has a copy of the message.
-      if (error.stack !== undefined) error.stack = error.stack.replace(error.message, () => text)
-      error.message = text
-    }
+    if (error instanceof Error && !(error instanceof SimulationError)) addPlan(error, sim)
     throw error
   } finally {
     await sim[Symbol.asyncDispose]()
   }
+}
+
+function addPlan(error: Error, sim: Simulation): void {
+  const text = `${error.message}\nThe run again:\n${sim.planAsCode()}`
+  // Runners show the stack, which has a copy of the message. Those of the platform's own errors cannot be written.
+  const stack = error.stack?.replace(error.message, () => text)
+  for (const [key, value] of Object.entries({ message: text, stack })) Reflect.set(error, key, value)
 }
 
 export class Simulation implements AsyncDisposable {

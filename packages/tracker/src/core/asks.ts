@@ -8,7 +8,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import { follows, stampFor } from './ids.js'
-import { logOf, lookup } from './logs.js'
+import { endedAt, logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
 import { write } from './own.js'
 import { Pid } from './pid.js'
@@ -365,6 +365,12 @@ export function endAsks(turn: Turn): void {
 
 function putAsk(turn: Turn, ask: Ask): void {
   const { state } = turn
+  // Another start may have ended with a higher fence on the other side of a cut since this one was granted.
+  const ended = endedAt(state.registry, state.self, ask.name, ask.origin)
+  if (ended >= (ask.fence as number)) {
+    heardCounter(state, ended)
+    ask.fence = ++state.counter
+  }
   const claim: Claim = {
     name: ask.name,
     pid: new Pid(state.self, ask.pid as number, state.info.name),

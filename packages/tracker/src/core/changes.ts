@@ -3,7 +3,7 @@
 import { settleAsks } from './asks.js'
 import { contest, riseAbove } from './conflicts.js'
 import { follows } from './ids.js'
-import { type Change, isStruck, logOf } from './logs.js'
+import { type Change, endedAt, isStruck, logOf } from './logs.js'
 import type { Claim, NameEvent } from './messages.js'
 import { endStarted, endStruck } from './placement.js'
 import type { TrackerState, Turn } from './state.js'
@@ -36,16 +36,14 @@ function onStrike(turn: Turn, name: string): void {
 
 /**
  * What ended, on the other side of a cut, with a higher fence than that of our process of this name was not ours: ours
- * goes on, and must be started again when this node goes.
+ * goes on, and must be started again when this node goes. (A copy of our own start is another matter: where its user
+ * stopped it, ours does not outlive this node.)
  */
 function outliveStrike(turn: Turn, name: string): void {
-  const { registry, self } = turn.state
+  const { registry, self, leaving } = turn.state
   const own = logOf(registry, self).claims.get(name)
-  if (own === undefined) return
-  let above = 0
-  for (const { boot, strikes } of registry.logs.values()) {
-    if (boot !== self) above = Math.max(above, strikes.get(name)?.fence ?? 0)
-  }
+  if (own === undefined || leaving) return
+  const above = endedAt(registry, self, name, own.placed?.origin)
   if (above >= own.fence) riseAbove(turn, own, above)
 }
 

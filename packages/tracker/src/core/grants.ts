@@ -58,8 +58,12 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
   if (isOverSince(turn, message)) {
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
   }
-  // A placed name whose node is gone is about to be started again: only that start gets it.
-  if (orphan !== undefined && message.origin !== orphan.placed?.origin) return wait(turn, from, message)
+  // A placed name whose node is gone is about to be started again: only that start gets it. Another start is over, or
+  // the one that may have it would wait behind it on their common host. (A kept process has a queue of its own.)
+  if (orphan !== undefined && message.origin !== orphan.placed?.origin) {
+    if (message.origin === '' || message.fence > 0) return wait(turn, from, message)
+    return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
+  }
   if (orphan === undefined && isUnknownStart(turn, message)) return wait(turn, from, message)
   const fence = ++state.counter
   state.grants.set(name, { name, slot, boot: from, origin: message.origin, ask, fence, checkedAt: now })

@@ -19,6 +19,13 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 /** Lineages follow one another when ids have become deep: thousands at once are a fault of who tells of them. */
 const PLAUSIBLE_EPOCHS = 1000
 
+/** Names whose last claim is remembered; past that all new claims come after them, with a new first stamp. */
+const MAX_RETIRED = 1000
+
+/** Of what comes with an id: a higher or larger event would make every stamp after it one that nobody reads. */
+const MAX_HEIGHT = 2 ** 40
+const MAX_PAST_BYTES = 4096
+
 /** Positive when `a` is the higher one: the greater epoch, then the smaller genesis. */
 export function compareLineages(a: Lineage, b: Lineage): number {
   if (a.epoch !== b.epoch) return a.epoch - b.epoch
@@ -35,11 +42,11 @@ export function follows(a: Claim, b: Claim): boolean {
 }
 
 /**
- * The stamp of a new claim: after every claim of this name known here, inflated under our own id. It comes after all
- * that was made in our region, too: somebody may still see an earlier claim of this name that stands no more.
+ * The stamp of a new claim: after every claim of this name known here, inflated under our own id. It comes after what
+ * was made in our region before, too: somebody may still see an earlier claim of this name that stands no more.
  */
 export function stampFor(state: TrackerState, name: string): Stamp {
-  let base: itc.Event = 0
+  let base: itc.Event = itc.within(state.id, state.retired.get(name) ?? 0)
   for (const claim of claimsOf(state.registry, name)) {
     if (sameLineage(claim.stamp.lineage, state.lineage)) base = itc.joinEvents(base, claim.stamp.event)
   }
@@ -48,32 +55,22 @@ export function stampFor(state: TrackerState, name: string): Stamp {
   return state.firstStamp
 }
 
-function stampAfter({ lineage, id, floor }: TrackerState, base: itc.Event): Stamp {
-  const event = itc.joinEvents(base, itc.within(id, floor))
-  return { lineage, event: itc.event({ id, event }).event }
+function stampAfter(state: TrackerState, base: itc.Event): Stamp {
+  const { lineage, id } = state
+  const { event } = itc.event({ id, event: itc.joinEvents(base, itc.within(id, state.floor)) })
+  state.made = itc.joinEvents(state.made, itc.within(id, event))
+  return { lineage, event }
 }
 
 /** A claim of ours stands no more. */
-export function retireStamp(state: TrackerState, { lineage, event }: Stamp): void {
-  if (sameLineage(lineage, state.lineage)) raiseFloor(state, event)
-}
-
-function raiseFloor(state: TrackerState, event: itc.Event): void {
-  if (itc.leq(event, state.floor)) return
-  state.floor = itc.joinEvents(state.floor, event)
+export function retireStamp(state: TrackerState, { name, stamp }: Claim): void {
+  const event = itc.within(state.id, stamp.event)
+  if (!sameLineage(stamp.lineage, state.lineage) || itc.leq(event, state.floor)) return
+  state.retired.set(name, itc.joinEvents(state.retired.get(name) ?? 0, event))
+  if (state.retired.size <= MAX_RETIRED) return
+  for (const one of state.retired.values()) state.floor = itc.joinEvents(state.floor, one)
+  state.retired.clear()
   state.firstStamp = undefined
-}
-
-/** What we made in this region, with claims that stand and that do not. */
-function madeIn({ registry, self, lineage, floor }: TrackerState, id: itc.Id): itc.Event {
-  let event = itc.within(id, floor)
-  let last: Stamp | undefined
-  for (const { stamp } of logOf(registry, self).claims.values()) {
-    if (stamp === last || !sameLineage(stamp.lineage, lineage)) continue
-    last = stamp
-    event = itc.joinEvents(event, itc.within(id, stamp.event))
-  }
-  return event
 }
 
 /** A digest told the peer's lineage: note it, and seek an id there when it is higher than ours. */
@@ -137,7 +134,7 @@ export function onIdAsk(turn: Turn, from: BootId, message: Message<'idAsk'>): vo
 
 function sendGrant(turn: Turn, to: BootId, id: itc.Id): void {
   const { state } = turn
-  send(turn, to, { type: 'idGrant', lineage: state.lineage, id, event: madeIn(state, id) })
+  send(turn, to, { type: 'idGrant', lineage: state.lineage, id, event: itc.within(id, state.made) })
 }
 
 /** Start a lineage of our own. */
@@ -178,9 +175,10 @@ export function onIdGrant(turn: Turn, from: BootId, message: Message<'idGrant'>)
   const seeking = state.seeking
   if (state.leaving || seeking === undefined || !sameLineage(seeking.lineage, message.lineage)) return
   // Nobody gives the empty id away; with it no stamp could be made.
-  if (message.id === 0) return
+  const past = pastOf(message)
+  if (message.id === 0 || past === undefined) return
   moveTo(state, message.lineage, message.id)
-  raiseFloor(state, message.event)
+  inherit(state, past)
   send(turn, from, { type: 'idConfirm', lineage: message.lineage, depth: itc.idDepth(message.id) })
   for (const boot of state.links) {
     // Peers still below the lineage hear of it from us at once; those in it learn how large our region is.
@@ -211,7 +209,8 @@ export function giveId(turn: Turn): void {
     if (peer.phase !== 'up' && peer.phase !== 'joining') continue
     state.heir = { boot, got: false }
     const { lineage, id } = state
-    send(turn, boot, { type: 'idGive', lineage, id, event: madeIn(state, id) })
+    const { seq } = logOf(state.registry, state.self)
+    send(turn, boot, { type: 'idGive', lineage, id, event: itc.within(id, state.made), seq })
     setId(state, state.lineage, 0)
     return
   }
@@ -220,12 +219,16 @@ export function giveId(turn: Turn): void {
 export function onIdGive(turn: Turn, from: BootId, message: Message<'idGive'>): void {
   const { state } = turn
   const usable = sameLineage(state.lineage, message.lineage) && !state.leaving && !state.inherited.has(from)
-  if (usable && itc.disjoint(state.id, message.id)) {
+  const past = pastOf(message)
+  // What the leaver claimed stands until it has left: without knowledge of that our claims would seem to come after it.
+  // Where it is missing the id is lost, which costs nothing.
+  if (logOf(state.registry, from).seq < message.seq) log(turn, 'debug', 'an id without its log: not used', { from })
+  else if (usable && past !== undefined && itc.disjoint(state.id, message.id)) {
     state.inherited.add(from)
     setId(state, state.lineage, itc.sumId(state.id, message.id))
-    raiseFloor(state, message.event)
+    inherit(state, past)
   } else if (usable) {
-    log(turn, 'error', 'a leaver gave an id that overlaps ours: not used', { from })
+    log(turn, 'error', 'a leaver gave an id that cannot be right: not used', { from })
   }
   send(turn, from, { type: 'idGot', lineage: message.lineage })
 }
@@ -236,7 +239,21 @@ function moveTo(state: TrackerState, lineage: Lineage, id: itc.Id): void {
   state.pendingGrants.clear()
   state.inherited.clear()
   state.floor = 0
+  state.made = 0
+  state.retired.clear()
   setId(state, lineage, id)
+}
+
+/** What was made with an id before; undefined where nobody can have made that much. */
+function pastOf({ id, event }: { readonly id: itc.Id; readonly event: itc.Event }): itc.Event | undefined {
+  const past = itc.within(id, event)
+  return itc.heightOf(past) <= MAX_HEIGHT && itc.encodeEvent(past).length <= MAX_PAST_BYTES ? past : undefined
+}
+
+function inherit(state: TrackerState, past: itc.Event): void {
+  state.floor = itc.joinEvents(state.floor, past)
+  state.made = itc.joinEvents(state.made, past)
+  state.firstStamp = undefined
 }
 
 function setId(state: TrackerState, lineage: Lineage, id: itc.Id): void {

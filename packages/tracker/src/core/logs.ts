@@ -399,6 +399,16 @@ export function isStruck(registry: Registry, name: string, origin: string, fence
   return false
 }
 
+/** The highest fence with which another start of this name has ended in another log; 0 where none has. */
+export function endedAt(registry: Registry, self: BootId, name: string, origin: string | undefined): number {
+  let highest = 0
+  for (const { boot, strikes } of registry.logs.values()) {
+    const struck = boot === self ? undefined : strikes.get(name)
+    if (struck !== undefined && struck.fence > highest && struck.origin !== origin) highest = struck.fence
+  }
+  return highest
+}
+
 /** Forget strikes older than `before`: the logs that they could strike are forgotten too. */
 export function expireStrikes(registry: Registry, before: number): void {
   for (const log of registry.logs.values()) {

@@ -55,7 +55,8 @@ export function onMember(turn: Turn, member: Member): void {
   // From now on only others can give it: what it wrote is asked of them at once, and they have their own time for it.
   const need = state.needed.get(info.boot)
   if (need !== undefined) state.needed.set(info.boot, { seq: need.seq, since: now, pulledAt: Number.NEGATIVE_INFINITY })
-  state.pulls.delete(info.boot)
+  if (state.pulls.get(info.boot)?.from === info.boot) state.pulls.delete(info.boot)
+  state.links.delete(info.boot)
   sweepGone(turn)
 }
 

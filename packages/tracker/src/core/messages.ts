@@ -149,8 +149,8 @@ export type TrackerMessage =
   /** Ask this one: its region is larger. */
   | { type: 'idPoint'; lineage: Lineage; to: BootId }
   | { type: 'idConfirm'; lineage: Lineage; depth: number }
-  /** `event` as with a grant. */
-  | { type: 'idGive'; lineage: Lineage; id: itc.Id; event: itc.Event }
+  /** `event` as with a grant; `seq`: of the leaver's log, which the heir must know before it makes claims there. */
+  | { type: 'idGive'; lineage: Lineage; id: itc.Id; event: itc.Event; seq: number }
   | { type: 'idGot'; lineage: Lineage }
   // Requests to the node of a pid, and the barrier
   | { type: 'request'; ask: number; request: NodeRequest }

@@ -28,7 +28,7 @@ export function write(turn: Turn, op: Op): void {
   const own = logOf(state.registry, state.self)
   const before = claimOf(own, op)
   applyOp(state.registry, own, op, now)
-  if (before !== undefined && claimOf(own, op)?.stamp !== before.stamp) retireStamp(state, before.stamp)
+  if (before !== undefined && claimOf(own, op)?.stamp !== before.stamp) retireStamp(state, before)
   state.unsent.push(op)
 }
 

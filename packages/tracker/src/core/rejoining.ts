@@ -45,6 +45,7 @@ function voidAll(turn: Turn): void {
     table.clear()
   }
   for (const table of [state.early, state.taking, state.needed]) table.clear()
+  state.links.clear()
   state.waitingCount = 0
   state.transfers = []
   state.unsent = []

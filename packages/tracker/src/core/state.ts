@@ -396,7 +396,11 @@ export interface TrackerState {
   inherited: Set<BootId>
   /** Who takes over our id; `got` once it has said so. */
   heir: { boot: BootId; got: boolean } | undefined
-  /** What was made in our region by claims that stand no more; new ones come after it. */
+  /** All that was made in our region; goes along with a part of it. */
+  made: itc.Event
+  /** By name, what was made by claims of ours that stand no more: a new one of the name comes after it. */
+  retired: Map<string, itc.Event>
+  /** What was made in our region by names that are not remembered singly, and by its owners before us. */
   floor: itc.Event
   /** The stamp of a first claim under the present id and floor. */
   firstStamp: Claim['stamp'] | undefined

@@ -127,6 +127,8 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     seeking: undefined,
     inherited: new Set(),
     heir: undefined,
+    made: 0,
+    retired: new Map(),
     floor: 0,
     firstStamp: undefined,
     nextSweepAt: now + config.limits.sweepMs,

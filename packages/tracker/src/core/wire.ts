@@ -504,7 +504,7 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   idGrant: shape('idGrant', 54, { lineage, id, event }),
   idPoint: shape('idPoint', 55, { lineage, to: boot }),
   idConfirm: shape('idConfirm', 56, { lineage, depth: count }),
-  idGive: shape('idGive', 57, { lineage, id, event }),
+  idGive: shape('idGive', 57, { lineage, id, event, seq: count }),
   idGot: shape('idGot', 58, { lineage }),
   request: shape('request', 59, { ask: count, request }),
   answer: shape('answer', 60, { ask: count, code: optional(code), text }),
