@@ -20,8 +20,9 @@ const MAX_ENTRIES = 4000
 interface NameRecord {
   readonly holders: SimNode[]
   fence: number
-  /** Who got that fence. */
+  /** Who got that fence, and with which op. */
   by: string
+  seq: number
   /** When it last had a holder. */
   heldAt: number
 }
@@ -98,11 +99,9 @@ export class Safety {
 
   /** Its process was killed: what it alone knew is known to nobody. */
   killed(node: SimNode, live: readonly SimNode[]): void {
-    for (const claim of node.seen.claims.values()) {
-      const record = this.names.get(claim.name)
-      const known = live.some((one) => (one.replica.tracker.registry.logs.get(node.boot)?.seq ?? 0) >= claim.seq)
-      if (record !== undefined && record.by === node.boot && !known) record.fence = 0
-    }
+    const known = Math.max(0, ...live.map((one) => one.replica.tracker.registry.logs.get(node.boot)?.seq ?? 0))
+    // Those that it has given up since are among them: nobody may have heard of the whole.
+    for (const record of this.names.values()) if (record.by === node.boot && record.seq > known) record.fence = 0
     this.gone(node)
   }
 
@@ -138,7 +137,7 @@ export class Safety {
   private take(node: SimNode, claim: Claim): void {
     let record = this.names.get(claim.name)
     if (record === undefined) {
-      record = { holders: [], fence: 0, by: '', heldAt: this.now }
+      record = { holders: [], fence: 0, by: '', seq: 0, heldAt: this.now }
       this.names.set(claim.name, record)
     }
     const strict = this.strict()
@@ -162,6 +161,7 @@ export class Safety {
     if (!strict || claim.fence <= record.fence) return
     record.fence = claim.fence
     record.by = node.boot
+    record.seq = claim.seq
   }
 
   private release(node: SimNode, claim: Claim): void {
