@@ -37,7 +37,7 @@ export class ItcOverlapError extends Error {
   }
 }
 
-/** Deepest tree that a decoder takes: an honest lineage is given up at depth 32, a hostile one must not cost stack. */
+/** Deepest tree that a decoder takes: an honest lineage is given up at depth 48, a hostile one must not cost stack. */
 export const maxDepth = 64
 
 /**
