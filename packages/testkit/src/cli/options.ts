@@ -33,9 +33,9 @@ export interface CliOptions {
 export const usage: string = `npm run sim -- [options]
 
   --level L         machines (default): the protocol alone; nodes: all of a node, its actors too
-  --runs N          runs, one a seed (default 1000)
+  --runs N          runs, one a seed (default 1000; --mutants: at most, for each, 20000)
   --seed S          of the first run; the others count up from it (default 1)
-  --nodes A-B       fewest and most nodes of a run (default 2-20; level nodes: 2-7)
+  --nodes A-B       fewest and most nodes of a run (default 2-20; --mutants: 2-9; level nodes: 2-7)
   --faults LIST     of ${faultNames.join(', ')},
                     or all, or none (default joins,leaves);
                     level nodes: of ${nodeFaultNames.join(', ')} (default all)
@@ -111,13 +111,16 @@ export function parseOptions(args: readonly string[]): CliOptions {
     faulty.push(`--${name} must be a whole number from ${least} to ${most}, not '${text}'`)
     return otherwise
   }
-  const runs = whole('runs', values.runs, values.html === undefined ? 1000 : 1, 1, 100_000_000)
+  const usual = values.mutants ? 20_000 : values.html === undefined ? 1000 : 1
+  const runs = whole('runs', values.runs, usual, 1, 100_000_000)
   const fitting = values.trace ? 1 : Math.max(1, Math.min(availableParallelism(), Math.floor(runs / RUNS_A_JOB)))
   if (values.level !== 'machines' && values.level !== 'nodes') {
     faulty.push(`--level must be machines or nodes, not '${values.level}'`)
   }
   const level = values.level === 'nodes' ? 'nodes' : 'machines'
   const isNodes = level === 'nodes'
+  // Rules that are broken show more often among few nodes.
+  const usualNodes = isNodes ? '2-7' : values.mutants ? '2-9' : '2-20'
   const kind = values.fault ?? 'none'
   const fault = faultKinds.find((one) => one === kind)
   if (fault === undefined) faulty.push(`--fault must be one of ${faultKinds.join(', ')}, not '${kind}'`)
@@ -139,7 +142,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
     runs,
     seed,
     jobs: whole('jobs', values.jobs, fitting, 1, 256),
-    nodes: parseNodes((values.explore ? undefined : values.nodes) ?? (isNodes ? '2-7' : '2-20'), faulty),
+    nodes: parseNodes((values.explore ? undefined : values.nodes) ?? usualNodes, faulty),
     faults: isNodes || values.faults === undefined ? undefined : parseFaults(values.faults, faultNames, faulty),
     nodeFaults: isNodes ? parseFaults(values.faults ?? 'all', nodeFaultNames, faulty) : [],
     json,
