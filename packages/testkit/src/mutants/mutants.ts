@@ -247,7 +247,7 @@ export const mutants: readonly Mutant[] = [
     torn,
     tracker,
     'ids.js',
-    'raiseFloor(state, message.event);\n    send(',
+    'inherit(state, past);\n    send(',
     'send(',
   ),
   without(
@@ -256,7 +256,7 @@ export const mutants: readonly Mutant[] = [
     torn,
     tracker,
     'ids.js',
-    'if (itc.leq(event, state.floor))',
+    'if (!sameLineage(stamp.lineage, state.lineage) || itc.leq(event, state.floor))',
     'if (true)',
   ),
   without(
