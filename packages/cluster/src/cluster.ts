@@ -101,6 +101,8 @@ export interface Cluster {
    * ERR_TOO_LARGE.
    */
   post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
+  /** Whether this node has joined; not for a while after the others had held it to be down. */
+  readonly isReady: boolean
   /** Resolves when this node has joined (and `markReady` was called, with `manualReady`). Rejects with ERR_NOT_READY. */
   ready(options?: { readonly timeout?: number; readonly signal?: AbortSignal }): Promise<void>
   markReady(): void
@@ -295,6 +297,10 @@ class ClusterNode implements Cluster {
     const bytes = this.#pack(frame, undefined, () => frame)
     this.#frames.out++
     return link.send(bytes, 'call') ? 'sent' : 'unlinked'
+  }
+
+  get isReady(): boolean {
+    return this.#isReady
   }
 
   ready(options: { readonly timeout?: number; readonly signal?: AbortSignal } = {}): Promise<void> {

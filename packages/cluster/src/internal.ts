@@ -1,7 +1,8 @@
 /** The seam for tests and simulations of nodes. Not for users: it may change with any version. */
 
-export type { Address } from './address.js'
+export { type Address, formatAddress, isLoopback, parseAddress } from './address.js'
 export { type Chance, realChance } from './chance.js'
 export { type ClusterWorld, realClusterWorld, startClusterIn } from './cluster.js'
 export type { Connection, ConnectionEnd, ConnectionEvents, Transport, TransportEvents } from './transport.js'
 export { packFrame } from './wire.js'
+export { listenError } from './ws.js'

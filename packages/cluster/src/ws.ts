@@ -206,7 +206,8 @@ function remoteOf(socket: Socket): string {
   return formatAddress({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 })
 }
 
-function listenError(error: NodeJS.ErrnoException, address: Address): SkepError {
+/** The error of an address that cannot be bound, for whatever listens on it. */
+export function listenError(error: NodeJS.ErrnoException, address: Address): SkepError {
   const fields = { cause: error, port: address.port, host: address.host }
   if (error.code === 'EADDRINUSE') {
     return new SkepError(

@@ -17,6 +17,8 @@ import {
   type MembershipLimits,
   SkepError,
 } from '@skep/cluster'
+import { parseAddress } from '@skep/cluster/internal'
+import { type AdminOptions, minTokenChars } from './admin.js'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
@@ -49,6 +51,11 @@ export interface NodeConfig {
   readonly allow?: readonly (string | RegExp)[] | undefined
   /** Names of nodes that are kept out, whatever `allow` says. */
   readonly deny?: readonly (string | RegExp)[] | undefined
+  /**
+   * Where probes and operators ask over HTTP: `GET /live`, `GET /ready`, `POST /drain`; see `AdminOptions`. Off where it
+   * is not given.
+   */
+  readonly admin?: string | AdminOptions | undefined
   /** Whether SIGTERM and SIGINT drain the node and end the process. Default true. */
   readonly signals?: boolean | undefined
   /** A pino logger (or one of its shape), or the level at which to log JSON lines on stdout. Default `info`. */
@@ -78,6 +85,7 @@ const keys: { readonly [Key in keyof Required<NodeConfig>]: 'cluster' | 'node' }
   limits: 'cluster',
   onFatal: 'cluster',
   actors: 'node',
+  admin: 'node',
   isolation: 'node',
   signals: 'node',
   logger: 'node',
@@ -88,11 +96,12 @@ export function configFaults(config: unknown): string[] {
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     return [`the configuration must be an object, not ${shown(config)}`]
   }
-  const { actors, isolation, signals, logger } = config as Record<string, unknown>
+  const { actors, admin, isolation, signals, logger } = config as Record<string, unknown>
   return [
     ...Object.keys(config).flatMap(unknownKey),
     ...clusterFaults(clusterPart(config)),
     ...definitionFaults(actors),
+    ...adminFaults(admin),
     ...choiceFaults('isolation', isolation, ['copy', 'freeze', 'off']),
     ...choiceFaults('signals', signals, [true, false]),
     ...loggerFaults(logger),
@@ -142,6 +151,34 @@ function kindOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const made = Object.getOwnPropertySymbols(value).some(({ description }) => description === 'skep.code')
   return made ? (value as { kind?: string }).kind : undefined
+}
+
+function adminFaults(admin: unknown): string[] {
+  if (admin === undefined) return []
+  const isOptions = typeof admin === 'object' && admin !== null && !Array.isArray(admin)
+  if (typeof admin !== 'string' && !isOptions)
+    return [`admin must be host:port, or { listen, token }, not ${shown(admin)}`]
+  const { listen, token, ...rest } = isOptions
+    ? (admin as Record<string, unknown>)
+    : { listen: admin, token: undefined }
+  const faults = Object.keys(rest).map((key) => `admin: ${shownKey(key)} is not a key of it, only listen and token`)
+  const said = isOptions ? 'admin.listen' : 'admin'
+  if (typeof listen !== 'string') faults.push(`${said} must be host:port, not ${shown(listen)}`)
+  else faults.push(...addressFaults(said, listen))
+  if (token !== undefined && !(typeof token === 'string' && token.length >= minTokenChars && /^\S+$/.test(token))) {
+    // Not shown: it may be a secret with a slip in it.
+    faults.push(`admin.token must be a text of at least ${minTokenChars} characters, none of them a space`)
+  }
+  return faults
+}
+
+function addressFaults(key: string, address: string): string[] {
+  try {
+    parseAddress(address)
+    return []
+  } catch (error) {
+    return [`${key}: ${(error as Error).message}`]
+  }
 }
 
 function choiceFaults(key: string, value: unknown, choices: readonly unknown[]): string[] {

@@ -43,6 +43,7 @@ export {
   staticPeers,
 } from '@skep/cluster'
 export { type Claim, type Explanation, Pid, type WaitOptions } from '@skep/tracker'
+export type { AdminOptions } from './admin.js'
 export type { LogLevel, NodeConfig } from './config.js'
 export type { NodeEvents } from './events.js'
 export type { NodeMember } from './member.js'

@@ -14,12 +14,14 @@ export interface NodeMember {
   readonly suspect: boolean
   readonly roles: readonly string[]
   readonly weight: number
+  /** Whether it takes no new placed actors. */
+  readonly cordoned: boolean
   /** The kinds of actors it can start. */
   readonly kinds: readonly string[]
   readonly version: string
 }
 
 export function memberOf({ info, phase, suspect }: Member): NodeMember {
-  const { name, address, boot, roles, weight, kinds, version } = info
-  return { name, address, boot, phase, suspect, roles, weight, kinds, version }
+  const { name, address, boot, roles, weight, cordoned, kinds, version } = info
+  return { name, address, boot, phase, suspect, roles, weight, cordoned, kinds, version }
 }

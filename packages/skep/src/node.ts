@@ -12,6 +12,7 @@ import { type Cluster, type Logger, SkepError } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
 import { startClusterIn } from '@skep/cluster/internal'
 import { type Claim, type Explanation, startTracker, type Tracker, type WaitOptions } from '@skep/tracker'
+import type { AdminOptions, AdminServer, Readiness } from './admin.js'
 import { checkConfig, clusterPart, type NodeConfig } from './config.js'
 import { Events, type NodeEvents } from './events.js'
 import { rootLogger } from './logs.js'
@@ -36,6 +37,8 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
   readonly address: string
   /** Another one after the others held this node to be down while it lived. */
   readonly boot: BootId
+  /** `host:port` of the admin listener; undefined where none is configured. */
+  readonly admin: string | undefined
   /** Resolves when it has joined and synced. Errors: ERR_NOT_READY after `timeout` (ms), ERR_ABORTED, ERR_STOPPED. */
   ready(options?: WaitOptions): Promise<void>
   /** All members that are not gone, this node included, by name. */
@@ -46,6 +49,11 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
   explain(name: string): NodeExplanation
   /** Calls `listener` on each event, never inside the registry's own steps; the function returned ends that. */
   on<E extends keyof NodeEvents>(event: E, listener: (data: NodeEvents[E]) => void): () => void
+  /**
+   * Nothing new is placed here while it is on; what runs here runs on, and `start` works as ever. Others see it in
+   * `members()`.
+   */
+  cordon(on?: boolean): void
   /** Leaves the cluster in order: says so, ends its actors (placed ones start elsewhere), hands over, closes. */
   drain(options?: DrainOptions): Promise<void>
   /** Ends at once: actors, links, timers. Nothing is handed over; the others notice. */
@@ -75,6 +83,14 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
     ...(isolation === undefined ? {} : { isolation }),
   })
   const node = new RunningNode(world, { logger: logger.child({ component: 'node' }), cluster, tracker, actors })
+  if (config.admin !== undefined) {
+    try {
+      await node.listenForAdmin(typeof config.admin === 'string' ? { listen: config.admin } : config.admin)
+    } catch (error) {
+      await node.stop()
+      throw error
+    }
+  }
   if (signals) node.obeySignals()
   return node
 }
@@ -105,6 +121,7 @@ class RunningNode implements SkepNode {
   #ignoreSignals: () => void = () => {}
   #drained: Promise<void> | undefined
   #stopped: Promise<void> | undefined
+  #admin: AdminServer | undefined
 
   constructor(world: World, layers: Layers) {
     const { cluster, tracker, actors, logger } = layers
@@ -143,6 +160,17 @@ class RunningNode implements SkepNode {
 
   ready(options: WaitOptions = {}): Promise<void> {
     return this.#layers.tracker.ready(options)
+  }
+
+  get admin(): string | undefined {
+    return this.#admin?.address
+  }
+
+  cordon(on = true): void {
+    const { cluster, logger } = this.#layers
+    if (cluster.self.cordoned === on) return
+    logger.info({ cordoned: on }, on ? 'cordoned: nothing new is placed here' : 'no longer cordoned')
+    cluster.describe({ cordoned: on })
   }
 
   members(): readonly NodeMember[] {
@@ -185,6 +213,23 @@ class RunningNode implements SkepNode {
     })
   }
 
+  async listenForAdmin(options: AdminOptions): Promise<void> {
+    const { logger } = this.#layers
+    this.#admin = await this.#world.admin(options, {
+      readiness: () => this.#readiness(),
+      drain: () => {
+        logger.info({}, 'asked over the admin listener: draining')
+        return this.drain()
+      },
+    })
+    logger.info({ address: this.#admin.address }, `admin listener on ${this.#admin.address}`)
+  }
+
+  #readiness(): Readiness {
+    if (this.#drained !== undefined || this.#stopped !== undefined) return 'leaving'
+    return this.#layers.cluster.isReady ? 'ready' : 'joining'
+  }
+
   /** From the announcement until nothing is left here that another node needs, at most `timeout` ms. */
   async #leave(timeout: number): Promise<void> {
     const { logger, tracker, actors } = this.#layers
@@ -217,6 +262,8 @@ class RunningNode implements SkepNode {
     actors.close()
     await tracker.close()
     await cluster.close()
+    // Last: until then probes are told that it is leaving.
+    await this.#admin?.close()
   }
 
   #tell(): void {

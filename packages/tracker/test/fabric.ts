@@ -192,6 +192,10 @@ export class FabricCluster implements Cluster {
   #ready = false
   #onReady: (() => void)[] = []
 
+  get isReady(): boolean {
+    return this.#ready
+  }
+
   constructor(fabric: Fabric, self: MemberInfo) {
     this.#fabric = fabric
     this.self = self

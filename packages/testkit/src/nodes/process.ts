@@ -67,6 +67,11 @@ export class SimProcess implements Endpoint, World {
     this.signals = { pid: index + 1, on: () => {}, off: () => {}, listenerCount: () => 0, kill: () => {} }
   }
 
+  /** A simulated network has no HTTP: `simulate` takes no such configuration. */
+  admin(): never {
+    throw new TypeError('a simulated node has no admin listener')
+  }
+
   /** Nothing of it runs any more. */
   die(): void {
     this.alive = false
