@@ -11,6 +11,7 @@ import { pack } from './encode.js'
 import { type ActorFrame, cancelFrame, creditFrame } from './frames.js'
 import { type Isolation, isolate, isolateAll } from './isolation.js'
 import { control, workFor } from './message.js'
+import { Monitor } from './monitor.js'
 import { NameOrder } from './order.js'
 import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
 import type { Process } from './process.js'
@@ -76,7 +77,7 @@ export class Calls implements RefHost, Router {
   /** Calls to other nodes that wait for their answer, up to `most`; streams may be open as long as they like. */
   describe(most: number): string[] {
     return [...this.#pending.values()]
-      .filter((out) => !out.streamed)
+      .filter((out) => !out.streamed && !out.watches)
       .slice(0, most)
       .map((out) => out.what)
   }
@@ -90,6 +91,39 @@ export class Calls implements RefHost, Router {
   stop(address: Address, reason: string): Promise<void> {
     const deadline = this.deadlineFor(address, this.#outside.stopTimeoutMs)
     return this.#promised(address, control, ['stop', reason], deadline) as Promise<void>
+  }
+
+  monitor(address: Address): Monitor {
+    const find = (): Pid => {
+      const pid = this.resolve(address)
+      if (pid !== undefined) return pid
+      const name = address.target.by === 'pid' ? '' : address.target.name
+      throw new SkepError('ERR_NOT_REGISTERED', `${address.actor.kind}.$.monitor of '${name}': nobody holds this name`)
+    }
+    return new Monitor(
+      {
+        ask: (pid, signal) => {
+          const own: Address = { ...address, target: { by: 'pid', pid }, options: { signal }, context: undefined }
+          return this.#promised(own, control, ['monitor'], Number.POSITIVE_INFINITY)
+        },
+        alive: ({ boot }) => boot === this.#outside.boot || this.#outside.known(boot) === 'alive',
+        pause: (ms, signal) => this.#pause(ms, signal),
+      },
+      find,
+      address.options.signal,
+    )
+  }
+
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel()
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const cancel = this.#outside.time.setTimer(end, ms)
+      signal.addEventListener('abort', end)
+    })
   }
 
   #promised(address: Address, method: string, args: unknown[], deadline: number): Promise<unknown> {

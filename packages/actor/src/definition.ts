@@ -87,6 +87,18 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
+/**
+ * How an actor ended: it was stopped; it crashed; it goes on elsewhere under its name; it lost its name to another copy;
+ * its node is gone.
+ */
+export type DownReason = 'stopped' | 'crashed' | 'moved' | 'conflict' | 'node-down'
+
+/** The end of an actor that was watched. */
+export interface Down {
+  readonly pid: Pid
+  readonly reason: DownReason
+}
+
 /** Every control of a ref stands under its `$`, so that no method name can clash with one. */
 export interface Controls<On> {
   /** The kind of actor it speaks to. */
@@ -105,6 +117,12 @@ export interface Controls<On> {
    * is not started again. An actor that waits for this about itself waits in vain: it calls `self.stop()`.
    */
   stop(reason?: string): Promise<void>
+  /**
+   * Watch the actor that a call would reach now, wherever it runs: gives its end, once, and then is done; `break` or the
+   * ref's signal ends the watch. One that has ended already gives `stopped`. Errors: ERR_NOT_REGISTERED, ERR_ABORTED,
+   * ERR_STOPPED when this node is stopped.
+   */
+  monitor(): AsyncIterableIterator<Down>
 }
 
 export type RefTo<On> = { readonly [K in keyof On]: RemoteMethod<On[K]> } & { readonly $: Controls<On> }

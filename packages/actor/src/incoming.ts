@@ -70,7 +70,7 @@ export class Incoming {
     if (frame.type === 'call') {
       open.set(frame.id, call)
       call.deliver(work, args)
-    } else if (work === 'stop' || process.streams >= maxStreams) {
+    } else if (typeof work === 'string' || process.streams >= maxStreams) {
       answers.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
     } else {
       const feeder = new Feeder(process, work, args, frame.credit, answers)
@@ -86,6 +86,7 @@ export class Incoming {
     if (args === undefined) return this.#inside.dropped('cast: ERR_BAD_ARGUMENTS')
     const work = workFor(process.actor, frame.method, args, false)
     if (work === undefined) return this.#inside.dropped('cast: ERR_NO_METHOD')
+    if (work === 'monitor') return this.#inside.dropped('cast: ERR_NO_METHOD')
     const cast = new RemoteCast(process, frame.method, work, args, this.#inside)
     if (work === 'stop') process.deliverStop(cast, String(args[1]))
     else process.deliver(cast)
@@ -229,6 +230,7 @@ class RemoteCall extends Message implements Open {
     this.#work = work
     this.#args = args
     if (work === 'stop') this.#process.deliverStop(this, String(args[1]))
+    else if (work === 'monitor') this.#process.watch(this)
     else this.#process.deliver(this)
   }
 
@@ -254,6 +256,7 @@ class RemoteCall extends Message implements Open {
   cancel(reason: string): void {
     this.#answers.close()
     this.withdraw(reason)
+    this.#process.unwatch(this)
   }
 
   grant(): void {}

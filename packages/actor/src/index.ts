@@ -7,6 +7,8 @@ export type {
   CallOptions,
   Casts,
   Controls,
+  Down,
+  DownReason,
   InitArgs,
   MethodsOf,
   RefOf,

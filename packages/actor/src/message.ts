@@ -67,8 +67,8 @@ export abstract class Message {
 /** The method name of what `$` asks of an actor. No method can have it. */
 export const control = '$'
 
-/** What a method call runs: a method of the definition, or what `$.stop` asks. */
-export type Work = AnyFunction | 'stop'
+/** What a method call runs: a method of the definition, or what `$.stop` and `$.monitor` ask. */
+export type Work = AnyFunction | 'stop' | 'monitor'
 
 /** The work behind a method name; undefined where the actor has none of it. `streamed` must be as the caller has it. */
 export function workFor(
@@ -77,12 +77,17 @@ export function workFor(
   args: readonly unknown[],
   streamed: boolean,
 ): Work | undefined {
-  if (method === control) return !streamed && args[0] === 'stop' ? 'stop' : undefined
+  if (method === control) {
+    const [what] = args
+    return !streamed && (what === 'stop' || what === 'monitor') ? what : undefined
+  }
   return actor.streams.has(method) === streamed ? actor.methods.get(method) : undefined
 }
 
 /** Begins the work: the usual few arguments without spreading them. */
 export function beginWork(work: Work, runner: Runner, message: Message, args: readonly unknown[]): unknown {
+  // It waits beside the mailbox, and never begins.
+  if (work === 'monitor') return undefined
   if (work === 'stop') {
     // Not waited for here: the actor ends only after this message has. The answer waits for it instead.
     void runner.stop(String(args[1]), false)

@@ -90,7 +90,7 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   get what(): string {
     const { target, actor } = this.address
     const whom = target.by === 'pid' ? String(target.pid) : `'${target.name}'`
-    return `${actor.kind}.${this.method === control ? '$.stop' : this.method} of ${whom}`
+    return `${actor.kind}.${this.method === control ? `$.${String(this.args[0])}` : this.method} of ${whom}`
   }
 
   /** Aborts with the caller's signal. False when that is aborted already. */
@@ -119,6 +119,11 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
     const error = new SkepError('ERR_TIMEOUT', `${this.what} had no answer in time`, { sent: this.sentNow })
     this.recall(error)
     this.reject(error)
+  }
+
+  /** It is answered when its actor ends, and nobody is late before that. */
+  get watches(): boolean {
+    return this.method === control && this.args[0] === 'monitor'
   }
 
   get sentNow(): Sent {
@@ -178,6 +183,7 @@ export class Call extends Outgoing {
     this.#work = work
     this.#process = process
     if (work === 'stop') process.deliverStop(this, String(this.args[1]))
+    else if (work === 'monitor') process.watch(this)
     else process.deliver(this)
   }
 
@@ -237,6 +243,7 @@ export class Call extends Outgoing {
   recall(reason: unknown): void {
     if (this.id !== 0) this.calls.cancel(this)
     else this.withdraw(reason)
+    this.#process?.unwatch(this)
   }
 }
 

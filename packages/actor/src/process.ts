@@ -5,7 +5,7 @@
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Pid, Timers } from '@skep/tracker'
 import type { Self } from './define.js'
-import type { ActorCode } from './definition.js'
+import type { ActorCode, DownReason } from './definition.js'
 import type { Message, Runner } from './message.js'
 import type { ActorNode } from './node.js'
 import { Queue } from './queue.js'
@@ -42,6 +42,9 @@ export interface ProcessInfo {
   readonly placed: boolean
 }
 
+/** Those who may watch one actor at once. */
+const maxWatchers = 10_000
+
 /** A stream that the actor feeds, ended when the actor stops. */
 export interface Feeding {
   endBecause(code: ErrorCode, text: string): void
@@ -58,6 +61,8 @@ export class Process implements Runner, Runnable {
   scheduled = false
   /** Errors that its methods threw, for `explain`. */
   failures = 0
+  /** What those are told who watch it, once it has ended. */
+  end: DownReason = 'stopped'
   #queue: Queue<Message> | undefined
   /** The message that runs; of a reentrant actor nothing stands here. */
   #current: Message | undefined
@@ -67,6 +72,7 @@ export class Process implements Runner, Runnable {
   #logger: Logger | undefined
   #life: AbortController | undefined
   #feeding: Set<Feeding> | undefined
+  #watchers: Set<Message> | undefined
   #timers: ActorTimers | undefined
   #started = false
   /** Ends the start of an actor that is told to stop before it runs. */
@@ -310,6 +316,18 @@ export class Process implements Runner, Runnable {
     return this.#self
   }
 
+  /** Answer it with how this actor ended, once it has. */
+  watch(message: Message): void {
+    if (this.phase === 'stopped') return message.answer(this.end)
+    this.#watchers ??= new Set()
+    if (this.#watchers.size < maxWatchers) this.#watchers.add(message)
+    else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already`, 'no')
+  }
+
+  unwatch(message: Message): void {
+    this.#watchers?.delete(message)
+  }
+
   feed(stream: Feeding): void {
     this.#feeding ??= new Set()
     this.#feeding.add(stream)
@@ -383,6 +401,8 @@ export class Process implements Runner, Runnable {
     if (this.#started) await this.#finish(reason, graceMs)
     this.phase = 'stopped'
     this.host.ended(this, reason)
+    for (const message of this.#watchers ?? []) message.answer(this.end)
+    this.#watchers = undefined
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {

@@ -76,7 +76,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
   }
 
   deliverTo(process: Process, work: Work): void {
-    if (work === 'stop') return
+    if (typeof work === 'string') return
     const feeder = new Feeder(process, work, this.args, streamWindow, this)
     this.#feeder = feeder
     this.away = true

@@ -5,7 +5,7 @@
 import { inspect } from 'node:util'
 import type { Pid } from '@skep/tracker'
 import { codeOf } from './define.js'
-import type { ActorCode, AnyActor, CallOptions, Controls, RefOf } from './definition.js'
+import type { ActorCode, AnyActor, CallOptions, Controls, Down, RefOf } from './definition.js'
 import type { ViaOptions } from './via.js'
 
 /** Whom a ref means. */
@@ -35,6 +35,7 @@ export interface RefHost {
   stream(address: Address, method: string, args: unknown[]): AsyncIterableIterator<unknown>
   cast(address: Address, method: string, args: unknown[]): void
   stop(address: Address, reason: string): Promise<void>
+  monitor(address: Address): AsyncIterableIterator<Down>
   resolve(address: Address): Pid | undefined
 }
 
@@ -147,6 +148,7 @@ function controlsOf(address: Address, shape: Shape): object {
       new shape.Ref({ ...address, options: { ...address.options, ...checked(options) } }) as RefOf<AnyActor>,
     pid: () => host.resolve(address),
     stop: (reason = 'stopped') => host.stop(address, reason),
+    monitor: () => host.monitor(address),
   }
   return Object.freeze(controls)
 }

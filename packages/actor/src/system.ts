@@ -388,8 +388,10 @@ class System implements ProcessHost, ActorHome {
   #deactivate(pid: Pid, name: string, reason: string): void {
     const process = this.process(pid.id)
     if (process === undefined) return
-    if (process.info.name === name) void process.stop(reason, true)
-    else
+    if (process.info.name === name) {
+      process.end = reason === 'conflict' ? 'conflict' : 'moved'
+      void process.stop(reason, true)
+    } else
       this.logger.warn({ name, pid: String(pid), reason }, 'a name that was registered by hand went to another process')
   }
 
@@ -487,6 +489,8 @@ class System implements ProcessHost, ActorHome {
 
   async stopAll(reason: string): Promise<void> {
     this.#leaving = true
+    // What the ring placed here goes on elsewhere.
+    for (const process of this.#processes.values()) if (process.info.placed) process.end = 'moved'
     await Promise.all([...this.#processes.values()].map((process) => process.stop(reason, false)))
   }
 

@@ -177,7 +177,6 @@ export class World {
     this.past.set(old, gone)
     this.nodes.delete(old)
     for (const other of others) {
-      node.layer?.input({ type: 'unlinked', boot: other.boot })
       other.layer?.input({ type: 'unlinked', boot: old })
       other.layer?.input({ type: 'member', member: gone, previous, reason: 'suspected' })
     }
@@ -185,6 +184,7 @@ export class World {
     this.nodes.set(node.boot, node)
     const members = [node.member, gone, ...others.map((other) => other.member)]
     node.layer?.input({ type: 'rejoined', self: node.info, members })
+    for (const other of others) node.layer?.input({ type: 'unlinked', boot: other.boot })
     for (const member of members) node.layer?.input({ type: 'member', member, previous: undefined, reason: 'rejoined' })
     for (const other of others) {
       other.layer?.input({ type: 'member', member: node.member, previous: undefined, reason: 'hello' })

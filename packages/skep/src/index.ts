@@ -22,6 +22,8 @@ export {
   anonymous,
   type CallOptions,
   type Controls,
+  type Down,
+  type DownReason,
   defineActor,
   type GroupOf,
   type GroupReply,
