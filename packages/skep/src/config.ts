@@ -56,7 +56,7 @@ export interface NodeConfig {
    * is not given.
    */
   readonly admin?: string | AdminOptions | undefined
-  /** Whether SIGTERM and SIGINT drain the node and end the process. Default true. */
+  /** Whether SIGTERM and SIGINT drain the node and then end the process with code 0. Default true. */
   readonly signals?: boolean | undefined
   /** A pino logger (or one of its shape), or the level at which to log JSON lines on stdout. Default `info`. */
   readonly logger?: Logger | LogLevel | undefined

@@ -64,7 +64,7 @@ export class SimProcess implements Endpoint, World {
     }
     this.chance = { bytes: (size) => randomBytes(random, size), seed: () => nextInt(random) }
     // Nobody sends it signals: a simulation calls `drain`.
-    this.signals = { pid: index + 1, on: () => {}, off: () => {}, listenerCount: () => 0, kill: () => {} }
+    this.signals = { on: () => {}, off: () => {}, listenerCount: () => 0, exit: () => {} }
   }
 
   /** A simulated network has no HTTP: `simulate` takes no such configuration. */
