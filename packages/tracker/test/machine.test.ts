@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { digestOf, itc, membersOf, type Op, Pid, ring as rings, type TrackerMessage } from '../src/core/index.js'
+import { hostOf } from '../src/core/placement.js'
 import { ring, Trackers } from './trackers.js'
 
 const FIVE = ['a', 'b', 'c', 'd', 'e']
@@ -557,6 +558,62 @@ describe('sync', () => {
     net.input('a', { type: 'message', from: 'boot-b', message })
     expect(net.outputs('a', 'dropped')).toHaveLength(1)
     expect(net.state('a').registry.logs.has('stranger')).toBe(false)
+  })
+})
+
+describe('weights', () => {
+  const names = Array.from({ length: 6000 }, (_, i) => `name-${i}`)
+
+  /** The host of each name, as this node sees it. */
+  function hosts(net: Trackers, at: string): (string | undefined)[] {
+    const state = net.state(at)
+    return names.map((name) => hostOf(state, name, rings.slotOf(name, ring.slots), 'counter'))
+  }
+
+  function share(of: readonly (string | undefined)[], name: string): number {
+    return of.filter((boot) => boot === `boot-${name}`).length / of.length
+  }
+
+  function weighted(weights: Readonly<Record<string, number>>): Trackers {
+    const net = new Trackers()
+    for (const [name, weight] of Object.entries(weights)) net.add([name], { weight })
+    net.pass(3_000)
+    return net
+  }
+
+  test('share the placed names out, in proportion; none goes to a weight of 0', () => {
+    const net = weighted({ a: 1, b: 2, c: 4, d: 0.5, e: 0 })
+    const all = hosts(net, 'a')
+    const even = hosts(weighted({ a: 1, b: 1, c: 1, d: 1, e: 0 }), 'a')
+    for (const [name, weight] of [
+      ['a', 1],
+      ['b', 2],
+      ['c', 4],
+      ['d', 0.5],
+    ] as const) {
+      // The ring of a test is coarse, so its own shares are what weights are measured by.
+      expect(share(all, name) / (weight / 7.5)).toBeGreaterThan(0.5 * Math.min(1, share(even, name) * 4))
+      expect(share(all, name) / (weight / 7.5)).toBeLessThan(2 * Math.max(1, share(even, name) * 4))
+    }
+    expect(share(all, 'c')).toBeGreaterThan(share(all, 'b'))
+    expect(share(all, 'b')).toBeGreaterThan(share(all, 'a'))
+    expect(share(all, 'a')).toBeGreaterThan(share(all, 'd'))
+    expect(share(all, 'e')).toBe(0)
+  })
+
+  test('are seen alike by all, and those that are equal change nothing, whatever they are', () => {
+    const net = weighted({ a: 1, b: 3, c: 2 })
+    expect(hosts(net, 'b')).toEqual(hosts(net, 'a'))
+    expect(hosts(net, 'c')).toEqual(hosts(net, 'a'))
+    expect(hosts(weighted({ a: 7, b: 7, c: 7 }), 'a')).toEqual(hosts(weighted({ a: 1, b: 1, c: 1 }), 'a'))
+  })
+
+  test('of one that grows take names over from others, and move none between those', () => {
+    const before = hosts(weighted({ a: 2, b: 2, c: 1 }), 'a')
+    const after = hosts(weighted({ a: 2, b: 2, c: 2 }), 'a')
+    const moved = before.flatMap((boot, i) => (after[i] === boot ? [] : [after[i]]))
+    expect(moved.length).toBeGreaterThan(100)
+    expect(new Set(moved)).toEqual(new Set(['boot-c']))
   })
 })
 

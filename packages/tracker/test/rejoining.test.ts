@@ -253,7 +253,7 @@ describe('what callers of a node that becomes another boot still want', () => {
     net.add(['b', 'c'], { kinds: ['other'] })
     net.pass(3000)
     const name = namesOf(net, 'b').find(
-      (one) => hostOf(net.state('b'), rings.slotOf(one, ring.slots), 'counter') === net.boot('a'),
+      (one) => hostOf(net.state('b'), one, rings.slotOf(one, ring.slots), 'counter') === net.boot('a'),
     ) as string
     net.input('b', { type: 'spawn', ask: 1, name, kind: 'counter', spec: 0 })
     while (net.state('a').asks.host.size === 0) net.deliver()

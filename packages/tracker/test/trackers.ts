@@ -44,7 +44,7 @@ export class Trackers {
   }
 
   /** Add nodes that are members of everybody's view from now on; links and gate follow unless told otherwise. */
-  add(names: readonly string[], options: { gate?: boolean; kinds?: readonly string[] } = {}): void {
+  add(names: readonly string[], options: { gate?: boolean; kinds?: readonly string[]; weight?: number } = {}): void {
     for (const name of names) {
       const boot = `boot-${name}`
       this.#boots.set(name, boot)
@@ -53,7 +53,7 @@ export class Trackers {
         name,
         address: `${name}:1`,
         roles: [],
-        weight: 1,
+        weight: options.weight ?? 1,
         cordoned: false,
         startedAt: 0,
         kinds: options.kinds ?? ['counter'],

@@ -4,7 +4,7 @@
  * held here with what does, after every change and with time.
  */
 
-import type { BootId } from '@skep/cluster/core'
+import type { BootId, MemberInfo } from '@skep/cluster/core'
 import { openAsk } from './asks.js'
 import { lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
@@ -14,17 +14,35 @@ import { log, type Starting, send, type TrackerState, type Turn } from './state.
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
-/** The node where a placed name is started: the first of the slot that knows the kind and takes new work. */
-export function hostOf(state: TrackerState, slot: number, kind: string): BootId | undefined {
+/**
+ * The node where a placed name is started: the first of the slot that knows the kind and takes new work. One with a
+ * smaller weight than the heaviest of them is passed over for a share of the names, so that each gets its part: the
+ * order of the slot is as good as random, and a name passes over the same nodes wherever that is asked.
+ */
+export function hostOf(state: TrackerState, name: string, slot: number, kind: string): BootId | undefined {
+  const hosts = hostsOf(state, slot, kind)
+  const heaviest = hosts.reduce((most, { weight }) => Math.max(most, weight), 0)
+  return hosts.find((info) => info.weight / heaviest > chanceOf(name, info.name))?.boot
+}
+
+/** All that could be, in the order of the slot. */
+function hostsOf(state: TrackerState, slot: number, kind: string): MemberInfo[] {
+  const found: MemberInfo[] = []
   for (const index of state.table?.order(slot) ?? []) {
     const boot = state.ringBoots[index]
     if (boot === undefined) continue
     const own = boot === state.self
     const info = own ? state.info : state.peers.get(boot)?.info
     const open = own ? state.gate && !state.leaving : state.peers.get(boot)?.phase === 'up'
-    if (info !== undefined && open && info.weight > 0 && !info.cordoned && info.kinds.includes(kind)) return boot
+    if (info !== undefined && open && info.weight > 0 && !info.cordoned && info.kinds.includes(kind)) found.push(info)
   }
-  return undefined
+  return found
+}
+
+/** A number from 0 to below 1 that is as good as random, and the same for the same name and node. */
+function chanceOf(name: string, node: string): number {
+  const parts = 2 ** 30
+  return slotOf(`${node} ${name}`, parts) / parts
 }
 
 type StartWish = Pick<Starting, 'name' | 'slot' | 'kind' | 'spec' | 'meta' | 'origin' | 'failover' | 'caller'>
@@ -39,7 +57,7 @@ function tryStart(turn: Turn, starting: Starting): void {
   const { state, now } = turn
   const { limits } = state.config
   const { name, kind, spec, meta, origin, failover } = starting
-  const host = hostOf(state, starting.slot, kind)
+  const host = hostOf(state, name, starting.slot, kind)
   if (host === undefined && !failover) {
     return endStart(turn, starting, 'ERR_KIND_UNKNOWN', `no member can start an actor of kind '${kind}'`, undefined)
   }
