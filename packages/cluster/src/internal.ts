@@ -3,6 +3,12 @@
 export { type Address, formatAddress, isLoopback, parseAddress } from './address.js'
 export { type Chance, realChance } from './chance.js'
 export { type ClusterWorld, realClusterWorld, startClusterIn } from './cluster.js'
-export type { Connection, ConnectionEnd, ConnectionEvents, Transport, TransportEvents } from './transport.js'
+export {
+  type Connection,
+  type ConnectionEnd,
+  type ConnectionEvents,
+  listenError,
+  type Transport,
+  type TransportEvents,
+} from './transport.js'
 export { packFrame } from './wire.js'
-export { listenError } from './ws.js'

@@ -3,7 +3,8 @@
  * order. Everything of sockets stands behind this (`ws.ts`); a simulation puts its own network here. Who may link, the
  * bounds and the patience are the links' own.
  */
-import type { Address } from './address.js'
+import { type Address, formatAddress } from './address.js'
+import { SkepError } from './errors.js'
 
 /** How a connection ended. */
 export interface ConnectionEnd {
@@ -64,4 +65,17 @@ export interface Transport {
   dial(address: string): Connection | undefined
   /** Listens no more; resolves when the connections that came are closed, too. */
   close(): Promise<void>
+}
+
+/** The error of an address that cannot be bound, for whatever listens on it. */
+export function listenError(error: Error & { readonly code?: string | undefined }, address: Address): SkepError {
+  const fields = { cause: error, port: address.port, host: address.host }
+  if (error.code === 'EADDRINUSE') {
+    return new SkepError(
+      'ERR_ADDRESS_IN_USE',
+      `port ${address.port} on ${address.host} is in use by another process`,
+      fields,
+    )
+  }
+  return new SkepError('ERR_LISTEN', `cannot listen on ${formatAddress(address)}: ${error.message}`, fields)
 }

@@ -7,9 +7,14 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import { type Address, formatAddress } from './address.js'
-import { SkepError } from './errors.js'
 import type { Time } from './time.js'
-import type { Connection, ConnectionEvents, Transport, TransportEvents } from './transport.js'
+import {
+  type Connection,
+  type ConnectionEvents,
+  listenError,
+  type Transport,
+  type TransportEvents,
+} from './transport.js'
 import { maxWireBytes } from './wire.js'
 
 /** After a close, how long the far end has to answer it before the socket is destroyed. */
@@ -204,17 +209,4 @@ function isRefusal(error: Error | undefined): boolean {
 
 function remoteOf(socket: Socket): string {
   return formatAddress({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 })
-}
-
-/** The error of an address that cannot be bound, for whatever listens on it. */
-export function listenError(error: NodeJS.ErrnoException, address: Address): SkepError {
-  const fields = { cause: error, port: address.port, host: address.host }
-  if (error.code === 'EADDRINUSE') {
-    return new SkepError(
-      'ERR_ADDRESS_IN_USE',
-      `port ${address.port} on ${address.host} is in use by another process`,
-      fields,
-    )
-  }
-  return new SkepError('ERR_LISTEN', `cannot listen on ${formatAddress(address)}: ${error.message}`, fields)
 }
