@@ -195,6 +195,15 @@ describe('a condemned node that goes on as another boot', () => {
     ])
   })
 
+  it("remembers a leaver that its old part alone knew as one that has left: what it wrote is no stranger's", () => {
+    const m = linkedWith(['a', 'b'])
+    m.news('b', record('d', { phase: 'leaving' }), record('e'))
+    m.news('a', down('me'), record('a'), record('b'))
+    m.rejoin()
+    expect(m.phase('d')).toBe('left')
+    expect(m.state.members.has(B('e'))).toBe(false)
+  })
+
   it('begins after every boot of its name and address that it was told of, whatever its clock says', () => {
     const m = condemned(['a', 'b'], [{ ...record('b'), info: { ...infoOf('me', 'boot-0'), startedAt: 5000 } }])
     expect(only(m.rejoin('boot-me+', 3000), 'rejoined')[0]?.self.startedAt).toBe(5001)
