@@ -1,8 +1,8 @@
 /**
  * Runs everything that the project claims by simulation, one after the other, keeps each JSON in docs/proof/ and writes
- * docs/proof.md from them, so that no figure there is typed by hand. About an hour on two cores; `--quick` runs a
- * hundredth of it to try the script itself, into a folder given by `--into`; `--only all,mutants` runs those anew and reads
- * the others from the answers that are kept.
+ * docs/proof.md from them, so that no figure there is typed by hand. About half an hour on two cores; `--quick` runs a
+ * hundredth of it to try the script itself, into a folder given by `--into`; `--only all,nodes` runs those anew and
+ * reads the others from the answers that are kept.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -72,8 +72,14 @@ function commandOf(args) {
 function recall(proof) {
   const { name, claim } = proof
   const result = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'))
+  if (typeof result.seconds !== 'number') throw new Error(`${name}.json does not say how long it took: run it anew`)
   const command = commandOf(argumentsOf(proof))
-  return { name, claim, command, status: result.violations === 0 ? 0 : 1, seconds: Math.round(result.seconds), result }
+  return { name, claim, command, status: isClean(result) ? 0 : 1, seconds: Math.round(result.seconds), result }
+}
+
+/** @param {{ violations?: number, mutants?: readonly { caughtAtSeed?: number }[] }} result */
+function isClean({ violations, mutants }) {
+  return mutants === undefined ? violations === 0 : mutants.every(({ caughtAtSeed }) => caughtAtSeed !== undefined)
 }
 
 /** @param {typeof proofs[number]} proof */

@@ -85,8 +85,8 @@ export class Incoming {
     const args = this.#args(frame.args, process.refs)
     if (args === undefined) return this.#inside.dropped('cast: ERR_BAD_ARGUMENTS')
     const work = workFor(process.actor, frame.method, args, false)
-    if (work === undefined) return this.#inside.dropped('cast: ERR_NO_METHOD')
-    if (work === 'monitor') return this.#inside.dropped('cast: ERR_NO_METHOD')
+    // Nobody would hear what a cast that watches has to say.
+    if (work === undefined || work === 'monitor') return this.#inside.dropped('cast: ERR_NO_METHOD')
     const cast = new RemoteCast(process, frame.method, work, args, this.#inside)
     if (work === 'stop') process.deliverStop(cast, String(args[1]))
     else process.deliver(cast)

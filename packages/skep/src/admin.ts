@@ -81,10 +81,12 @@ function answer(
     response.setHeader('allow', allowed.join(', '))
     return reply(response, 405, { error: `${path} takes ${allowed.join(' and ')}` })
   }
-  const readiness = target.readiness()
   if (path === '/live') return reply(response, 200, { live: true })
-  if (path === '/ready')
-    return reply(response, readiness === 'ready' ? 200 : 503, { ready: readiness === 'ready', readiness })
+  if (path === '/ready') {
+    const readiness = target.readiness()
+    const ready = readiness === 'ready'
+    return reply(response, ready ? 200 : 503, { ready, readiness })
+  }
   const refusal = refusalOf(request, token)
   if (refusal !== undefined) {
     if (refusal.status === 401) response.setHeader('www-authenticate', 'Bearer')

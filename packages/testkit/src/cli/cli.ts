@@ -136,6 +136,7 @@ function run(
 
 /** Each mutant until a seed catches it that passes without it. */
 async function huntMutants(options: CliOptions): Promise<number> {
+  const began = performance.now()
   const results = []
   for (const mutant of mutants) {
     const caught = await hunt(options, mutant)
@@ -143,7 +144,9 @@ async function huntMutants(options: CliOptions): Promise<number> {
     if (!options.json)
       print(`${mutant.name}: ${caught === undefined ? 'NOT CAUGHT' : `seed ${caught.seed}, ${caught.rule}`}`)
   }
-  if (options.json) print(JSON.stringify({ seed: options.seed, runs: options.runs, mutants: results }, undefined, 2))
+  const { seed, runs, json } = options
+  const seconds = Math.round((performance.now() - began) / 100) / 10
+  if (json) print(JSON.stringify({ seed, runs, mutants: results, seconds }, undefined, 2))
   return results.some((one) => one.caughtAtSeed === undefined) ? 1 : 0
 }
 
