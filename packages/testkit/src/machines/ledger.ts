@@ -162,6 +162,7 @@ export class Ledger {
     this.spawnsSince.add(name)
   }
 
+  /** While several copies may be, a lower fence of the name counts for nothing from here on. */
   private overrules(name: string, fence: number): void {
     this.ends.set(name, Math.max(this.ends.get(name) ?? 0, fence))
     if ((this.spawned.get(name)?.fence ?? fence) < fence) this.spawned.delete(name)
@@ -213,8 +214,8 @@ export class Ledger {
   }
 
   /**
-   * It lost the name; what the cluster was to keep running goes on as the winner, if that one is placed too. Whoever
-   * knows of the winner keeps it: the node of the winner may be dead by now, and this one is the next to die.
+   * It lost the name; what the cluster was to keep running goes on as the winner, if that one is placed too. This node
+   * knows of it, and the winner's own, unless that is dead by now.
    */
   deactivated(node: SimNode, pid: number, name: string, winner: Claim | undefined, winnerLives: boolean): void {
     if (winner?.placed === undefined) this.spawned.delete(name)
