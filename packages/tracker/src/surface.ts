@@ -3,7 +3,7 @@ import type { Cluster, Logger, Time } from '@skep/cluster'
 import type { Explanation } from './core/explain.js'
 import type { Claim, NameEvent } from './core/messages.js'
 import type { Pid } from './core/pid.js'
-import type { TrackerLimits } from './core/state.js'
+import type { Rebalance, TrackerLimits } from './core/state.js'
 import type { EventOptions, MissedEvents } from './events.js'
 
 export interface TrackerOptions {
@@ -12,6 +12,8 @@ export interface TrackerOptions {
   /** pino's shape. Default: that of the cluster, JSON lines on standard output. */
   readonly logger?: Logger
   readonly limits?: Partial<TrackerLimits>
+  /** Whether placed processes follow when others join; `gradual`, 50 names a second for each node, by default. */
+  readonly rebalance?: Partial<Rebalance>
   /** A broken invariant of the node itself. Default: log it as fatal and end the process with code 70. */
   readonly onFatal?: (error: unknown) => void
   /** The clock and its timers; tests and simulations give their own. */
@@ -57,7 +59,7 @@ export interface Activation {
   readonly spec: unknown
   /** Rises with every activation of a name: goes with writes to outside stores. */
   readonly fence: number
-  readonly cause: 'spawn' | 'failover'
+  readonly cause: 'spawn' | 'failover' | 'handoff'
 }
 
 /** A process of this node that lost its name and must end. */

@@ -22,7 +22,7 @@ import type { Claim, NameEvent, NodeRequest, TrackerMessage } from './core/messa
 import { Pid } from './core/pid.js'
 import { metaMaxBytes, specMaxBytes } from './core/plain.js'
 import { ringDefaults } from './core/ring.js'
-import { type TrackerInput, type TrackerOutput, trackerLimits } from './core/state.js'
+import { rebalanceDefaults, type TrackerInput, type TrackerOutput, trackerLimits } from './core/state.js'
 import { Driver, type Outcome } from './driver.js'
 import { type EventOptions, EventStreams, type MissedEvents } from './events.js'
 import { checkKind, checkName, checkPlain, checkWant, claimFields } from './given.js'
@@ -83,6 +83,7 @@ class TrackerShell implements Tracker {
         counter: Math.floor(this.#time.wall()),
         seed: options.seed ?? randomInt(2 ** 32),
         ring: ringDefaults,
+        rebalance: { ...rebalanceDefaults, ...options.rebalance },
         limits: { ...trackerLimits, ...options.limits },
       },
       outcome: (output) => this.#outcome(output),

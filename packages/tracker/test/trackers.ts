@@ -8,6 +8,7 @@ import {
   type Claim,
   initTracker,
   lookup,
+  type Rebalance,
   stepTracker,
   type TrackerInput,
   type TrackerLimits,
@@ -37,10 +38,12 @@ export class Trackers {
   /** Held to be down by the rest, though they live: they hold the rest to be down. */
   readonly #lost = new Set<BootId>()
   readonly #limits: TrackerLimits
+  readonly #rebalance: Rebalance
   #views = 0
 
-  constructor(limits: Partial<TrackerLimits> = {}) {
+  constructor(limits: Partial<TrackerLimits> = {}, rebalance: Rebalance = { mode: 'never', rate: 0, afterMs: 0 }) {
     this.#limits = { ...trackerLimits, ...limits }
+    this.#rebalance = rebalance
   }
 
   /** Add nodes that are members of everybody's view from now on; links and gate follow unless told otherwise. */
@@ -61,7 +64,8 @@ export class Trackers {
       }
       this.infos.set(boot, info)
       this.phases.set(boot, 'up')
-      const config = { self: info, counter: this.now, seed: this.states.size + 1, ring, limits: this.#limits }
+      const seed = this.states.size + 1
+      const config = { self: info, counter: this.now, seed, ring, limits: this.#limits, rebalance: this.#rebalance }
       this.states.set(boot, initTracker(config, this.now))
       this.given.set(boot, [])
     }

@@ -48,6 +48,8 @@ export const kinds = {
   rejoin: 21,
   /** A planned fault of the world begins or ends (`value`: which of the plan's strikes). */
   strike: 22,
+  /** The process `value` of the name `text` was exported, or not (`load`: whether that failed). */
+  exported: 23,
 } as const
 
 export type EventKind = (typeof kinds)[keyof typeof kinds]

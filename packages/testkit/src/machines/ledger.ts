@@ -4,7 +4,7 @@
  * it may hold or not, and is not required.
  */
 import type { BootId } from '@skep/cluster/core'
-import { type Claim, lookup } from '@skep/tracker/core'
+import { type Claim, lookup, type TrackerOutput } from '@skep/tracker/core'
 import type { OpenAsk, SimNode } from './node.js'
 import type { Complain } from './safety.js'
 
@@ -16,6 +16,9 @@ const KNOWN_WITHIN_MS = 5000
 
 /** How a request may be refused; other codes are an outcome that it cannot have. */
 const REFUSALS: ReadonlySet<string> = new Set([
+  'ERR_CANNOT_MOVE',
+  'ERR_KIND_UNKNOWN',
+  'ERR_OVERLOADED',
   'ERR_ALREADY_STARTED',
   'ERR_ALREADY_REGISTERED',
   'ERR_ACTOR_STOPPED',
@@ -28,6 +31,12 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'ERR_TIMEOUT',
   'ERR_UNREACHABLE',
 ])
+
+type Cause = Extract<TrackerOutput, { type: 'activate' }>['cause']
+
+function logOf(node: SimNode): ReadonlyMap<string, Claim> {
+  return node.replica.tracker.registry.logs.get(node.boot)?.claims ?? new Map<string, Claim>()
+}
 
 interface Spawned {
   readonly origin: string
@@ -113,13 +122,28 @@ export class Ledger {
       return
     }
     if (!this.strict()) this.overrules(claim.name, claim.fence)
+    // It goes on as what was acknowledged.
+    const spawned = this.spawned.get(claim.name)
+    if (claim.from !== undefined && spawned?.origin === claim.placed?.origin && spawned !== undefined) {
+      this.spawned.set(claim.name, {
+        ...spawned,
+        fence: claim.fence,
+        knowers: new Set([...spawned.knowers, node.boot]),
+      })
+    }
     node.process(claim.pid.id)
     node.holdings.set(claim.name, { pid: claim.pid.id, fence: claim.fence, placed: claim.placed !== undefined })
   }
 
   done(node: SimNode, ask: number, views: number): void {
     const open = this.settle(node, ask, 'done', views)
-    if (open?.what === 'unregister') this.settleUnregister(open.name)
+    if (open?.what !== 'unregister') return
+    this.settleUnregister(open.name)
+    // Asked of another node, and done here, for the process has come here meanwhile.
+    const holding = node.holdings.get(open.name)
+    if (holding === undefined || logOf(node).has(open.name)) return
+    node.holdings.delete(open.name)
+    if (holding.placed) this.struck(node, open.name, holding.fence)
   }
 
   private settleUnregister(name: string): void {
@@ -227,7 +251,8 @@ export class Ledger {
     if (node.holdings.get(name)?.pid === pid) node.holdings.delete(name)
   }
 
-  activated(node: SimNode, name: string, cause: 'spawn' | 'failover', fence: number): void {
+  activated(node: SimNode, name: string, cause: Cause, fence: number): void {
+    if (cause === 'handoff') return
     if (cause === 'spawn') this.spawnsSince.add(name)
     if (this.spawnsSince.has(name)) return
     const stopped = this.stopped.get(name)

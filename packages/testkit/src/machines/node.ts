@@ -4,7 +4,7 @@
  */
 import type { BootId, ClusterFrame, ClusterInput, ClusterOutput } from '@skep/cluster/core'
 import { membershipLimits } from '@skep/cluster/core'
-import type { Claim, NameEvent, TrackerOutput } from '@skep/tracker/core'
+import type { Claim, NameEvent, Rebalance, TrackerOutput } from '@skep/tracker/core'
 import { trackerLimits } from '@skep/tracker/core'
 import type { Endpoint, Link } from './link.js'
 import { Replica, type ReplicaPort } from './replica.js'
@@ -29,6 +29,11 @@ export interface OpenAsk {
 export interface Process {
   readonly pid: number
   readonly groups: Set<string>
+  /** It was asked to come to rest, and has. */
+  exporting: boolean
+  paused: boolean
+  /** What was done by it: all of its state. */
+  work: number
 }
 
 /** What this node's user was promised: it holds the name. */
@@ -48,6 +53,8 @@ export interface NodeBirth {
   readonly counter: number
   readonly ring: { readonly slots: number; readonly vnodes: number }
   readonly chunkBytes: number
+  /** Never where not given. */
+  readonly rebalance?: Rebalance
   readonly now: number
   /** How fast its clock runs. */
   readonly rate: number
@@ -75,6 +82,8 @@ export class SimNode implements Endpoint, ReplicaPort {
   /** The boot as which it goes on. */
   successor: SimNode | undefined
   readyAt: number | undefined
+  /** It hands its processes over before it leaves. */
+  draining = false
   leavingSince: number | undefined
   /** The tracker has handed everything over. */
   departed = false
@@ -86,6 +95,8 @@ export class SimNode implements Endpoint, ReplicaPort {
   readonly holdings: Map<string, Holding> = new Map()
   /** Who holds what by the stream of name events alone. */
   readonly followed: Map<string, Claim> = new Map()
+  /** By ask, what a process on its way here is made of. */
+  readonly images: Map<number, Uint8Array> = new Map()
   private lastPid = 0
   private lastAsk = 0
 
@@ -133,9 +144,10 @@ export class SimNode implements Endpoint, ReplicaPort {
       return
     }
     const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes }
+    const rebalance = birth.rebalance ?? { mode: 'never', rate: 0, afterMs: 0 }
     this.replica = new Replica(
       { self, discovery: true, seed: birth.seed, limits: membershipLimits },
-      { self, counter: birth.counter, seed: birth.seed ^ 0x5bd1e995, ring: birth.ring, limits },
+      { self, counter: birth.counter, seed: birth.seed ^ 0x5bd1e995, ring: birth.ring, limits, rebalance },
       this,
       { since: birth.now, rate: birth.rate },
     )
@@ -169,7 +181,7 @@ export class SimNode implements Endpoint, ReplicaPort {
   process(pid: number): Process {
     const known = this.processes.get(pid)
     if (known !== undefined) return known
-    const process: Process = { pid, groups: new Set() }
+    const process: Process = { pid, groups: new Set(), exporting: false, paused: false, work: 0 }
     this.processes.set(pid, process)
     return process
   }

@@ -4,7 +4,7 @@
  * run (which node gets an operation, which link drops) is drawn while it goes on, from the seed's other streams.
  */
 import { below, nextFloat, type Random, seedRandom } from '@skep/cluster/core'
-import { actMs, drawStrikes, type Fault, nearMoment, type Start, type Strike } from './strikes.js'
+import { actMs, drawHandingDeaths, drawStrikes, type Fault, nearMoment, type Start, type Strike } from './strikes.js'
 
 export { actMs, type Fault, faultNames, laterFaults, type Start, type Strike } from './strikes.js'
 
@@ -49,6 +49,8 @@ export interface Plan {
   readonly strikes: readonly Strike[]
   /** Share of new links that begin with an echo. */
   readonly echoShare: number
+  /** Are processes handed over? */
+  readonly handoffs: boolean
   /** Are clocks wrong? */
   readonly clocks: boolean
   /** Bytes of a chunk of a log. */
@@ -65,8 +67,8 @@ export const runMs = 20_000
 export const minOps = 100
 
 /** The independent streams of one seed, so that a frame more or less does not change the workload. */
-export function stream(seed: number, which: 'plan' | 'network' | 'workload' | 'nodes'): Random {
-  const salt = { plan: 0x1234567, network: 0x2468ace, workload: 0x369cf15, nodes: 0x48d159e }[which]
+export function stream(seed: number, which: 'plan' | 'network' | 'workload' | 'nodes' | 'handing'): Random {
+  const salt = { plan: 0x1234567, network: 0x2468ace, workload: 0x369cf15, nodes: 0x48d159e, handing: 0x5b05a3d }[which]
   return seedRandom(Math.imul(seed + 1, 0x9e3779b1) ^ salt)
 }
 
@@ -83,6 +85,8 @@ export function makePlan(options: PlanOptions): Plan {
   const leaves = faults.includes('leaves') ? drawLeaves(random, starts, stays) : []
   const moments = [...starts.map((start) => start.at), ...leaves.map((leave) => leave.at)]
   const strikes = faults.flatMap((fault) => drawStrikes(random, fault, starts, stays, moments))
+  const handoffs = faults.includes('handoffs')
+  if (handoffs && faults.includes('deaths')) strikes.push(...drawHandingDeaths(random))
   moments.push(...strikes.map((strike) => strike.at))
   const drops = faults.includes('loss') ? drawDrops(random, moments) : []
   const ops = drawOps(random, moments)
@@ -99,6 +103,7 @@ export function makePlan(options: PlanOptions): Plan {
     strikes,
     echoShare: faults.includes('echoes') ? 0.2 + nextFloat(random) * 0.8 : 0,
     clocks: faults.includes('clocks'),
+    handoffs,
     chunkBytes: 150 + below(random, 2000),
     ops,
     names,

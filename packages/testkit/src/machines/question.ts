@@ -19,7 +19,7 @@ const ANSWERS: Readonly<Record<string, readonly string[]>> = {
   take: ['ack'],
   request: ['answer'],
   flush: ['flushed'],
-  check: ['wanted', 'unused'],
+  known: ['knows'],
   running: ['runs'],
 }
 
@@ -28,10 +28,17 @@ export function questionOf(from: BootId, node: SimNode, frame: ClusterFrame): Qu
   const question = wordOf(frame)
   const answers = ANSWERS[question]
   if (answers === undefined || frame.type === 'relay' || !node.links.has(from)) return undefined
+  if (isMove(frame)) return undefined
   if (frame.type === 'ping') return { asker: from, question, answers }
   const phase = node.replica.tracker.peers.get(from)?.phase
   const owed = phase === 'joining' || phase === 'up' || phase === 'leaving'
   return owed && node.replica.membership.links.has(from) ? { asker: from, question, answers } : undefined
+}
+
+/** A move is answered when it is done. */
+function isMove(frame: ClusterFrame): boolean {
+  const message = 'message' in frame ? (frame.message as TrackerMessage) : undefined
+  return message?.type === 'request' && message.request.type === 'move'
 }
 
 /** The word of a frame: its own, or that of the message it carries. */

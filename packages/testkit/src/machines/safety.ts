@@ -141,6 +141,7 @@ export class Safety {
       this.names.set(claim.name, record)
     }
     const strict = this.strict()
+    this.handOver(record, claim)
     if (strict && !claim.name.startsWith(freePrefix)) {
       const other = record.holders[0]
       if (other !== undefined) {
@@ -162,6 +163,15 @@ export class Safety {
     record.fence = claim.fence
     record.by = node.boot
     record.seq = claim.seq
+  }
+
+  /** Whose process this one goes on as holds the name no more, if that one stands still, or has ended as its node leaves. */
+  private handOver(record: NameRecord, { from, name }: Claim): void {
+    const at = from === undefined ? -1 : record.holders.findIndex(({ boot }) => boot === from.boot)
+    const source = record.holders[at]
+    const pid = source?.seen.claims.get(name)?.pid.id
+    if (source === undefined || pid === undefined || source.processes.get(pid)?.paused === false) return
+    record.holders.splice(at, 1)
   }
 
   private release(node: SimNode, claim: Claim): void {

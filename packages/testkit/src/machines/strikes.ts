@@ -34,12 +34,16 @@ export const faultNames = [
   'aims',
   /** Whoever sends or gets a certain message is killed at that moment. */
   'deaths',
+  /**
+   * Processes are handed over: leavers hand theirs over before, joiners get theirs, users move some; and at the moment
+   * of a message of a handoff somebody leaves or joins, or a link slows down (with `deaths`: is killed).
+   */
+  'handoffs',
 ] as const
 export type Fault = (typeof faultNames)[number]
 
 /** Faults of what is not built yet, and what they come with: to ask for one is a mistake that is told so. */
 export const laterFaults: ReadonlyMap<string, string> = new Map([
-  ['handoffs', 'whoever gives or takes a process is killed meanwhile: with the handoff of state'],
   ['policies', 'cuts under which the losing side pauses: with partition policies other than serve'],
 ])
 
@@ -141,6 +145,11 @@ export function drawStrikes(
       })
     case 'deaths':
       return times(3).map(() => drawAim(random, nextFloat(random) < 0.8 ? 'kill' : 'stall', aimedAt))
+    case 'handoffs':
+      return times(4).map(() => {
+        const deed = (['leave', 'join', 'slow', 'slow'] as const)[below(random, 4)] ?? 'slow'
+        return drawAim(random, deed, handing)
+      })
     default:
       return []
   }
@@ -229,6 +238,16 @@ const aimedAt = [
 
 /** Those by which names and slots change hands. */
 const contended = ['claim', 'grant', 'take', 'take', 'ack', 'ack', 'ops', 'start', 'flush', 'idGive'] as const
+
+/** Those by which a process changes hands. */
+const handing = ['order', 'handoff', 'handoff', 'handoffFailed', 'claim', 'grant', 'known', 'knows'] as const
+
+/** Somebody dies in the middle of a handoff. */
+export function drawHandingDeaths(random: Random): Strike[] {
+  return new Array(1 + below(random, 3))
+    .fill(0)
+    .map(() => drawAim(random, nextFloat(random) < 0.8 ? 'kill' : 'stall', handing))
+}
 
 function drawAim(random: Random, deed: Extract<Strike, { type: 'aim' }>['deed'], messages: readonly string[]): Strike {
   return {

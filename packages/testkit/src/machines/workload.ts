@@ -4,6 +4,7 @@
  */
 import { below, nextFloat, pick, type Random } from '@skep/cluster/core'
 import { lookup, Pid } from '@skep/tracker/core'
+import { type Handing, isStill } from './handing.js'
 import type { Ledger } from './ledger.js'
 import { type OpenAsk, type SimNode, workloadKind } from './node.js'
 import { freePrefix } from './safety.js'
@@ -11,7 +12,19 @@ import { freePrefix } from './safety.js'
 /** Longest `init` of a process between its grant and its commit. */
 const MAX_INIT_MS = 300
 
-type Action = 'claim' | 'start' | 'spawn' | 'unregister' | 'end' | 'update' | 'group' | 'whereis' | 'flush' | 'free'
+type Action =
+  | 'move'
+  | 'work'
+  | 'claim'
+  | 'start'
+  | 'spawn'
+  | 'unregister'
+  | 'end'
+  | 'update'
+  | 'group'
+  | 'whereis'
+  | 'flush'
+  | 'free'
 
 const WEIGHTS: readonly (readonly [Action, number])[] = [
   ['claim', 24],
@@ -28,13 +41,23 @@ const WEIGHTS: readonly (readonly [Action, number])[] = [
 
 const DECK: readonly Action[] = WEIGHTS.flatMap(([action, weight]) => new Array<Action>(weight).fill(action))
 
+/** The same where processes are handed over: more of them, and what is done with them. */
+const HANDING_DECK: readonly Action[] = [
+  ...DECK,
+  ...new Array<Action>(20).fill('spawn'),
+  ...new Array<Action>(25).fill('move'),
+  ...new Array<Action>(40).fill('work'),
+]
+
 export class Workload {
   ops = 0
   private readonly random: Random
   private readonly ledger: Ledger
   private readonly names: readonly string[]
+  private readonly handing: Handing | undefined
 
-  constructor(random: Random, ledger: Ledger, names: readonly string[]) {
+  constructor(random: Random, ledger: Ledger, names: readonly string[], handing: Handing | undefined) {
+    this.handing = handing
     this.random = random
     this.ledger = ledger
     this.names = names
@@ -43,13 +66,13 @@ export class Workload {
   /** One operation on one of these nodes, all of which live. Returns that node and what it did, in words. */
   strike(nodes: readonly SimNode[], now: number, views: number): { node: SimNode; text: string } | undefined {
     const node = pick(this.random, nodes)
-    const action = pick(this.random, DECK)
+    const action = pick(this.random, this.handing === undefined ? DECK : HANDING_DECK)
     if (node === undefined || action === undefined) return undefined
     this.ops++
-    return { node, text: this.perform(node, action, now, views) }
+    return { node, text: this.perform(node, action, now, views, nodes) }
   }
 
-  private perform(node: SimNode, action: Action, now: number, views: number): string {
+  private perform(node: SimNode, action: Action, now: number, views: number, nodes: readonly SimNode[]): string {
     const { replica } = node
     switch (action) {
       case 'claim':
@@ -77,7 +100,8 @@ export class Workload {
         return this.unregister(node, now, views)
       case 'end': {
         const pid = pick(this.random, [...node.processes.keys()])
-        if (pid === undefined) return this.whereis(node)
+        // Who stops one that is on its way has to wait until it is there.
+        if (pid === undefined || isStill(node.processes.get(pid))) return this.whereis(node)
         this.ledger.stop(node, pid)
         replica.track({ type: 'gone', pid }, now)
         return `process ${pid} ended`
@@ -88,6 +112,15 @@ export class Workload {
         replica.track({ type: 'request', ask, request: { type: 'update', name, meta: { turn: ask } } }, now)
         return `update ${name} as ask ${ask}`
       }
+      case 'move': {
+        const name = this.name()
+        const to = this.handing?.somewhere(nodes)
+        const ask = this.open(node, 'request', name, now, views)
+        replica.track({ type: 'request', ask, request: { type: 'move', name, to } }, now)
+        return `move ${name} to ${to ?? 'wherever'} as ask ${ask}`
+      }
+      case 'work':
+        return this.handing?.work(node, this.name(), nodes) ?? ''
       case 'group':
         return this.group(node, now, views)
       case 'whereis':
@@ -119,7 +152,8 @@ export class Workload {
     const holding = node.holdings.get(name)
     // The request goes to whom this node takes for the holder: not to itself where it has seen a greater claim.
     const visible = lookup(node.replica.tracker.registry, name)?.pid
-    const mine = visible?.boot === node.boot && visible.id === holding?.pid
+    const here = visible?.boot === node.boot && visible.id === holding?.pid
+    const mine = here && !node.replica.tracker.handoffs.has(name)
     if (mine) this.ledger.stop(node, visible.id, name)
     const ask = this.open(node, 'unregister', name, now, views)
     node.replica.track({ type: 'request', ask, request: { type: 'unregister', name } }, now)

@@ -14,6 +14,7 @@ import {
   type TrackerOutput,
 } from '@skep/tracker/core'
 import { kinds, SimEvent } from './event.js'
+import { Handing } from './handing.js'
 import { Ledger } from './ledger.js'
 import type { Link } from './link.js'
 import { type DialOutcome, Network } from './network.js'
@@ -73,6 +74,10 @@ const JUST_HELD_MS = 3000
 const MAX_OF_A_RULE = 2
 /** Events of one run: more is a machine that wakes itself for ever. */
 const MAX_EVENTS = 500_000
+/** Where processes are handed over, quick enough for a run of 20 s. */
+const REBALANCE = { mode: 'gradual', rate: 50, afterMs: 300 } as const
+/** A leaver hands over what it can, at most so long. */
+const DRAIN_MS = 4000
 /** One run of so many encodes its frames. */
 const WIRED_RUN = 16
 /** Two turns of an event loop. */
@@ -94,6 +99,8 @@ export class World implements NodeHost {
   private readonly ledger: Ledger
   private readonly safety: Safety
   private readonly workload: Workload
+  /** Where processes are handed over. */
+  private readonly handing: Handing | undefined
   private readonly hash = new TraceHash()
   private readonly violations: Violation[] = []
   /** All that ever were. */
@@ -128,7 +135,8 @@ export class World implements NodeHost {
     const strict = (): boolean => this.premise.holds(this.now)
     this.ledger = new Ledger(complain, strict)
     this.safety = new Safety(this.plan.slots, strict, complain, (node, claim) => this.ledger.removed(node, claim))
-    this.workload = new Workload(stream(seed, 'workload'), this.ledger, this.plan.names)
+    this.handing = this.plan.handoffs ? new Handing(stream(seed, 'handing'), complain, strict) : undefined
+    this.workload = new Workload(stream(seed, 'workload'), this.ledger, this.plan.names, this.handing)
     this.scheduleAll()
   }
 
@@ -287,8 +295,14 @@ export class World implements NodeHost {
         this.ledger.stop(node, event.value)
         return replica.track({ type: 'gone', pid: event.value }, now)
       case kinds.leave:
-        if (!node.leaving) this.leave(node)
+        if (node.leaving) return
+        if (this.handing === undefined || node.draining) this.leave(node)
+        else this.drain(node)
         return
+      case kinds.exported: {
+        const input = this.handing?.exported(node, event.value, event.text, event.load === true)
+        return input === undefined ? undefined : replica.track(input, now)
+      }
       case kinds.drained: {
         const link = event.link as Link
         const { boot } = link.other(node)
@@ -365,6 +379,7 @@ export class World implements NodeHost {
         counter: this.wallClock(start.address),
         ring: { slots: this.plan.slots, vnodes: this.plan.vnodes },
         chunkBytes: this.plan.chunkBytes,
+        ...(this.plan.handoffs ? { rebalance: REBALANCE } : {}),
         now: this.now,
         rate: this.plan.clocks ? 0.9 + nextFloat(this.random) * 0.2 : 1,
       },
@@ -402,11 +417,25 @@ export class World implements NodeHost {
     return `${letters}-${name}-${number}`
   }
 
+  /** As the shells do it: cordoned first, so that nothing comes; what is placed here goes, then the node. */
+  private drain(node: SimNode): void {
+    this.lastFaultAt = this.now
+    node.draining = true
+    this.options.trace?.(`           ${node.boot} drains`)
+    this.options.observe?.(this.now, { type: 'fault', kind: 'drain', text: `${node.boot} drains`, boots: [node.boot] })
+    const info = { ...node.replica.membership.self.info, cordoned: true }
+    node.replica.cluster({ type: 'describe', info }, this.now)
+    node.replica.track({ type: 'describe', info }, this.now)
+    node.replica.track({ type: 'drain' }, this.now)
+    this.push(this.now + DRAIN_MS, kinds.leave, node)
+  }
+
   /** As the shells do it: the tracker first, then the membership, then the local processes end. */
   private leave(node: SimNode): void {
     const { now } = this
     this.lastFaultAt = now
     node.leavingSince = now
+    this.options.trace?.(`           ${node.boot} leaves`)
     this.options.observe?.(now, { type: 'fault', kind: 'leave', text: `${node.boot} leaves`, boots: [node.boot] })
     node.replica.track({ type: 'leave' }, now)
     node.replica.cluster({ type: 'leave' }, now)
@@ -728,10 +757,28 @@ export class World implements NodeHost {
       case 'activate':
         this.ledger.open(node, output.ask, 'activate', output.name, this.now, views)
         this.ledger.activated(node, output.name, output.cause, output.fence)
+        if (output.state !== undefined) node.images.set(output.ask, output.state)
         return this.initialise(node, output.ask, output.cause === 'spawn')
       case 'registered':
         this.ledger.registered(node, output.ask, output.claim, views, (claim) => this.holds(claim))
+        if (output.claim.pid.boot === node.boot && output.claim.placed !== undefined) {
+          this.handing?.made(node, output.claim, node.images.get(output.ask))
+          node.images.delete(output.ask)
+        }
         return this.readOwnWrite(node, output)
+      case 'export': {
+        const { ms, fails } = this.handing?.exporting(node, output) ?? { ms: 0, fails: true }
+        return this.push(this.now + ms, kinds.exported, node, undefined, output.pid, output.name, fails)
+      }
+      case 'resume':
+        return this.handing?.resume(node, output)
+      case 'release':
+        this.handing?.release(node, output)
+        return this.push(this.now + nextFloat(this.random) * 20, kinds.ended, node, undefined, output.pid)
+      case 'passed':
+        return
+      case 'emptied':
+        return this.push(this.now + 0.1, kinds.leave, node)
       case 'refused':
         return this.ledger.refused(node, output.ask, output.code, output.text, views)
       case 'done':
@@ -815,7 +862,10 @@ export class World implements NodeHost {
   private lookForRest(): void {
     if (this.lastFaultAt + PATROL_MS > this.now) return
     const within = this.premise.rough ? ROUGH_REST_WITHIN_MS : REST_WITHIN_MS
-    const found = unrest(this.live, this.ledger, this.safety, this.plan.slots)
+    const undone = this.handing?.lost(this.live)
+    const found =
+      unrest(this.live, this.ledger, this.safety, this.plan.slots) ??
+      (undone === undefined ? undefined : { rule: 'lost' as const, text: undone })
     if (found === undefined) this.finished = true
     else if (this.now >= this.lastFaultAt + within) {
       const open = openQuestions(this.live).join('; ')

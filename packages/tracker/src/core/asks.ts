@@ -10,7 +10,8 @@ import type { BootId } from '@skep/cluster/core'
 import { follows, stampFor } from './ids.js'
 import { endedAt, logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
-import { write } from './own.js'
+import { joinGroup, rewriteMeta, write } from './own.js'
+import { completedBy, endHandoff, release } from './passage.js'
 import { Pid } from './pid.js'
 import { slotOf } from './ring.js'
 import { type Ask, heardCounter, ownerOf, send, type TrackerOutput, type TrackerState, type Turn } from './state.js'
@@ -37,11 +38,15 @@ export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Pa
     pid: undefined,
     awaited: undefined,
     kept: undefined,
+    from: undefined,
+    handed: undefined,
+    image: undefined,
     openedAt: turn.now,
     ...wish,
   }
   // Processes that run already are not refused for want of room, nor do they take that of callers.
-  if (wish.kept === undefined && state.askById.size - state.asks.kept.size >= state.config.limits.maxAsks) {
+  const running = state.asks.kept.size + state.asks.retake.size
+  if (ask.kept === undefined && ask.role !== 'retake' && state.askById.size - running >= state.config.limits.maxAsks) {
     return refuse(
       turn,
       ask,
@@ -88,7 +93,8 @@ export function sendAsk(turn: Turn, ask: Ask): void {
   const { state, now } = turn
   if (state.leaving) return finishAsk(turn, ask, 'ERR_LEAVING', `this node is leaving the cluster`)
   const holder = lookup(state.registry, ask.name)
-  if (holder !== undefined) return settleAsk(turn, ask, holder)
+  if (holder !== undefined && !isFrom(ask, holder)) return settleAsk(turn, ask, holder)
+  if (ask.role === 'target' && !isPrepared(turn, ask)) return
   const owner = ownerOf(state, ask.slot)
   if (!state.gate || owner === undefined) return
   if (ask.local) return claimLocally(turn, ask)
@@ -96,20 +102,36 @@ export function sendAsk(turn: Turn, ask: Ask): void {
   ask.owner = owner
   ask.sentAt = now
   ask.fence = undefined
-  const { name, number, kind = '', spec, meta, origin = '' } = ask
-  const message: TrackerMessage =
-    ask.role === 'spawn'
-      ? { type: 'spawn', name, ask: number, kind, spec, meta, origin, counter: state.counter }
-      : {
-          type: 'claim',
-          name,
-          ask: number,
-          origin,
-          again: ask.told,
-          fence: ask.kept?.fence ?? 0,
-          counter: state.counter,
-        }
-  send(turn, owner, message)
+  send(turn, owner, messageOf(state, ask))
+}
+
+function messageOf({ counter }: TrackerState, ask: Ask): TrackerMessage {
+  const { name, number, kind = '', spec, meta, origin = '', told, kept, from } = ask
+  if (ask.role === 'spawn') return { type: 'spawn', name, ask: number, kind, spec, meta, origin, counter }
+  const fence = kept?.fence ?? from?.fence ?? 0
+  const message: TrackerMessage = { type: 'claim', name, ask: number, origin, again: told, fence, counter }
+  return from === undefined ? message : { ...message, from: { boot: from.boot, seq: from.seq } }
+}
+
+/** Is this the claim that the ask is to take the place of, or an older one of the same holder? */
+function isFrom({ from }: Ask, { pid, seq }: Claim): boolean {
+  return from !== undefined && pid.boot === from.boot && seq <= from.seq
+}
+
+/**
+ * A target asks once its process is made, and once it knows the very claim that it is to replace: so its stamp is later.
+ */
+function isPrepared(turn: Turn, ask: Ask): boolean {
+  const { from, image } = ask
+  if (!ask.told) {
+    ask.told = true
+    ask.image = undefined
+    const { id, name, kind = '', spec, cause } = ask
+    const source = from?.boot
+    turn.out.push({ type: 'activate', ask: id, name, kind, spec, fence: 0, cause, state: image, source })
+  }
+  if (ask.pid === undefined || from === undefined) return false
+  return (turn.state.registry.logs.get(from.boot)?.seq ?? 0) >= from.seq
 }
 
 /** The ask that an owner's answer means: the open one of its name, if the answer is to its latest message. */
@@ -128,7 +150,8 @@ export function onGrant(turn: Turn, from: BootId, message: Message<'grant'>): vo
   const usable = ask !== undefined && ask.role !== 'spawn' && ownerOf(state, ask.slot) === from && !state.leaving
   // The same grant once more: it was used.
   if (logOf(state.registry, state.self).claims.get(message.name)?.fence === message.fence) return
-  if (!usable || lookup(state.registry, message.name) !== undefined) {
+  const holder = lookup(state.registry, message.name)
+  if (!usable || (holder !== undefined && !isFrom(ask, holder))) {
     giveBack(turn, from, message.name, message.ask)
     if (usable) sendAsk(turn, ask)
     return
@@ -146,7 +169,7 @@ function grantedAsk(turn: Turn, ask: Ask): void {
   const fence = ask.fence as number
   turn.out.push(
     ask.role === 'host'
-      ? { type: 'activate', ask: id, name, kind, spec, fence, cause }
+      ? { type: 'activate', ask: id, name, kind, spec, fence, cause, state: undefined, source: undefined }
       : { type: 'granted', ask: id, fence },
   )
 }
@@ -160,6 +183,7 @@ function claimLocally(turn: Turn, ask: Ask): void {
 export function onRefuse(turn: Turn, from: BootId, { name, ask: number, holder }: Message<'refuse'>): void {
   const ask = answered(turn, from, name, number)
   if (ask === undefined) return
+  if (ask.role === 'retake') return retakeRefused(turn, ask, holder)
   if (holder === undefined) {
     finishAsk(turn, ask, 'ERR_ACTOR_STOPPED', `'${name}' was started and has ended since`)
     return
@@ -167,6 +191,27 @@ export function onRefuse(turn: Turn, from: BootId, { name, ask: number, holder }
   heardCounter(turn.state, holder.fence)
   // The owner may not have heard yet that this holder is over; asked again later it will have.
   if (!isOver(turn.state, holder)) settleAsk(turn, ask, holder)
+}
+
+/** The name is the target's, though its claim may not have come here; or there is no claim that could be given. */
+function retakeRefused(turn: Turn, ask: Ask, holder: Claim | undefined): void {
+  const handoff = completedBy(turn.state, ask.name, holder)
+  if (handoff !== undefined && holder !== undefined) {
+    heardCounter(turn.state, holder.fence)
+    removeAsk(turn, ask)
+    release(turn, handoff, holder)
+  } else if (holder === undefined) giveUpRetake(turn, ask)
+}
+
+/** The own claim is not what the target was given any more, so that one's ask is void: the process goes on. */
+function giveUpRetake(turn: Turn, ask: Ask): void {
+  const { state } = turn
+  const own = logOf(state.registry, state.self).claims.get(ask.name)
+  const handoff = state.handoffs.get(ask.name)
+  removeAsk(turn, ask)
+  // A claim that is written anew is another one.
+  if (own !== undefined && own.seq === ask.from?.seq) rewriteMeta(turn, own, own.meta)
+  if (handoff !== undefined) endHandoff(turn, handoff, { code: 'ERR_CANNOT_MOVE', text: 'its target did not take it' })
 }
 
 function isOver(state: TrackerState, holder: Claim): boolean {
@@ -180,7 +225,7 @@ export function onElsewhere(turn: Turn, from: BootId, message: Message<'elsewher
   const ask = answered(turn, from, message.name, message.ask)
   if (ask === undefined) return
   // A process that runs already does not end for want of room.
-  if (message.full && ask.kept !== undefined) return
+  if (message.full && (ask.kept !== undefined || ask.role === 'retake')) return
   if (message.full) return finishAsk(turn, ask, 'ERR_OVERLOADED', `too many asks wait at the owner of '${ask.name}'`)
   // Its members came along and are in our view now; where we still see the same owner, the clock asks again.
   if (ownerOf(turn.state, ask.slot) !== from) sendAsk(turn, ask)
@@ -194,6 +239,7 @@ export function commitAsk(turn: Turn, id: number, pid: number): void {
   }
   ask.pid = pid
   if (ask.fence !== undefined) putAsk(turn, ask)
+  else if (ask.role === 'target') sendAsk(turn, ask)
 }
 
 /** The shell does not want the name any more: its init failed, or its caller gave up. */
@@ -201,7 +247,7 @@ export function abandonAsk(turn: Turn, id: number, code: string | undefined, tex
   const ask = turn.state.askById.get(id)
   if (ask === undefined) return
   returnGrant(turn, ask)
-  if (ask.role === 'host') failStart(turn, ask, code ?? 'ERR_INIT_FAILED', text ?? 'it did not start')
+  failStart(turn, ask, code ?? 'ERR_INIT_FAILED', text ?? 'it did not start')
   removeAsk(turn, ask)
 }
 
@@ -246,6 +292,8 @@ function settleAsk(turn: Turn, ask: Ask, holder: Claim): void {
     return removeAsk(turn, ask)
   }
   if (ask.kept !== undefined) return challenge(turn, ask, holder)
+  // What becomes of the process is decided by its target's claim, or as any conflict is (conflicts.ts).
+  if (ask.role === 'retake' || isFrom(ask, holder)) return
   endHeld(turn, ask, holder)
 }
 
@@ -307,7 +355,8 @@ function refuse(turn: Turn, ask: Ask, code: string, text: string, holder: Claim 
     turn.out.push({ type: 'deactivate', pid: ask.kept.pid.id, name: ask.name, reason, winner: holder })
     return
   }
-  if (ask.role === 'host') failStart(turn, ask, code, text)
+  if (ask.role === 'retake') return
+  failStart(turn, ask, code, text)
   if (ask.role !== 'host' || ask.told) turn.out.push(refusal(ask.id, code, text, holder))
 }
 
@@ -315,9 +364,11 @@ function refusal(ask: number, code: string, text: string, holder: Claim | undefi
   return { type: 'refused', ask, code, text, holder }
 }
 
-function failStart(turn: Turn, ask: Ask, code: string, text: string): void {
-  if (ask.starter === undefined) return
-  send(turn, ask.starter, { type: 'startFailed', name: ask.name, origin: ask.origin ?? '', code, text })
+/** Whoever had this process started here, or handed it over, hears that it will not be. */
+function failStart(turn: Turn, { starter, role, name, origin = '', handed }: Ask, code: string, text: string): void {
+  if (starter === undefined) return
+  if (role === 'host') send(turn, starter, { type: 'startFailed', name, origin, code, text })
+  if (role === 'target') send(turn, starter, { type: 'handoffFailed', name, number: handed?.number ?? 0, code, text })
 }
 
 function removeAsk(turn: Turn, ask: Ask): void {
@@ -341,8 +392,9 @@ export function askAgain(turn: Turn): void {
       settleAsk(turn, ask, ask.awaited)
       continue
     }
-    if (ask.role === 'host' && !ask.told && now - ask.openedAt >= state.config.limits.hostAskMs) {
-      finishAsk(turn, ask, 'ERR_TIMEOUT', 'the holder of the slot knows nothing of this start')
+    const late = ask.fence === undefined && now - ask.openedAt >= state.config.limits.hostAskMs
+    if (late && ((ask.role === 'host' && !ask.told) || (ask.role === 'target' && ask.pid !== undefined))) {
+      finishAsk(turn, ask, 'ERR_TIMEOUT', 'the holder of the slot says nothing of this start')
       continue
     }
     if (ask.owner !== ownerOf(state, ask.slot)) {
@@ -364,6 +416,7 @@ export function endAsks(turn: Turn): void {
 }
 
 function putAsk(turn: Turn, ask: Ask): void {
+  if (ask.role === 'retake') return putAgain(turn, ask)
   const { state } = turn
   // Another start may have ended with a higher fence on the other side of a cut since this one was granted.
   const ended = endedAt(state.registry, state.self, ask.name, ask.origin)
@@ -380,13 +433,30 @@ function putAsk(turn: Turn, ask: Ask): void {
     kind: ask.kind,
     meta: ask.meta,
     placed: ask.origin === undefined ? undefined : { spec: ask.spec, origin: ask.origin },
+    ...(ask.from === undefined ? {} : { from: { boot: ask.from.boot, seq: ask.from.seq } }),
   }
   write(turn, { type: 'put', claim })
+  for (const { group, meta } of ask.handed?.groups ?? []) joinGroup(turn, group, claim.pid, meta)
   const names = state.names.get(claim.pid.id)
   if (names === undefined) state.names.set(claim.pid.id, new Set([claim.name]))
   else names.add(claim.name)
   turn.out.push(ask.kept === undefined ? { type: 'registered', ask: ask.id, claim } : { type: 'kept', claim })
   removeAsk(turn, ask)
+}
+
+/** The process goes on here with a higher fence, and the target's ask, which names the old claim, is void. */
+function putAgain(turn: Turn, ask: Ask): void {
+  const { state } = turn
+  const handoff = state.handoffs.get(ask.name)
+  const log = logOf(state.registry, state.self)
+  const own = log.claims.get(ask.name)
+  if (own?.seq !== ask.from?.seq || own === undefined) {
+    returnGrant(turn, ask)
+    return giveUpRetake(turn, ask)
+  }
+  removeAsk(turn, ask)
+  write(turn, { type: 'put', claim: { ...own, seq: log.seq + 1, fence: ask.fence as number } })
+  if (handoff !== undefined) endHandoff(turn, handoff, { code: 'ERR_TIMEOUT', text: 'its target said nothing in time' })
 }
 
 export function onSpawned(turn: Turn, from: BootId, message: Message<'spawned'>): void {
@@ -404,7 +474,7 @@ export function onSpawnFailed(turn: Turn, from: BootId, message: Message<'spawnF
 export function onCheck(turn: Turn, from: BootId, message: Message<'check'>): void {
   const { state } = turn
   const ask = answered(turn, from, message.name, message.ask)
-  const written = logOf(state.registry, state.self).claims.has(message.name)
-  const wanted = written || ask?.fence !== undefined
-  send(turn, from, { type: wanted ? 'wanted' : 'unused', name: message.name, ask: message.ask })
+  // Used already: the op is on its way, or was, and the holder will see it.
+  const used = (logOf(state.registry, state.self).claims.get(message.name)?.fence ?? -1) >= (message.fence ?? 0)
+  if (!used && ask?.fence === undefined) send(turn, from, { type: 'unused', name: message.name, ask: message.ask })
 }

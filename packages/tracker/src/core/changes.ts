@@ -2,9 +2,11 @@
 
 import { settleAsks } from './asks.js'
 import { contest, riseAbove } from './conflicts.js'
+import { dropRetake } from './handoff.js'
 import { follows } from './ids.js'
 import { type Change, endedAt, isStruck, logOf } from './logs.js'
 import type { Claim, NameEvent } from './messages.js'
+import { completedBy, release } from './passage.js'
 import { endStarted, endStruck } from './placement.js'
 import type { TrackerState, Turn } from './state.js'
 
@@ -17,6 +19,11 @@ export function onChange(turn: Turn, change: Change): void {
   if (starting !== undefined && after !== undefined) endStarted(turn, starting, after)
   if (change.before === undefined && after === undefined) return onStrike(turn, name)
   turn.released.push(name)
+  const handoff = completedBy(state, name, after)
+  if (handoff !== undefined && after !== undefined) {
+    dropRetake(turn, name)
+    release(turn, handoff, after)
+  }
   if (after !== undefined) settleAsks(turn, name, after)
   contest(turn, name, after)
   report(turn, change)

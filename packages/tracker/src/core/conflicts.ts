@@ -6,10 +6,12 @@
 
 import type { BootId } from '@skep/cluster/core'
 import { settleKept } from './asks.js'
+import { dropRetake } from './handoff.js'
 import { follows } from './ids.js'
 import { logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
 import { removeName, write } from './own.js'
+import { dropHandoff } from './passage.js'
 import { heardCounter, send, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
@@ -18,7 +20,9 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 export function contest(turn: Turn, name: string, winner: Claim | undefined): void {
   const { state, now } = turn
   const own = logOf(state.registry, state.self).claims.get(name)
-  if (own === undefined || winner === undefined || winner.pid.boot === state.self) {
+  // Where the name was handed over, or the node leaves, there is no process any more, and nothing to contest.
+  const over = state.leaving || state.handoffs.get(name)?.stage === 'pass'
+  if (own === undefined || winner === undefined || winner.pid.boot === state.self || over) {
     state.contests.delete(name)
     return
   }
@@ -37,7 +41,8 @@ export function contestAgain(turn: Turn): void {
 export function onRunning(turn: Turn, from: BootId, message: Message<'running'>): void {
   const { state } = turn
   const own = logOf(state.registry, state.self).claims.get(message.name)
-  const yes = own !== undefined && own.fence === message.fence && !state.leaving
+  const passed = state.handoffs.get(message.name)?.stage === 'pass'
+  const yes = own !== undefined && own.fence === message.fence && !state.leaving && !passed
   if (yes && message.above >= own.fence) riseAbove(turn, own, message.above)
   send(turn, from, { type: 'runs', name: message.name, fence: message.fence, ask: message.ask, yes })
 }
@@ -61,6 +66,8 @@ export function onRuns(turn: Turn, from: BootId, message: Message<'runs'>): void
   if (contested === undefined || own === undefined || !message.yes) return
   if (contested.winner.pid.boot !== from || contested.ask !== message.ask) return
   state.contests.delete(message.name)
+  dropRetake(turn, own.name)
+  dropHandoff(turn, own.name, { code: 'ERR_CONFLICT', text: `'${own.name}' is held by another copy` })
   removeName(turn, own)
   const reason = follows(contested.winner, own) ? 'superseded' : 'conflict'
   turn.out.push({ type: 'deactivate', pid: own.pid.id, name: own.name, reason, winner: contested.winner })

@@ -3,7 +3,7 @@ import type { BootId } from '@skep/cluster/core'
 import { claimsOf, lookup } from './logs.js'
 import type { Claim, Lineage } from './messages.js'
 import { slotOf } from './ring.js'
-import { ownerOf, type TrackerState } from './state.js'
+import { type Ask, type Handoff, ownerOf, type TrackerState } from './state.js'
 
 export interface Explanation {
   readonly name: string
@@ -28,6 +28,8 @@ export interface Explanation {
   readonly grant: GrantReport | undefined
   /** A placed name that this node has somebody start. */
   readonly starting: StartReport | undefined
+  /** This node's process of the name is on its way to another one. */
+  readonly handoff: HandoffReport | undefined
   /** Asks of others that wait here for the slot or for the outcome of a grant. */
   readonly waiting: number
 }
@@ -51,7 +53,7 @@ export interface ClaimReport extends NodeReference {
 }
 
 export interface AskReport {
-  readonly role: 'claim' | 'spawn' | 'host' | 'kept'
+  readonly role: Ask['role']
   readonly owner: NodeReference | undefined
   /** Set while a grant stands and the process is being started. */
   readonly fence: number | undefined
@@ -59,6 +61,12 @@ export interface AskReport {
 
 export interface GrantReport extends NodeReference {
   readonly fence: number
+}
+
+export interface HandoffReport {
+  readonly to: NodeReference
+  /** `export`: being paused; `sent`: the target has its state; `retake`: asked for again; `pass`: what waits is passed on. */
+  readonly stage: Handoff['stage']
 }
 
 export interface StartReport {
@@ -74,6 +82,7 @@ export function explain(state: TrackerState, name: string): Explanation {
   const holder = lookup(state.registry, name)
   const grant = state.grants.get(name)
   const starting = state.starting.get(name)
+  const handoff = state.handoffs.get(name)
   return {
     name,
     node: state.config.self.name,
@@ -101,6 +110,7 @@ export function explain(state: TrackerState, name: string): Explanation {
             tries: starting.tries,
             failover: starting.failover,
           },
+    handoff: handoff === undefined ? undefined : { to: nodeOf(state, handoff.to), stage: handoff.stage },
     waiting: state.waiting.get(name)?.length ?? 0,
   }
 }

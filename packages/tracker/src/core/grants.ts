@@ -7,7 +7,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import { isStruck, lookup } from './logs.js'
-import type { Claim, TrackerMessage } from './messages.js'
+import type { Claim, Source, TrackerMessage } from './messages.js'
 import { beginStart } from './placement.js'
 import { slotOf } from './ring.js'
 import { heardCounter, ownerOf, send, sendCarrying, type Turn } from './state.js'
@@ -34,7 +34,12 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
   const { state, now } = turn
   const { name, ask } = message
   const holder = lookup(state.registry, name)
-  if (holder !== undefined) return replyHolder(turn, from, message, holder)
+  const handed = message.type === 'claim' ? message.from : undefined
+  if (handed !== undefined) {
+    const verdict = mayReplace(turn, name, handed, holder)
+    if (verdict === 'later') return wait(turn, from, message)
+    if (verdict === 'never') return send(turn, from, { type: 'refuse', name, ask, holder })
+  } else if (holder !== undefined) return replyHolder(turn, from, message, holder)
   const grant = state.grants.get(name)
   if (grant !== undefined && (grant.boot !== from || grant.origin !== message.origin)) return wait(turn, from, message)
   // A relayed ask may come after a later one of the same node: what was granted for that one stands.
@@ -64,10 +69,27 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
     if (message.origin === '' || message.fence > 0) return wait(turn, from, message)
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
   }
-  if (orphan === undefined && isUnknownStart(turn, message)) return wait(turn, from, message)
+  if (orphan === undefined && handed === undefined && isUnknownStart(turn, message)) return wait(turn, from, message)
   const fence = ++state.counter
   state.grants.set(name, { name, slot, boot: from, origin: message.origin, ask, fence, checkedAt: now })
   send(turn, from, { type: 'grant', name, ask, fence })
+}
+
+/**
+ * May another claim take the place of just this one? Also where its node is gone meanwhile, so that the state which it
+ * handed over is not lost; not where it has changed since, for then its process has gone on.
+ */
+function mayReplace(
+  { state }: Turn,
+  name: string,
+  { boot, seq }: Source,
+  holder: Claim | undefined,
+): 'now' | 'later' | 'never' {
+  if (holder !== undefined && holder.pid.boot !== boot) return 'never'
+  const log = state.registry.logs.get(boot)
+  const claim = log?.claims.get(name)
+  if (claim?.seq === seq) return 'now'
+  return log !== undefined && !log.hidden && log.seq < seq ? 'later' : 'never'
 }
 
 /**
@@ -114,7 +136,8 @@ function wait(turn: Turn, from: BootId, message: AskMessage): void {
 }
 
 function sameWish(a: AskMessage, b: AskMessage): boolean {
-  return a.type === b.type && a.origin === b.origin
+  if (a.type !== 'claim' || b.type !== 'claim') return a.type === b.type && a.origin === b.origin
+  return a.origin === b.origin && (a.from === undefined) === (b.from === undefined)
 }
 
 /** Decide anew about everybody who waits for this name. */
@@ -167,6 +190,6 @@ export function checkGrants(turn: Turn): void {
   for (const grant of state.grants.values()) {
     if (now - grant.checkedAt < state.config.limits.grantCheckMs) continue
     grant.checkedAt = now
-    send(turn, grant.boot, { type: 'check', name: grant.name, ask: grant.ask })
+    send(turn, grant.boot, { type: 'check', name: grant.name, ask: grant.ask, fence: grant.fence })
   }
 }

@@ -9,6 +9,8 @@ export { Pid } from './pid.js'
 export { metaMaxBytes, type PlainFault, plainFault, specMaxBytes } from './plain.js'
 export * as ring from './ring.js'
 export {
+  type Rebalance,
+  rebalanceDefaults,
   type TrackerConfig,
   type TrackerInput,
   type TrackerLimits,

@@ -6,6 +6,7 @@
 import type { BootId } from '@skep/cluster/core'
 import { endAsks } from './asks.js'
 import { dropYielded } from './grants.js'
+import { endHandoffs } from './handoff.js'
 import { giveId } from './ids.js'
 import { logOf } from './logs.js'
 import type { TrackerMessage } from './messages.js'
@@ -24,6 +25,7 @@ export function leave(turn: Turn): void {
   if (state.leaving) return
   state.leaving = true
   state.ownedCount = 0
+  endHandoffs(turn)
   endAsks(turn)
   endRequests(turn)
   yieldAll(state)

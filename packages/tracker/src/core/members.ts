@@ -3,8 +3,10 @@
 import type { BootId, Member, View } from '@skep/cluster/core'
 import { askAgain, askAgainWhere } from './asks.js'
 import { dropYielded } from './grants.js'
+import { lostTarget } from './handoff.js'
 import { hideLog, logOf, showLog, sweep } from './logs.js'
 import { reconcile, retryStarts } from './placement.js'
+import { rebalanceSoon } from './rebalance.js'
 import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
 import { pursueSoon, yieldForeign } from './slots.js'
@@ -28,6 +30,7 @@ export function onView(turn: Turn, view: View): void {
   askAgain(turn)
   retryStarts(turn)
   reconcile(turn)
+  rebalanceSoon(turn)
   tickRequests(turn)
 }
 
@@ -44,6 +47,7 @@ export function onMember(turn: Turn, member: Member): void {
   if (stood && (phase === 'leaving' || phase === 'left')) for (const view of state.viewSizes) view.size--
   if (known === undefined) state.peers.set(info.boot, { info, phase, lineage: undefined, depth: 0, mute: false })
   else {
+    if (known.info.weight !== info.weight || known.info.cordoned !== info.cordoned) rebalanceSoon(turn)
     known.info = info
     known.phase = phase
   }
@@ -57,6 +61,7 @@ export function onMember(turn: Turn, member: Member): void {
   if (need !== undefined) state.needed.set(info.boot, { seq: need.seq, since: now, pulledAt: Number.NEGATIVE_INFINITY })
   if (state.pulls.get(info.boot)?.from === info.boot) state.pulls.delete(info.boot)
   state.links.delete(info.boot)
+  lostTarget(turn, info.boot, true)
   sweepGone(turn)
 }
 
@@ -138,6 +143,7 @@ export function onUnlinked(turn: Turn, boot: BootId): void {
     if (pull.from === boot) state.pulls.delete(pull.boot)
   }
   dropRequests(turn, boot)
+  lostTarget(turn, boot, false)
 }
 
 export function sweepGone(turn: Turn): void {

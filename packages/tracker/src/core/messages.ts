@@ -27,6 +27,12 @@ export interface Placement {
   readonly origin: string
 }
 
+/** One very claim of a name: written by this boot, at this place of its log. */
+export interface Source {
+  readonly boot: BootId
+  readonly seq: number
+}
+
 /** "This pid holds this name." Written by the pid's node alone, into its own log. */
 export interface Claim {
   readonly name: string
@@ -38,6 +44,8 @@ export interface Claim {
   readonly kind: string | undefined
   readonly meta: unknown
   readonly placed: Placement | undefined
+  /** The claim whose process this one goes on as, where its state was handed over. */
+  readonly from?: Source | undefined
 }
 
 /** A pid's membership in a group: a claim without uniqueness. */
@@ -96,18 +104,27 @@ export type TrackerMessage =
   // Claims (section 4.3)
   /**
    * `origin`: of the start that a host claims the name for, `again` if it was granted before; empty for all others.
-   * `fence`: with which the process held the name as an earlier boot of its node; 0 for all others.
+   * `fence`: with which the process held the name as an earlier boot of its node, or before it was handed over; 0 for
+   * all others. `from`: the very claim that this one is to take the place of.
    */
-  | { type: 'claim'; name: string; ask: number; origin: string; again: boolean; fence: number; counter: number }
+  | {
+      type: 'claim'
+      name: string
+      ask: number
+      origin: string
+      again: boolean
+      fence: number
+      counter: number
+      from?: Source | undefined
+    }
   | { type: 'grant'; name: string; ask: number; fence: number }
   /** The name is taken: by `holder`, whose claim travels along; by nobody where what the claim is for has ended. */
   | { type: 'refuse'; name: string; ask: number; holder: Claim | undefined }
   /** The receiver of an ask does not own the slot (its members travel along), or cannot queue it (`full`). */
   | { type: 'elsewhere'; name: string; ask: number; full: boolean }
   | { type: 'unused'; name: string; ask: number }
-  /** The owner asks whether a grant is still wanted; answered by `wanted` or `unused`. */
-  | { type: 'check'; name: string; ask: number }
-  | { type: 'wanted'; name: string; ask: number }
+  /** The owner asks whether a grant, with this fence (where told), is still wanted; answered by `unused` if not. */
+  | { type: 'check'; name: string; ask: number; fence: number | undefined }
   /** Slots as a bit set, one bit a slot, lowest bit of the first byte first. */
   | { type: 'take'; generation: number; slots: Uint8Array; counter: number }
   | {
@@ -135,6 +152,28 @@ export type TrackerMessage =
   /** The slot's holder tells the host to start a placed name; the host then claims it like anybody. */
   | { type: 'start'; name: string; kind: string; spec: unknown; meta: unknown; origin: string; failover: boolean }
   | { type: 'startFailed'; name: string; origin: string; code: string; text: string }
+  // Handoff (section 4.4)
+  /** The holder of the slot wants this very claim's process to be handed over to `to`. */
+  | { type: 'order'; name: string; seq: number; to: BootId }
+  /** The state of a process that is paused now, for the receiver to go on with under the name. */
+  | {
+      type: 'handoff'
+      name: string
+      number: number
+      kind: string
+      spec: unknown
+      meta: unknown
+      origin: string
+      seq: number
+      fence: number
+      groups: readonly GroupOf[]
+      state: Uint8Array
+    }
+  /** The receiver of this handoff does not, and will not, claim the name. */
+  | { type: 'handoffFailed'; name: string; number: number; code: string; text: string }
+  /** How far is the receiver's copy of the log of `boot`? Asked again until it is at `seq`. */
+  | { type: 'known'; boot: BootId; seq: number }
+  | { type: 'knows'; boot: BootId; seq: number }
   // Conflicts
   /** A loser asks whether the winner's node really runs the name with that fence. */
   /** `above`: the fence with which the asker's own process holds it; the one that goes on needs a higher one. */
@@ -164,6 +203,14 @@ export type NodeRequest =
   | { type: 'unregister'; name: string }
   | { type: 'join'; group: string; pid: Pid; meta: unknown }
   | { type: 'quit'; group: string; pid: Pid }
+  /** Hand the placed process of this name over, to `to` or to where the ring says; answered when that is done. */
+  | { type: 'move'; name: string; to: BootId | undefined }
+
+/** A group in which the process of a handoff is, and with what. */
+export interface GroupOf {
+  readonly group: string
+  readonly meta: unknown
+}
 
 /** How a name's life went on, seen from one node. */
 export interface NameEvent {
@@ -178,14 +225,18 @@ export interface NameEvent {
  * How a full link treats a message. Ops and digests may be dropped: the digest after `drained` finds what is missing.
  * Whole logs wait behind all else. What claims, grants and slots depend on is never dropped (PROTOCOL.md section 2).
  */
-export function laneOf(message: TrackerMessage): 'control' | 'droppable' | 'bulk' {
+export function laneOf(message: TrackerMessage): 'control' | 'droppable' | 'call' | 'bulk' {
   switch (message.type) {
     case 'digest':
       return 'droppable'
     case 'ops':
       return message.reply ? 'bulk' : 'droppable'
     case 'state':
+    case 'handoff':
       return 'bulk'
+    case 'knows':
+      // Behind the calls that were sent before it: that is what it is asked for (handoff.ts).
+      return 'call'
     default:
       return 'control'
   }

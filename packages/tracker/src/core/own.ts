@@ -3,6 +3,7 @@
 import { retireStamp } from './ids.js'
 import { applyOp, claimsOf, type Log, logOf } from './logs.js'
 import type { Claim, Op } from './messages.js'
+import type { Pid } from './pid.js'
 import type { Turn } from './state.js'
 
 /** Give a name's metadata a new value: a new put of the same claim. */
@@ -13,13 +14,27 @@ export function rewriteMeta(turn: Turn, claim: Claim, meta: unknown): void {
 
 /** Remove a name of ours. */
 export function removeName(turn: Turn, claim: Claim): void {
-  const { registry, names } = turn.state
   // Other claims of this name may lie in logs of gone boots, from which they must not rise again.
-  const strike = claim.placed?.origin ?? (claimsOf(registry, claim.name).length > 1 ? '' : undefined)
+  const strike = claim.placed?.origin ?? (claimsOf(turn.state.registry, claim.name).length > 1 ? '' : undefined)
+  dropName(turn, claim, strike)
+}
+
+/** The name is not ours any more; without a strike what it stands for may go on elsewhere. */
+export function dropName(turn: Turn, claim: Claim, strike?: string): void {
+  const { names } = turn.state
   write(turn, { type: 'del', name: claim.name, fence: claim.fence, strike })
   const own = names.get(claim.pid.id)
   own?.delete(claim.name)
   if (own?.size === 0) names.delete(claim.pid.id)
+}
+
+/** A local process is in this group. */
+export function joinGroup(turn: Turn, group: string, pid: Pid, meta: unknown): void {
+  const { registry, self, groupsOf } = turn.state
+  write(turn, { type: 'join', membership: { group, pid, seq: logOf(registry, self).seq + 1, meta } })
+  const groups = groupsOf.get(pid.id)
+  if (groups === undefined) groupsOf.set(pid.id, new Set([group]))
+  else groups.add(group)
 }
 
 /** Write an op into our own log; all ops of a step leave together at its end. */

@@ -19,8 +19,14 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
  * smaller weight than the heaviest of them is passed over for a share of the names, so that each gets its part: the
  * order of the slot is as good as random, and a name passes over the same nodes wherever that is asked.
  */
-export function hostOf(state: TrackerState, name: string, slot: number, kind: string): BootId | undefined {
-  const hosts = hostsOf(state, slot, kind)
+export function hostOf(
+  state: TrackerState,
+  name: string,
+  slot: number,
+  kind: string,
+  except: (boot: BootId) => boolean = () => false,
+): BootId | undefined {
+  const hosts = hostsOf(state, slot, kind).filter(({ boot }) => !except(boot))
   const heaviest = hosts.reduce((most, { weight }) => Math.max(most, weight), 0)
   return hosts.find((info) => info.weight / heaviest > chanceOf(name, info.name))?.boot
 }
@@ -33,10 +39,18 @@ function hostsOf(state: TrackerState, slot: number, kind: string): MemberInfo[] 
     if (boot === undefined) continue
     const own = boot === state.self
     const info = own ? state.info : state.peers.get(boot)?.info
-    const open = own ? state.gate && !state.leaving : state.peers.get(boot)?.phase === 'up'
+    const open = own
+      ? state.gate && !state.leaving && state.draining === undefined
+      : state.peers.get(boot)?.phase === 'up'
     if (info !== undefined && open && info.weight > 0 && !info.cordoned && info.kinds.includes(kind)) found.push(info)
   }
   return found
+}
+
+/** Can this member start a process of this kind, wherever the ring would put it? */
+export function canHost(state: TrackerState, boot: BootId, kind: string): boolean {
+  const peer = state.peers.get(boot)
+  return peer?.phase === 'up' && peer.info.kinds.includes(kind)
 }
 
 /** A number from 0 to below 1 that is as good as random, and the same for the same name and node. */
@@ -75,7 +89,11 @@ export function onStart(turn: Turn, from: BootId, message: Message<'start'>): vo
   const { name, kind, spec, meta, origin, failover } = message
   if (state.asks.host.get(name)?.some((ask) => ask.origin === origin)) return
   const refusing =
-    state.leaving || !state.gate ? 'ERR_LEAVING' : state.info.kinds.includes(kind) ? undefined : 'ERR_KIND_UNKNOWN'
+    state.leaving || state.draining !== undefined || !state.gate
+      ? 'ERR_LEAVING'
+      : state.info.kinds.includes(kind)
+        ? undefined
+        : 'ERR_KIND_UNKNOWN'
   if (refusing !== undefined) {
     return send(turn, from, {
       type: 'startFailed',

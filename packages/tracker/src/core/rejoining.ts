@@ -24,6 +24,7 @@ export function rejoin(turn: Turn, info: MemberInfo, members: readonly Member[])
   const before = logOf(state.registry, state.self)
   const old = state.info
   endRequests(turn, { code: 'ERR_NODE_DOWN', text: 'this node was declared down before there was an answer' })
+  const passed = voidHandoffs(turn)
   voidAll(turn)
   state.peers.set(old.boot, { info: old, phase: 'up', lineage: undefined, depth: 0, mute: false })
   state.self = info.boot
@@ -34,8 +35,21 @@ export function rejoin(turn: Turn, info: MemberInfo, members: readonly Member[])
   const waiting = [...state.askById.values()]
   state.askById.clear()
   for (const queues of Object.values(state.asks)) queues.clear()
-  keepProcesses(turn, before)
+  keepProcesses(turn, before, passed)
   for (const ask of waiting) carryOver(turn, ask)
+}
+
+/** Processes on their way go on here; those that have gone do so. Returns the names of these. */
+function voidHandoffs(turn: Turn): Set<string> {
+  const { state } = turn
+  const passed = new Set<string>()
+  for (const { name, pid, stage } of state.handoffs.values()) {
+    turn.out.push({ type: stage === 'pass' ? 'passed' : 'resume', pid, name })
+    if (stage === 'pass') passed.add(name)
+  }
+  state.handoffs.clear()
+  state.barriers.clear()
+  return passed
 }
 
 function voidAll(turn: Turn): void {
@@ -78,7 +92,7 @@ function sortPeers(turn: Turn, members: ReadonlyMap<BootId, Member>): void {
 }
 
 /** The processes of this node under their new pids. */
-function keepProcesses(turn: Turn, before: Log): void {
+function keepProcesses(turn: Turn, before: Log, passed: ReadonlySet<string>): void {
   const { state } = turn
   for (const members of before.groups.values()) {
     for (const { group, pid, meta } of members.values()) {
@@ -88,7 +102,7 @@ function keepProcesses(turn: Turn, before: Log): void {
     }
   }
   state.names.clear()
-  for (const claim of before.claims.values()) keepName(turn, claim)
+  for (const claim of before.claims.values()) if (!passed.has(claim.name)) keepName(turn, claim)
 }
 
 function keepName(turn: Turn, claim: Claim): void {
@@ -101,7 +115,7 @@ function keepName(turn: Turn, claim: Claim): void {
 
 /** Callers' asks go on; a start that another node had ordered goes on only if its init runs already. */
 function carryOver(turn: Turn, ask: Ask): void {
-  if (ask.role === 'host' && !ask.told) return
+  if (ask.role === 'retake' || (ask.role === 'host' && !ask.told)) return
   ask.owner = undefined
   ask.fence = undefined
   ask.awaited = undefined

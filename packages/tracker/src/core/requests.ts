@@ -5,9 +5,11 @@
 
 import type { BootId } from '@skep/cluster/core'
 import { abandonAsk, strikeKept } from './asks.js'
+import { dropRetake, moveName } from './handoff.js'
 import { logOf, lookup } from './logs.js'
 import type { NodeRequest, TrackerMessage } from './messages.js'
-import { removeName, rewriteMeta, write } from './own.js'
+import { joinGroup, removeName, rewriteMeta, write } from './own.js'
+import { dropHandoff } from './passage.js'
 import { send, type TrackerState, type Turn } from './state.js'
 import { flushOps, pullMissing } from './sync.js'
 
@@ -21,10 +23,15 @@ interface Fault {
   readonly text: string
 }
 
+/** The name is on its way to another node. Between nodes only. */
+const movingFault: Fault = { code: 'ERR_MOVING', text: 'the name is being handed over' }
+
 const leavingFault: Fault = { code: 'ERR_LEAVING', text: 'this node is leaving the cluster' }
 
 export function request(turn: Turn, ask: number, wish: NodeRequest): void {
   const { state } = turn
+  const since = state.requests.get(ask)?.since ?? turn.now
+  state.requests.delete(ask)
   const to = nodeOf(state, wish)
   if (to === undefined) {
     turn.out.push(
@@ -32,17 +39,18 @@ export function request(turn: Turn, ask: number, wish: NodeRequest): void {
     )
     return
   }
-  if (to === state.self) return conclude(turn, ask, perform(turn, wish))
-  if (state.leaving) {
+  if (to !== state.self && state.leaving) {
     turn.out.push(refusal(ask, leavingFault))
     return
   }
-  if (state.peers.get(to) === undefined) {
+  if (to !== state.self && state.peers.get(to) === undefined) {
     turn.out.push(refusal(ask, { code: 'ERR_NODE_DOWN', text: 'the node of this pid is not a member of the cluster' }))
     return
   }
-  state.requests.set(ask, { to, since: turn.now })
-  send(turn, to, { type: 'request', ask, request: wish })
+  state.requests.set(ask, { to, since, wish, again: false })
+  if (to !== state.self) return send(turn, to, { type: 'request', ask, request: wish })
+  const fault = perform(turn, wish, { boot: to, ask })
+  if (fault !== 'later') onAnswer(turn, to, { type: 'answer', ask, code: fault?.code, text: fault?.text ?? '' })
 }
 
 function nodeOf(state: TrackerState, wish: NodeRequest): BootId | undefined {
@@ -58,7 +66,8 @@ function refusal(ask: number, fault: Fault): Turn['out'][number] {
 }
 
 export function onRequest(turn: Turn, from: BootId, message: Message<'request'>): void {
-  const fault = perform(turn, message.request)
+  const fault = perform(turn, message.request, { boot: from, ask: message.ask })
+  if (fault === 'later') return
   // The asker reads its own write: the op goes before the answer on the same link.
   flushOps(turn)
   send(turn, from, { type: 'answer', ask: message.ask, code: fault?.code, text: fault?.text ?? '' })
@@ -66,13 +75,19 @@ export function onRequest(turn: Turn, from: BootId, message: Message<'request'>)
 
 export function onAnswer(turn: Turn, from: BootId, message: Message<'answer'>): void {
   const { requests } = turn.state
-  if (requests.get(message.ask)?.to !== from) return
+  const open = requests.get(message.ask)
+  if (open?.to !== from) return
+  if (message.code === movingFault.code) {
+    // Asked again with time, of whoever has the name then.
+    open.again = true
+    return
+  }
   requests.delete(message.ask)
   conclude(turn, message.ask, message.code === undefined ? undefined : { code: message.code, text: message.text })
 }
 
-/** Do it here; what is wrong with it, if anything. */
-function perform(turn: Turn, wish: NodeRequest): Fault | undefined {
+/** Do it here; what is wrong with it, if anything, or that its end is told later. */
+function perform(turn: Turn, wish: NodeRequest, asker: { boot: BootId; ask: number }): Fault | undefined | 'later' {
   const { state } = turn
   const own = logOf(state.registry, state.self)
   if (state.leaving && wish.type !== 'unregister' && wish.type !== 'quit') {
@@ -81,18 +96,17 @@ function perform(turn: Turn, wish: NodeRequest): Fault | undefined {
   if ('name' in wish) {
     const claim = own.claims.get(wish.name)
     if (claim === undefined) return { code: 'ERR_NOT_REGISTERED', text: `'${wish.name}' is not registered at its node` }
+    if (wish.type === 'move') return moveName(turn, claim, wish.to, asker) ?? 'later'
+    // What is changed now would be lost on the way, or come back.
+    if (state.handoffs.has(wish.name)) return movingFault
     if (wish.type === 'update') rewriteMeta(turn, claim, wish.meta)
     else removeName(turn, claim)
     return undefined
   }
   const { group, pid } = wish
   if (pid.boot !== state.self) return { code: 'ERR_NO_PROCESS', text: `${pid} does not live on this node` }
-  if (wish.type === 'join') {
-    write(turn, { type: 'join', membership: { group, pid, seq: own.seq + 1, meta: wish.meta } })
-    const groups = state.groupsOf.get(pid.id)
-    if (groups === undefined) state.groupsOf.set(pid.id, new Set([group]))
-    else groups.add(group)
-  } else quit(turn, group, pid.id)
+  if (wish.type === 'join') joinGroup(turn, group, pid, wish.meta)
+  else quit(turn, group, pid.id)
   return undefined
 }
 
@@ -111,6 +125,10 @@ export function endProcess(turn: Turn, pid: number, keepPlaced: boolean): void {
   const own = logOf(state.registry, state.self)
   for (const name of [...(state.names.get(pid) ?? [])]) {
     const claim = own.claims.get(name)
+    // It goes on elsewhere: its claim here goes when all know that (passage.ts).
+    if (state.handoffs.get(name)?.stage === 'pass') continue
+    dropRetake(turn, name)
+    dropHandoff(turn, name, { code: 'ERR_ACTOR_STOPPED', text: `'${name}' has ended` })
     if (claim !== undefined && !(keepPlaced && claim.placed !== undefined)) removeName(turn, claim)
   }
   for (const group of [...(state.groupsOf.get(pid) ?? [])]) quit(turn, group, pid)
@@ -157,14 +175,25 @@ export function tickRequests(turn: Turn): void {
     flush.sentAt = now
     for (const { boot } of others) send(turn, boot, { type: 'flush', ask, seq: flush.seq })
   }
-  for (const [ask, { to, since }] of state.requests) {
+  for (const [ask, { to, since, wish, again }] of [...state.requests]) {
+    const mayTakeMs = wish.type === 'move' ? moveMs(state) : state.config.limits.requestMs
+    if (again && now - since < mayTakeMs) {
+      request(turn, ask, wish)
+      continue
+    }
     const phase = state.peers.get(to)?.phase
-    const gone = phase === undefined || phase === 'down' || phase === 'left'
+    const gone = to !== state.self && (phase === undefined || phase === 'down' || phase === 'left')
     if (gone) endRequest(turn, ask, 'ERR_NODE_DOWN', 'the node of this name went down before it answered')
-    else if (now - since >= state.config.limits.requestMs) {
+    else if (now - since >= mayTakeMs) {
       endRequest(turn, ask, 'ERR_TIMEOUT', 'the node of this name did not answer')
     }
   }
+}
+
+/** A process may have to end its call first, and its target may say nothing. */
+function moveMs({ config }: TrackerState): number {
+  const { exportMs, handoffMs, knownMs, requestMs } = config.limits
+  return exportMs + handoffMs + knownMs + requestMs
 }
 
 /** A link broke: what was asked over it may have been done or not, and is not done twice. */

@@ -9,11 +9,13 @@ import type { LogEntry, Registry } from './logs.js'
 import type {
   Claim,
   DigestEntry,
+  GroupOf,
   Lineage,
   Membership,
   NameEvent,
   NodeRequest,
   Op,
+  Source,
   Strike,
   TrackerMessage,
 } from './messages.js'
@@ -41,6 +43,12 @@ export type TrackerInput =
   | { type: 'watch'; on: boolean }
   /** This node's own description changed (kinds, cordon). */
   | { type: 'describe'; info: MemberInfo }
+  /** The paused process of `export` in bytes. */
+  | { type: 'exported'; pid: number; name: string; state: Uint8Array }
+  /** It cannot be handed over (its code says so, or it did not come to rest in time): `resume` follows. */
+  | { type: 'exportFailed'; pid: number; name: string; code: string; text: string }
+  /** Hand every placed process of this node over, until `emptied`: this node is cordoned and about to leave. */
+  | { type: 'drain' }
   /** Take nothing new and write no claim any more: given in the same turn in which the cluster announces `leaving`. */
   | { type: 'leave' }
   /** The local processes have ended, nothing more will be written: hand over, then `left`. */
@@ -54,7 +62,10 @@ export type TrackerOutput =
   /** Joined and synced: an input of the membership machine as it stands. */
   | { type: 'ready' }
   | { type: 'granted'; ask: number; fence: number }
-  /** The host's side of a placed name, granted: run its init, then commit or abandon this ask. */
+  /**
+   * The host's side of a placed name, granted: run its init, then commit or abandon this ask. With `state` (cause
+   * `handoff`) the name is asked for after the commit: make the process of it, paused until `registered`.
+   */
   | {
       type: 'activate'
       ask: number
@@ -62,8 +73,21 @@ export type TrackerOutput =
       kind: string
       spec: unknown
       fence: number
-      cause: 'spawn' | 'failover'
+      cause: Ask['cause']
+      /** What the source exported, and where it runs. */
+      state: Uint8Array | undefined
+      source: BootId | undefined
     }
+  /** Pause this process once its running call has ended, then give `exported` or `exportFailed`. */
+  | { type: 'export'; pid: number; name: string; to: BootId }
+  /** It goes on here after all. */
+  | { type: 'resume'; pid: number; name: string }
+  /** It goes on as this claim's: pass on what waits, and what still comes, in order; the process itself is over. */
+  | { type: 'release'; pid: number; name: string; to: Claim }
+  /** Everybody who is linked knows where it went: nothing more comes. */
+  | { type: 'passed'; pid: number; name: string }
+  /** What can be handed over is; these names are not, each with the reason. Once a `drain`. */
+  | { type: 'emptied'; left: readonly { readonly name: string; readonly reason: string }[] }
   | { type: 'registered'; ask: number; claim: Claim }
   | { type: 'refused'; ask: number; code: string; text: string; holder: Claim | undefined }
   | { type: 'done'; ask: number }
@@ -110,6 +134,20 @@ export interface TrackerLimits {
   /** How long a leaver waits until everybody has its log and one has its id. */
   readonly partMs: number
   readonly startMs: number
+  /** How long a source waits for the target's claim before it asks for the name again. */
+  readonly handoffMs: number
+  /** How long a process may take to come to rest and to be exported. */
+  readonly exportMs: number
+  /** How long a source waits until all members know where a process went. */
+  readonly knownMs: number
+  /** How long after a failed handoff its target is not tried again with that name. */
+  readonly shunMs: number
+  /** Handoffs that a source has on the way at once. */
+  readonly maxHandoffs: number
+  /** Bytes of exported states on their way, above which no further handoff is begun. */
+  readonly handoffBytes: number
+  /** Handoffs that a target takes in at once; more are refused, and come again. */
+  readonly maxTargets: number
   /** How long a host asks for a name whose start the holder of the slot may know nothing of. */
   readonly hostAskMs: number
   readonly startTries: number
@@ -149,6 +187,13 @@ export const trackerLimits: TrackerLimits = {
   idAskMs: 1000,
   partMs: 2000,
   startMs: 5000,
+  handoffMs: 5000,
+  exportMs: 10_000,
+  knownMs: 1000,
+  shunMs: 3000,
+  maxHandoffs: 32,
+  handoffBytes: 8 * 2 ** 20,
+  maxTargets: 512,
   hostAskMs: 10_000,
   startTries: 7,
   massLossMs: 10_000,
@@ -162,8 +207,21 @@ export const trackerLimits: TrackerLimits = {
   maxIdDepth: 48,
 }
 
+/** Whether placed processes follow when the ring gives their names to another node. */
+export interface Rebalance {
+  /** `eager`: as fast as can be; `gradual`: at most `rate` a second for each holder of slots; `never`. */
+  readonly mode: 'eager' | 'gradual' | 'never'
+  /** Names a second. */
+  readonly rate: number
+  /** How long the view must have stood still before. */
+  readonly afterMs: number
+}
+
+export const rebalanceDefaults: Rebalance = { mode: 'gradual', rate: 50, afterMs: 2000 }
+
 export interface TrackerConfig {
   readonly self: MemberInfo
+  readonly rebalance: Rebalance
   /** Where this node's fence counter starts: its wall clock in milliseconds. */
   readonly counter: number
   readonly seed: number
@@ -193,11 +251,14 @@ export interface Ask {
   readonly spec: unknown
   /** For a placed name: the request that started it. */
   readonly origin: string | undefined
-  /** `claim`: here; `spawn`: where the ring says; `host`: the ring said here; `kept`: it runs here since an earlier boot. */
-  readonly role: 'claim' | 'spawn' | 'host' | 'kept'
+  /**
+   * `claim`: here; `spawn`: where the ring says; `host`: the ring said here; `kept`: it runs here since an earlier boot;
+   * `target`: it was handed over to here; `retake`: handing it over failed.
+   */
+  readonly role: 'claim' | 'spawn' | 'host' | 'kept' | 'target' | 'retake'
   /** Claimed without the owner. */
   readonly local: boolean
-  readonly cause: 'spawn' | 'failover'
+  readonly cause: 'spawn' | 'failover' | 'handoff'
   /** To whom `startFailed` goes. */
   starter: BootId | undefined
   /** The number of the latest message to an owner; grants for older ones are void. */
@@ -215,6 +276,59 @@ export interface Ask {
   awaited: Claim | undefined
   /** The process lived under this claim as an earlier boot of this node; it is asked for again. */
   readonly kept: Claim | undefined
+  /** The very claim that is to be replaced, with its fence. */
+  readonly from: (Source & { readonly fence: number }) | undefined
+  /** What a target was given. */
+  readonly handed: { readonly number: number; readonly groups: readonly GroupOf[] } | undefined
+  /** Until its process is made of it. */
+  image: Uint8Array | undefined
+}
+
+/** A process of this node on its way to another one (handoff.ts). */
+export interface Handoff {
+  readonly name: string
+  readonly pid: number
+  readonly to: BootId
+  /** `export`: being paused; `sent`: the target has it; `retake`: asked for again; `pass`: the target has the name. */
+  stage: 'export' | 'sent' | 'retake' | 'pass'
+  since: number
+  /** Of the message to the target. */
+  number: number
+  /** The own claim as it was when it was exported. */
+  from: (Source & { readonly fence: number }) | undefined
+  bytes: number
+  taken: Claim | undefined
+  /** Who is told how it ends. */
+  readonly askers: { readonly boot: BootId; readonly ask: number }[]
+}
+
+/** Why a process is not handed over. */
+export interface MoveFault {
+  readonly code: string
+  readonly text: string
+}
+
+/** How far the others know the log of a target. */
+export interface Barrier {
+  asked: number
+  sentAt: number
+  readonly have: Map<BootId, number>
+}
+
+/** Names still to be handed over before this node leaves. */
+export interface Draining {
+  queue: string[]
+  /** Names that nobody can or will take, or that must not go. */
+  readonly stuck: Map<string, string>
+  told: boolean
+}
+
+/** Names whose host may be another one by now, being looked through. */
+export interface Rebalancing {
+  readonly since: number
+  names: Iterator<string> | undefined
+  /** How many may be ordered at once now. */
+  credit: number
 }
 
 /** A name given to one claimant, until its put, its "unused" or its end. */
@@ -369,7 +483,7 @@ export interface TrackerState {
   names: Map<number, Set<string>>
   /** Local pid number -> its groups. */
   groupsOf: Map<number, Set<string>>
-  requests: Map<number, { to: BootId; since: number }>
+  requests: Map<number, { to: BootId; since: number; readonly wish: NodeRequest; again: boolean }>
   flushes: Map<number, { seq: number; want: 'all' | number; done: Set<BootId>; sentAt: number }>
   /** Own ops not yet sent: one message for all of a step. */
   unsent: Op[]
@@ -385,6 +499,15 @@ export interface TrackerState {
   /** How many members the latest views had, less those that have left since. */
   viewSizes: { readonly at: number; size: number }[]
   pausedUntil: number
+
+  // handoff
+  handoffs: Map<string, Handoff>
+  /** By target. */
+  barriers: Map<BootId, Barrier>
+  /** Targets that failed with a name, and until when they are not tried again. */
+  shunned: Map<string, { readonly boot: BootId; readonly until: number }>
+  draining: Draining | undefined
+  rebalancing: Rebalancing | undefined
 
   // ids
   lineage: Lineage

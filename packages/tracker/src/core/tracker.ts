@@ -27,12 +27,23 @@ import {
 import { onChange } from './changes.js'
 import { contestAgain, onRunning, onRuns } from './conflicts.js'
 import { checkGrants, dropYielded, onAsk, onUnused, serveSlots, serveWaiting } from './grants.js'
+import {
+  onExported,
+  onExportFailed,
+  onHandoff,
+  onHandoffFailed,
+  onOrder,
+  startDraining,
+  tickHandoffs,
+} from './handoff.js'
 import { onIdAsk, onIdConfirm, onIdGive, onIdGrant, onIdPoint, onLineage, seekAgain } from './ids.js'
 import { depart, leave, onParted, part, partingAsk } from './leaving.js'
 import { type Change, expireStrikes, forgetLog, hasOrphans, logOf, newRegistry } from './logs.js'
 import { onLinked, onMember, onUnlinked, onView, sweepGone } from './members.js'
 import type { TrackerMessage } from './messages.js'
+import { askKnown, onKnown, onKnows } from './passage.js'
 import { onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
+import { rebalance, rebalanceSoon } from './rebalance.js'
 import { rejoin } from './rejoining.js'
 import {
   answerFlush,
@@ -103,7 +114,14 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     needed: new Map(),
     told: new Map(),
     early: new Map(),
-    asks: { claim: new Map(), spawn: new Map(), host: new Map(), kept: new Map() },
+    asks: {
+      claim: new Map(),
+      spawn: new Map(),
+      host: new Map(),
+      kept: new Map(),
+      target: new Map(),
+      retake: new Map(),
+    },
     askById: new Map(),
     grants: new Map(),
     waiting: new Map(),
@@ -121,6 +139,11 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     nextDigestAt: now + config.limits.digestMs,
     viewSizes: [],
     pausedUntil: 0,
+    handoffs: new Map(),
+    barriers: new Map(),
+    shunned: new Map(),
+    draining: undefined,
+    rebalancing: undefined,
     lineage: { epoch: 0, genesis: self },
     id: 1,
     pendingGrants: new Map(),
@@ -153,6 +176,9 @@ function isBusy(state: TrackerState): boolean {
     state.pulls.size > 0 ||
     state.contests.size > 0 ||
     state.requests.size > 0 ||
+    state.handoffs.size > 0 ||
+    state.rebalancing !== undefined ||
+    (state.draining !== undefined && !state.leaving) ||
     state.flushes.size > 0 ||
     state.seeking !== undefined ||
     (state.leaving && !state.departed)
@@ -226,7 +252,14 @@ function handle(turn: Turn, input: TrackerInput): void {
       return
     case 'describe':
       state.info = input.info
+      rebalanceSoon(turn)
       return reconcile(turn)
+    case 'exported':
+      return onExported(turn, input.name, input.pid, input.state)
+    case 'exportFailed':
+      return onExportFailed(turn, input)
+    case 'drain':
+      return startDraining(turn)
     case 'leave':
       return leave(turn)
     case 'part':
@@ -246,6 +279,7 @@ function settle(turn: Turn): void {
     drain(turn, turn.inbox, (message) => onMessage(turn, state.self, message))
     drain(turn, turn.released, (name) => serveWaiting(turn, name))
     drain(turn, turn.risen, (ask) => riseAsk(turn, ask))
+    if (state.barriers.size > 0) askKnown(turn)
   } while (state.registry.changes.length + turn.inbox.length + turn.released.length > 0 || hold(turn))
   if (state.gate && !state.ready) checkReady(turn)
   flushOps(turn)
@@ -301,8 +335,6 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
       return onUnused(turn, from, message)
     case 'check':
       return onCheck(turn, from, message)
-    case 'wanted':
-      return
     case 'start':
       return onStart(turn, from, message)
     case 'startFailed':
@@ -311,6 +343,16 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
       return onSpawned(turn, from, message)
     case 'spawnFailed':
       return onSpawnFailed(turn, from, message)
+    case 'order':
+      return onOrder(turn, from, message)
+    case 'handoff':
+      return onHandoff(turn, from, message)
+    case 'handoffFailed':
+      return onHandoffFailed(turn, from, message)
+    case 'known':
+      return onKnown(turn, from, message)
+    case 'knows':
+      return onKnows(turn, from, message)
     case 'running':
       return onRunning(turn, from, message)
     case 'runs':
@@ -429,6 +471,8 @@ function sweepOpen(turn: Turn): void {
   askAgain(turn)
   checkGrants(turn)
   retryStarts(turn)
+  tickHandoffs(turn)
+  rebalance(turn)
   contestAgain(turn)
   seekAgain(turn)
   tickRequests(turn)

@@ -11,11 +11,13 @@ import * as itc from './itc.js'
 import type {
   Claim,
   DigestEntry,
+  GroupOf,
   Lineage,
   Membership,
   NodeRequest,
   Op,
   Placement,
+  Source,
   Stamp,
   Strike,
   TrackerMessage,
@@ -43,6 +45,8 @@ export const wireLimits = {
   entries: 131_072,
   /** Logs in one digest: live members and those gone that are remembered. */
   digest: 8_192,
+  /** Groups of one process. */
+  groups: 10_000,
   /** Bytes of an encoded interval tree clock id or event. */
   itcBytes: 16_384,
   /** Bytes of the bit set of slots: 1024 of them, or fewer where a simulation has a smaller ring. */
@@ -70,6 +74,8 @@ export function decodeMessage(frame: readonly unknown[]): TrackerMessage | undef
 interface Field<T> {
   write(value: T): unknown
   read(value: unknown): T
+  /** See `added`. */
+  readonly mayLack?: boolean
 }
 
 interface Shape<M> {
@@ -160,6 +166,11 @@ function optional<T>(field: Field<T>): Field<T | undefined> {
   }
 }
 
+/** A last field that came later: frames of older minor versions lack it. */
+function added<T>(field: Field<T>): Field<T | undefined> {
+  return { ...optional(field), mayLack: true }
+}
+
 function list<T>(field: Field<T>, maxLength: number): Field<readonly T[]> {
   return {
     write: (values) => values.map(field.write),
@@ -193,6 +204,7 @@ function shape<T extends TrackerMessage['type']>(
   fields: FieldsOf<MessageOf<T>>,
 ): Shape<MessageOf<T>> {
   const entries = Object.entries(fields) as [string, Field<unknown>][]
+  const needed = 1 + entries.findLastIndex(([, field]) => field.mayLack !== true)
   return {
     kind,
     write(message) {
@@ -201,7 +213,7 @@ function shape<T extends TrackerMessage['type']>(
       return frame
     },
     read(frame) {
-      check(frame.length > entries.length)
+      check(frame.length > needed)
       const message: Record<string, unknown> = { type }
       let i = 1
       for (const [key, field] of entries) {
@@ -249,8 +261,9 @@ const pid: Field<Pid> = {
 }
 
 /**
- * `[name, pid number, seq, fence, stamp, kind?, meta?, spec?, origin?]`, cut after the last one that is there: most
- * names have neither. The boot, the node's name and how the stamp is written are the frame's business.
+ * `[name, pid number, seq, fence, stamp, kind?, meta?, spec?, origin?, from boot?, from seq?]`, cut after the last one
+ * that is there: most names have none of these. The boot, the node's name and how the stamp is written are the frame's
+ * business.
  */
 function writeClaim(claim: Claim, stamp: unknown): unknown[] {
   const { kind, meta, placed } = claim
@@ -258,6 +271,7 @@ function writeClaim(claim: Claim, stamp: unknown): unknown[] {
   if (kind !== undefined || meta !== undefined || placed !== undefined) fields.push(kind ?? null)
   if (meta !== undefined || placed !== undefined) fields.push(meta)
   if (placed !== undefined) fields.push(placed.spec, placed.origin)
+  if (placed !== undefined && claim.from !== undefined) fields.push(claim.from.boot, claim.from.seq)
   return fields
 }
 
@@ -272,6 +286,7 @@ function readClaim(fields: readonly unknown[], boot: BootId, node: string, stamp
     kind: optionalName.read(fields[5]),
     meta: meta.read(fields[6]),
     placed: fields.length >= 9 ? readPlacement(fields[7], fields[8]) : undefined,
+    ...(fields.length >= 11 ? { from: source.read([fields[9], fields[10]]) } : {}),
   }
 }
 
@@ -444,7 +459,7 @@ const stateShape: Shape<MessageOf<'state'>> = {
   },
 }
 
-/** `[tag, ...fields]`: 0 update, 1 unregister, 2 join, 3 quit. */
+/** `[tag, ...fields]`: 0 update, 1 unregister, 2 join, 3 quit, 4 move. */
 const request: Field<NodeRequest> = {
   write(value) {
     switch (value.type) {
@@ -456,6 +471,8 @@ const request: Field<NodeRequest> = {
         return [2, value.group, pid.write(value.pid), value.meta]
       case 'quit':
         return [3, value.group, pid.write(value.pid)]
+      case 'move':
+        return [4, value.name, value.to ?? null]
     }
   },
   read(value) {
@@ -469,6 +486,8 @@ const request: Field<NodeRequest> = {
         return { type: 'join', group: name.read(subject), pid: pid.read(second), meta: meta.read(third) }
       case 3:
         return { type: 'quit', group: name.read(subject), pid: pid.read(second) }
+      case 4:
+        return { type: 'move', name: name.read(subject), to: optional(boot).read(second) }
       default:
         throw malformed
     }
@@ -477,6 +496,51 @@ const request: Field<NodeRequest> = {
 
 const digestEntries: Field<readonly DigestEntry[]> = list(digestEntry, wireLimits.digest)
 
+const source: Field<Source> = tuple<Source>({ boot, seq: count })
+
+const groups: Field<readonly GroupOf[]> = list(tuple<GroupOf>({ group: name, meta }), wireLimits.groups)
+
+/** What a process has in its memory: as large as a frame may be, and a copy, not a view of the whole frame. */
+const state: Field<Uint8Array> = asIs((value) => {
+  check(value instanceof Uint8Array)
+  return new Uint8Array(value)
+})
+
+/** The messages of handoffs share one kind, for there are only so many: `[43, tag, ...fields]`. */
+const handing = family(43, {
+  order: shape('order', 0, { name, seq: count, to: boot }),
+  handoff: shape('handoff', 1, {
+    name,
+    number: count,
+    kind: name,
+    spec,
+    meta,
+    origin,
+    seq: count,
+    fence: count,
+    groups,
+    state,
+  }),
+  handoffFailed: shape('handoffFailed', 2, { name, number: count, code, text }),
+  known: shape('known', 3, { boot, seq: count }),
+  knows: shape('knows', 4, { boot, seq: count }),
+})
+
+/** Shapes whose kinds are tags within one kind. */
+function family<S extends Record<string, { readonly kind: number }>>(kind: number, shapes: S): S {
+  const all = Object.entries(shapes) as [string, Shape<TrackerMessage>][]
+  const byTag = new Map(all.map(([, one]) => [one.kind, one]))
+  const wrapped = all.map(([type, one]): [string, Shape<TrackerMessage>] => [
+    type,
+    {
+      kind,
+      write: (message) => [kind, ...one.write(message)],
+      read: (frame) => known(byTag.get(count.read(frame[1]))).read(frame.slice(1)),
+    },
+  ])
+  return Object.fromEntries(wrapped) as unknown as S
+}
+
 /** Every message, its kind and its fields in the order of the wire. A kind that went out of use is never given again. */
 const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } = {
   digest: shape('digest', 32, { counter: count, lineage, depth: count, entries: digestEntries }),
@@ -484,13 +548,21 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   busy: shape('busy', 34, { boot }),
   ops: opsShape,
   state: stateShape,
-  claim: shape('claim', 37, { name, ask: count, origin, again: flag, fence: count, counter: count }),
+  claim: shape('claim', 37, {
+    name,
+    ask: count,
+    origin,
+    again: flag,
+    fence: count,
+    counter: count,
+    from: added(source),
+  }),
   grant: shape('grant', 38, { name, ask: count, fence: count }),
   refuse: shape('refuse', 39, { name, ask: count, holder: optional(claim) }),
   elsewhere: shape('elsewhere', 40, { name, ask: count, full: flag }),
   unused: shape('unused', 41, { name, ask: count }),
-  check: shape('check', 42, { name, ask: count }),
-  wanted: shape('wanted', 43, { name, ask: count }),
+  check: shape('check', 42, { name, ask: count, fence: added(count) }),
+  ...handing,
   take: shape('take', 44, { generation: count, slots, counter: count }),
   ack: shape('ack', 45, { generation: count, slots, notYet: flag, counter: count, entries: digestEntries }),
   spawn: shape('spawn', 46, { name, ask: count, kind: name, spec, meta, origin, counter: count }),

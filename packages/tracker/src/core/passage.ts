@@ -1,0 +1,125 @@
+/**
+ * The end of a handoff at its source (PROTOCOL.md 4.4): who has the process now, and the barrier behind which its old
+ * place closes.
+ *
+ * The target's claim is the commit point: with it the process is the target's. The source's own claim stands a moment
+ * longer, beaten by the target's, until every member that is counted in has said that it knows the target's. So nobody
+ * ever sees the name free, and whatever a member sent to the old place before it knew of the new one has arrived by
+ * then (calls and answers keep their order on one link), so that the source can pass it on before it says that nothing
+ * more comes: the order of one caller holds.
+ */
+
+import type { BootId } from '@skep/cluster/core'
+import { logOf } from './logs.js'
+import type { Claim, TrackerMessage } from './messages.js'
+import { dropName } from './own.js'
+import { type Handoff, type MoveFault, send, type TrackerState, type Turn } from './state.js'
+
+type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+
+/** The handoff that this claim completes, if it is its target's. */
+export function completedBy(state: TrackerState, name: string, claim: Claim | undefined): Handoff | undefined {
+  const handoff = state.handoffs.get(name)
+  const from = claim?.from
+  if (handoff?.from === undefined || from === undefined || handoff.stage === 'pass') return undefined
+  const matches = claim?.pid.boot === handoff.to && from.boot === state.self && from.seq === handoff.from.seq
+  return matches ? handoff : undefined
+}
+
+/** The target has the name: what waits here is passed on, until all know it. */
+export function release(turn: Turn, handoff: Handoff, taken: Claim): void {
+  handoff.stage = 'pass'
+  handoff.since = turn.now
+  handoff.taken = taken
+  handoff.bytes = 0
+  turn.out.push({ type: 'release', pid: handoff.pid, name: handoff.name, to: taken })
+  if (!turn.state.barriers.has(handoff.to)) {
+    turn.state.barriers.set(handoff.to, { asked: 0, sentAt: Number.NEGATIVE_INFINITY, have: new Map() })
+  }
+}
+
+/** The process goes on here: who asked for the handoff is told why. */
+export function endHandoff(turn: Turn, handoff: Handoff, fault: MoveFault): void {
+  turn.state.handoffs.delete(handoff.name)
+  turn.out.push({ type: 'resume', pid: handoff.pid, name: handoff.name })
+  answerAskers(turn, handoff, fault)
+}
+
+/** Its process has ended otherwise. */
+export function dropHandoff(turn: Turn, name: string, fault: MoveFault): void {
+  const handoff = turn.state.handoffs.get(name)
+  if (handoff === undefined) return
+  turn.state.handoffs.delete(name)
+  answerAskers(turn, handoff, fault)
+}
+
+function answerAskers(turn: Turn, { askers }: Handoff, fault: MoveFault | undefined): void {
+  for (const { boot, ask } of askers) {
+    send(turn, boot, { type: 'answer', ask, code: fault?.code, text: fault?.text ?? '' })
+  }
+}
+
+/** The own claim goes, without a strike: what it started lives on. */
+export function pass(turn: Turn, handoff: Handoff): void {
+  const { state } = turn
+  const { name, pid } = handoff
+  state.handoffs.delete(name)
+  const own = logOf(state.registry, state.self).claims.get(name)
+  if (own?.pid.id === pid) dropName(turn, own)
+  turn.out.push({ type: 'passed', pid, name })
+  answerAskers(turn, handoff, undefined)
+}
+
+// -- the barrier
+
+export function onKnown(turn: Turn, from: BootId, { boot }: Message<'known'>): void {
+  send(turn, from, { type: 'knows', boot, seq: turn.state.registry.logs.get(boot)?.seq ?? 0 })
+}
+
+export function onKnows(turn: Turn, from: BootId, { boot, seq }: Message<'knows'>): void {
+  const barrier = turn.state.barriers.get(boot)
+  if (barrier === undefined) return
+  barrier.have.set(from, Math.max(seq, barrier.have.get(from) ?? 0))
+  passKnown(turn, boot)
+}
+
+/** Ask whoever is behind; at the end of each step in which something came up, and again with time. */
+export function askKnown(turn: Turn): void {
+  const { state, now } = turn
+  for (const [target, barrier] of state.barriers) {
+    let wanted = 0
+    for (const { stage, to, taken } of state.handoffs.values()) {
+      if (stage === 'pass' && to === target) wanted = Math.max(wanted, taken?.seq ?? 0)
+    }
+    if (wanted === 0) {
+      state.barriers.delete(target)
+      continue
+    }
+    if (wanted <= barrier.asked && now - barrier.sentAt < state.config.limits.sweepMs) continue
+    barrier.asked = wanted
+    barrier.sentAt = now
+    for (const boot of others(state, target)) {
+      if ((barrier.have.get(boot) ?? 0) < wanted) send(turn, boot, { type: 'known', boot: target, seq: wanted })
+    }
+    passKnown(turn, target)
+  }
+}
+
+/** Handoffs to this target of which all know, or that have waited for it long enough, are over. */
+export function passKnown(turn: Turn, target: BootId): void {
+  const { state, now } = turn
+  const have = state.barriers.get(target)?.have
+  let known = Number.MAX_SAFE_INTEGER
+  for (const boot of others(state, target)) known = Math.min(known, have?.get(boot) ?? 0)
+  for (const handoff of [...state.handoffs.values()]) {
+    if (handoff.stage !== 'pass' || handoff.to !== target) continue
+    const late = now - handoff.since >= state.config.limits.knownMs
+    if (late || (handoff.taken?.seq ?? 0) <= known) pass(turn, handoff)
+  }
+}
+
+function others(state: TrackerState, target: BootId): BootId[] {
+  const boots: BootId[] = []
+  for (const { boot } of state.view.members) if (boot !== state.self && boot !== target) boots.push(boot)
+  return boots
+}
