@@ -357,7 +357,8 @@ function refuse(turn: Turn, ask: Ask, code: string, text: string, holder: Claim 
   }
   if (ask.role === 'retake') return
   failStart(turn, ask, code, text)
-  if (ask.role !== 'host' || ask.told) turn.out.push(refusal(ask.id, code, text, holder))
+  const own = ask.role === 'host' || ask.role === 'target'
+  if (!own || ask.told) turn.out.push(refusal(ask.id, code, text, holder))
 }
 
 function refusal(ask: number, code: string, text: string, holder: Claim | undefined): TrackerOutput {

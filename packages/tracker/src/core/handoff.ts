@@ -48,20 +48,36 @@ export function beginHandoff(
   if (!canHost(state, to, claim.kind ?? '')) {
     return { code: 'ERR_CANNOT_MOVE', text: `the node that '${name}' should go to cannot run it at present` }
   }
-  state.handoffs.set(name, {
+  const handoff: Handoff = {
     name,
     pid: pid.id,
     to,
-    stage: 'export',
+    stage: 'wait',
     since: turn.now,
     number: 0,
     from: undefined,
     bytes: 0,
     taken: undefined,
     askers: asker === undefined ? [] : [asker],
-  })
-  turn.out.push({ type: 'export', pid: pid.id, name, to })
+  }
+  state.handoffs.set(name, handoff)
+  exportWhole(turn, handoff)
   return undefined
+}
+
+/**
+ * Where the process has come from another node, that one first passes on what was sent to it there: else the process
+ * might be gone before, and that node see the name held by somebody that it knows nothing of.
+ */
+function exportWhole(turn: Turn, handoff: Handoff): void {
+  const { registry, self } = turn.state
+  const { name, pid, to } = handoff
+  const from = logOf(registry, self).claims.get(name)?.from
+  const before = from === undefined ? undefined : registry.logs.get(from.boot)
+  if (before !== undefined && !before.hidden && before.claims.get(name)?.seq === from?.seq) return
+  handoff.stage = 'export'
+  handoff.since = turn.now
+  turn.out.push({ type: 'export', pid, name, to })
 }
 
 /** Asked by a user of any node: to this node, or to the one that the ring gives. */
@@ -183,7 +199,9 @@ export function tickHandoffs(turn: Turn): void {
   const { state, now } = turn
   const { handoffMs, exportMs } = state.config.limits
   for (const handoff of [...state.handoffs.values()]) {
-    if (handoff.stage === 'export' && now - handoff.since >= exportMs) {
+    if (handoff.stage === 'wait') exportWhole(turn, handoff)
+    const coming = handoff.stage === 'wait' || handoff.stage === 'export'
+    if (coming && now - handoff.since >= exportMs) {
       fail(turn, handoff, `it did not come to rest within ${exportMs} ms`, 'ERR_TIMEOUT')
     } else if (handoff.stage === 'sent' && now - handoff.since >= handoffMs) retake(turn, handoff)
   }

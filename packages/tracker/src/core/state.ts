@@ -289,8 +289,11 @@ export interface Handoff {
   readonly name: string
   readonly pid: number
   readonly to: BootId
-  /** `export`: being paused; `sent`: the target has it; `retake`: asked for again; `pass`: the target has the name. */
-  stage: 'export' | 'sent' | 'retake' | 'pass'
+  /**
+   * `wait`: it has only just come here; `export`: being paused; `sent`: the target has it; `retake`: asked for again;
+   * `pass`: the target has the name.
+   */
+  stage: 'wait' | 'export' | 'sent' | 'retake' | 'pass'
   since: number
   /** Of the message to the target. */
   number: number
