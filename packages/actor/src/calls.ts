@@ -14,6 +14,7 @@ import { control, workFor } from './message.js'
 import { Monitor } from './monitor.js'
 import { NameOrder } from './order.js'
 import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
+import { type Back, type Errand, Passing } from './passing.js'
 import type { Process } from './process.js'
 import { Reader } from './reader.js'
 import type { Address, CallContext, RefHost } from './ref.js'
@@ -36,13 +37,15 @@ export interface Outside {
   readonly stopTimeoutMs: number
   post(to: string, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
   /** For frames of which none may be lost while the link stands: kept until an overloaded link has room again. */
-  postSurely(to: string, frame: readonly unknown[]): void
+  postSurely(to: string, frame: readonly unknown[]): 'sent' | 'unlinked'
   /** How far a boot is known. */
   known(boot: string): 'alive' | 'gone' | 'unknown'
   lookup(name: string): Pick<Claim, 'pid' | 'kind'> | undefined
   /** The process of this node that starts under a name which nobody holds yet. */
   starting(name: string): Pid | undefined
   process(id: number): Process | undefined
+  /** Where this process of ours has been handed over to. */
+  movedTo(id: number): Pid | undefined
   spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid>
   refsFor(context: CallContext | undefined): RefSource
   dropped(reason: string): void
@@ -57,6 +60,8 @@ export class Calls implements RefHost, Router {
   readonly #ensuring = new Map<string, Outgoing[]>()
   readonly #waits: LinkWaits
   readonly #order = new NameOrder()
+  readonly #passing = new Set<Passing>()
+  readonly #whenPassed: (() => void)[] = []
   #lastBorn = 0
   #lastId = 0
   #closed = false
@@ -221,6 +226,31 @@ export class Calls implements RefHost, Router {
     return true
   }
 
+  follow(out: Outgoing, to: Pid): void {
+    if (out.id !== 0) this.forget(out)
+    if (out.ordered) this.unorder(out)
+    out.away = false
+    this.#sendTo(out, to)
+  }
+
+  /** What another node asked of a process that was handed over. */
+  passOn(errand: Errand, to: Pid, back: Back): Passing {
+    const passing = new Passing(this, errand, to, back, (ended) => this.#hasPassed(ended))
+    this.#passing.add(passing)
+    this.#sendTo(passing, to)
+    return passing
+  }
+
+  #hasPassed(passing: Passing): void {
+    this.#passing.delete(passing)
+    if (this.#passing.size === 0) for (const done of this.#whenPassed.splice(0)) done()
+  }
+
+  /** Resolves when nothing that was passed on waits for its answer. */
+  allPassed(): Promise<void> {
+    return this.#passing.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenPassed.push(resolve))
+  }
+
   unorder(out: Outgoing): void {
     out.ordered = false
     const { target } = out.address
@@ -231,7 +261,8 @@ export class Calls implements RefHost, Router {
     out.pid = pid
     const { target } = out.address
     const isHere = pid.boot === this.#outside.boot
-    if (target.by !== 'pid' && !out.ordered) {
+    // What is passed on has its place before all that is sent straight.
+    if (target.by !== 'pid' && !out.ordered && !out.passedOn) {
       // Casts are not refused, and what is here is refused at once.
       out.ordered = !isHere && !(out instanceof Cast)
       this.#order.goes(out, target.name, pid, out.ordered)
@@ -246,11 +277,19 @@ export class Calls implements RefHost, Router {
 
   #sendHere(out: Outgoing, pid: Pid): void {
     const process = this.#outside.process(pid.id)
+    const moved = this.#outside.movedTo(pid.id)
+    if (moved !== undefined) return this.#toMoved(out, moved)
     if (process === undefined) return out.refuse('ERR_NO_PROCESS', `no such process runs on this node`, 'no')
     const work = workFor(process.actor, out.method, out.args, out.streamed)
     if (work === undefined) return out.refuse('ERR_NO_METHOD', `${process.title} has no such method`, 'no')
     this.#isolateArgs(out, process)
     out.deliverTo(process, work)
+  }
+
+  /** It went to another node a moment ago. */
+  #toMoved(out: Outgoing, to: Pid): void {
+    if (out instanceof Call && out.watches) return out.answer('moved')
+    out.passOn(to)
   }
 
   #isolateArgs(out: Outgoing, process: Process): void {
@@ -272,7 +311,8 @@ export class Calls implements RefHost, Router {
     this.#lastId += 1
     out.id = this.#lastId
     if (!(out instanceof Cast)) this.#pending.set(out.id, out)
-    const posted = outside.post(pid.boot, out.frameFor(pid, out.payload))
+    const frame = out.frameFor(pid, out.payload)
+    const posted = out.passedOn ? outside.postSurely(pid.boot, frame) : outside.post(pid.boot, frame)
     if (posted === 'sent') {
       out.away = true
       return

@@ -71,8 +71,18 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   readonly init: (...args: Args) => State | Promise<State>
   /** What may be called. `async *name(self)` gives a stream. */
   readonly on: On & NoSyncGenerators<On>
-  /** After `init` (and after each restart elsewhere), before the first message and before the name is visible. */
+  /**
+   * After `init` (and after each restart elsewhere), before the first message and before the name is visible. After a
+   * handoff: when the name is this actor's, before the first message.
+   */
   readonly onStart?: (self: Self<State>) => void | Promise<void>
+  /**
+   * How a placed actor goes to another node without loss: as its state, where nothing is said. `out` gives what is sent
+   * instead (plain data, Map, refs and all else that can be an argument), when no call runs; `in` makes a state of what
+   * any version's `out` gave. What either throws leaves the actor where it is, as it was. `false`: it is never handed
+   * over; where its node leaves it is started afresh elsewhere.
+   */
+  readonly handoff?: false | Handoff<State>
   /** When it was told to stop and no call runs any more; bounded by the node's limit `stopGraceMs`. */
   readonly onStop?: (self: Self<State>, reason: string) => void | Promise<void>
   /** Begin calls while others wait for something. Default false: one at a time, in the order they came. */
@@ -81,7 +91,13 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   readonly mailbox?: number
 }
 
-const optionKeys: ReadonlySet<string> = new Set(['init', 'on', 'onStart', 'onStop', 'reentrant', 'mailbox'])
+export interface Handoff<State> {
+  readonly out?: (self: Self<State>) => unknown
+  /** Annotate `saved` with all that versions still running may have given. */
+  readonly in?: (saved: never) => NoInfer<State> | Promise<NoInfer<State>>
+}
+
+const optionKeys: ReadonlySet<string> = new Set(['init', 'on', 'onStart', 'onStop', 'handoff', 'reentrant', 'mailbox'])
 const reservedMethods: ReadonlySet<string> = new Set(['$', 'then', 'toJSON'])
 
 /**
@@ -128,9 +144,21 @@ function wearOff(kind: string, options: object): ActorCode {
     streams: new Set([...methods.keys()].filter((name) => generatorKind(methods.get(name)) === 'async')),
     onStart: functionAt(kind, given, 'onStart', false),
     onStop: functionAt(kind, given, 'onStop', false),
+    handoff: handoffOf(kind, given.handoff),
     reentrant: given.reentrant === true,
     mailbox: mailbox as number | undefined,
   })
+}
+
+function handoffOf(kind: string, given: unknown): ActorCode['handoff'] {
+  if (given === false) return false
+  if (given !== undefined && (typeof given !== 'object' || given === null))
+    throw new TypeError(`defineActor('${kind}'): handoff must be {out, in} or false`)
+  const own = { ...given } as Record<string, unknown>
+  for (const key of Object.keys(own))
+    if (key !== 'out' && key !== 'in')
+      throw new TypeError(`defineActor('${kind}'): unknown option 'handoff.${key}'; known are out, in`)
+  return { out: functionAt(kind, own, 'out', false), in: functionAt(kind, own, 'in', false) }
 }
 
 function functionAt(kind: string, options: Record<string, unknown>, key: string, needed: true): AnyFunction

@@ -21,6 +21,8 @@ export interface ActorCode {
   readonly streams: ReadonlySet<string>
   readonly onStart: AnyFunction | undefined
   readonly onStop: AnyFunction | undefined
+  /** How its state travels to another node; false: it never does. */
+  readonly handoff: false | { readonly out: AnyFunction | undefined; readonly in: AnyFunction | undefined }
   readonly reentrant: boolean
   /** Messages that may wait at most; undefined takes the node's limit. */
   readonly mailbox: number | undefined

@@ -17,6 +17,7 @@ export const kind = {
   open: 70,
   item: 71,
   credit: 72,
+  passed: 73,
 } as const
 
 export type ActorFrame =
@@ -30,15 +31,18 @@ export type ActorFrame =
       args: Uint8Array
       name: string | undefined
       credit: number
+      passedOn: boolean
     }
   | { type: 'reply' | 'thrown' | 'item'; id: number; payload: Uint8Array }
   /** The layer's own answer: not done (`sent` no), or what came of it cannot be told. */
   | { type: 'refused'; id: number; code: ErrorCode; text: string; sent: Sent }
-  | { type: 'cast'; target: number; method: string; args: Uint8Array; name: string | undefined }
+  | { type: 'cast'; target: number; method: string; args: Uint8Array; name: string | undefined; passedOn: boolean }
   /** The caller gave up, or wants no more items. */
   | { type: 'cancel'; id: number }
   /** The reader of a stream has room for this many more items. */
   | { type: 'credit'; id: number; items: number }
+  /** Nothing more is passed on to this process from where it was before: see handoff.ts. */
+  | { type: 'passed'; target: number }
 
 /** Texts of refusals are cut to this many characters. */
 const maxText = 2000
@@ -50,8 +54,11 @@ export function callFrame(
   left: number,
   args: Uint8Array,
   name: string | undefined,
+  passedOn = false,
 ): unknown[] {
-  return [kind.call, id, target, method, left, args, name]
+  const frame: unknown[] = [kind.call, id, target, method, left, args, name]
+  if (passedOn) frame.push(0, true)
+  return frame
 }
 
 export function openFrame(
@@ -62,12 +69,23 @@ export function openFrame(
   args: Uint8Array,
   name: string | undefined,
   credit: number,
+  passedOn = false,
 ): unknown[] {
-  return [kind.open, id, target, method, left, args, name, credit]
+  const frame: unknown[] = [kind.open, id, target, method, left, args, name, credit]
+  if (passedOn) frame.push(true)
+  return frame
 }
 
-export function castFrame(target: number, method: string, args: Uint8Array, name: string | undefined): unknown[] {
-  return [kind.cast, target, method, args, name]
+export function castFrame(
+  target: number,
+  method: string,
+  args: Uint8Array,
+  name: string | undefined,
+  passedOn = false,
+): unknown[] {
+  const frame: unknown[] = [kind.cast, target, method, args, name]
+  if (passedOn) frame.push(true)
+  return frame
 }
 
 export function payloadFrame(type: 'reply' | 'thrown' | 'item', id: number, payload: Uint8Array): unknown[] {
@@ -84,6 +102,10 @@ export function cancelFrame(id: number): unknown[] {
 
 export function creditFrame(id: number, items: number): unknown[] {
   return [kind.credit, id, items]
+}
+
+export function passedFrame(target: number): unknown[] {
+  return [kind.passed, target]
 }
 
 export function parseFrame(frame: readonly unknown[]): ActorFrame | undefined {
@@ -106,24 +128,27 @@ export function parseFrame(frame: readonly unknown[]): ActorFrame | undefined {
       return isCount(frame[1]) ? { type: 'cancel', id: frame[1] } : undefined
     case kind.credit:
       return isCount(frame[1]) && isCount(frame[2]) ? { type: 'credit', id: frame[1], items: frame[2] } : undefined
+    case kind.passed:
+      return isCount(frame[1]) ? { type: 'passed', target: frame[1] } : undefined
     default:
       return undefined
   }
 }
 
 function parseCall(type: 'call' | 'open', frame: readonly unknown[]): ActorFrame | undefined {
-  const [, id, target, method, left, args, name, credit] = frame
+  const [, id, target, method, left, args, name, credit, passedOn] = frame
   if (!isCount(id) || !isCount(target) || typeof method !== 'string' || typeof left !== 'number' || !(left >= 0))
     return undefined
   if (!(args instanceof Uint8Array) || !isName(name)) return undefined
   if (type === 'open' && !isCount(credit)) return undefined
-  return { type, id, target, method, left, args, name: name ?? undefined, credit: isCount(credit) ? credit : 0 }
+  const items = isCount(credit) ? credit : 0
+  return { type, id, target, method, left, args, name: name ?? undefined, credit: items, passedOn: passedOn === true }
 }
 
 function parseCast(frame: readonly unknown[]): ActorFrame | undefined {
-  const [, target, method, args, name] = frame
+  const [, target, method, args, name, passedOn] = frame
   if (!isCount(target) || typeof method !== 'string' || !(args instanceof Uint8Array) || !isName(name)) return undefined
-  return { type: 'cast', target, method, args, name: name ?? undefined }
+  return { type: 'cast', target, method, args, name: name ?? undefined, passedOn: passedOn === true }
 }
 
 function parsePayload(type: 'reply' | 'thrown' | 'item', [, id, payload]: readonly unknown[]): ActorFrame | undefined {

@@ -4,12 +4,14 @@
  * whose link is gone has its calls withdrawn, since nobody would hear the answers.
  */
 import type { ErrorCode, Logger, Sent } from '@skep/cluster'
-import type { Timers } from '@skep/tracker'
+import type { Pid, Timers } from '@skep/tracker'
 import { BadBytes, unpack } from './decode.js'
+import type { ActorCode } from './definition.js'
 import { pack } from './encode.js'
-import { type ActorFrame, payloadFrame, refusedFrame } from './frames.js'
+import { type ActorFrame, castFrame, payloadFrame, refusedFrame } from './frames.js'
 import { packThrown } from './isolation.js'
-import { beginWork, Message, type Runner, type Work, workFor } from './message.js'
+import { beginWork, control, Message, type Runner, type Work, workFor } from './message.js'
+import type { Back, Errand } from './passing.js'
 import type { Process } from './process.js'
 import { Feeder, maxStreams, type Sink } from './stream.js'
 import { type RefSource, Refused } from './values.js'
@@ -24,11 +26,20 @@ export interface Inside {
   post(to: string, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
   process(id: number): Process | undefined
   refs(): RefSource
+  /** Where this process of ours has been handed over to. */
+  moved(id: number): Moved | undefined
+  passOn(errand: Errand, to: Pid, back: Back): Open
   dropped(reason: string): void
 }
 
+/** Where an actor went on. */
+export interface Moved {
+  readonly to: Pid
+  readonly actor: ActorCode
+}
+
 /** What a peer can still take back. */
-interface Open {
+export interface Open {
   cancel(reason: string): void
   grant(items: number): void
 }
@@ -59,9 +70,12 @@ export class Incoming {
     const { open } = this.#peer(from)
     if (open.has(frame.id)) return this.#inside.dropped('a call with the number of an open one')
     const answers = new Answers(this, from, frame.id, this.#inside)
+    const moved = this.#inside.moved(frame.target)
+    if (moved !== undefined) return this.#onward(from, frame, moved, answers)
     const process = this.#inside.process(frame.target)
     if (process === undefined) return answers.refuse('ERR_NO_PROCESS', 'no such process runs there (any more)', 'no')
-    const call = new RemoteCall(process, answers)
+    const call = new RemoteCall(process, answers, frame.method, this.#inside)
+    call.passedOn = frame.passedOn
     if (frame.left > 0) call.deadline = this.#inside.time.now() + frame.left
     const args = this.#args(frame.args, frame.type === 'call' ? process.refsFor(call) : process.refs)
     if (args === undefined) return answers.refuse('ERR_BAD_ARGUMENTS', 'the arguments could not be read', 'no')
@@ -73,13 +87,33 @@ export class Incoming {
     } else if (typeof work === 'string' || process.streams >= maxStreams) {
       answers.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
     } else {
-      const feeder = new Feeder(process, work, args, frame.credit, answers)
+      const onward = (to: Pid): void => this.#onward(from, frame, { to, actor: process.actor }, answers)
+      const feeder = new Feeder(process, work, args, frame.credit, answers, onward)
+      feeder.passedOn = frame.passedOn
       open.set(frame.id, feeder)
       process.deliver(feeder)
     }
   }
 
+  /** Its actor is on another node by now. */
+  #onward(from: string, frame: CallFrame, { to, actor }: Moved, answers: Answers): void {
+    const { method, args, left } = frame
+    const [what] = method === control ? (this.#args(args, this.#inside.refs()) ?? []) : []
+    if (what === 'monitor') return answers.value('moved')
+    const deadline = left > 0 ? this.#inside.time.now() + left : Number.POSITIVE_INFINITY
+    const credit = frame.type === 'open' ? frame.credit : undefined
+    // The frame's bytes are a view of what arrived with it.
+    const errand = { actor, method, args: Uint8Array.from(args), deadline, credit }
+    this.#peer(from).open.set(frame.id, this.#inside.passOn(errand, to, answers))
+  }
+
   cast(frame: Extract<ActorFrame, { type: 'cast' }>): void {
+    const moved = this.#inside.moved(frame.target)
+    if (moved !== undefined) {
+      const onward = castFrame(moved.to.id, frame.method, Uint8Array.from(frame.args), frame.name, true)
+      this.send(moved.to.boot, onward)
+      return
+    }
     const process = this.#inside.process(frame.target)
     if (process === undefined) return this.#inside.dropped('cast: ERR_NO_PROCESS')
     const args = this.#args(frame.args, process.refs)
@@ -87,7 +121,8 @@ export class Incoming {
     const work = workFor(process.actor, frame.method, args, false)
     // Nobody would hear what a cast that watches has to say.
     if (work === undefined || work === 'monitor') return this.#inside.dropped('cast: ERR_NO_METHOD')
-    const cast = new RemoteCast(process, frame.method, work, args, this.#inside)
+    const cast = new RemoteCast(process, frame.method, work, args, this)
+    cast.passedOn = frame.passedOn
     if (work === 'stop') process.deliverStop(cast, String(args[1]))
     else process.deliver(cast)
   }
@@ -121,14 +156,20 @@ export class Incoming {
   }
 
   /** Send what must not be lost while the link stands, behind what is kept already. */
-  send(to: string, frame: readonly unknown[]): void {
+  send(to: string, frame: readonly unknown[]): 'sent' | 'unlinked' {
     const kept = this.#peers.get(to)?.kept
     if (kept === undefined || kept.length === 0) {
-      if (this.#inside.post(to, frame) !== 'overloaded') return
+      const posted = this.#inside.post(to, frame)
+      if (posted !== 'overloaded') return posted
     }
     const peer = this.#peer(to)
     if (peer.kept.length >= maxKept) this.#inside.dropped('an answer to an overloaded peer')
     else peer.kept.push(frame)
+    return 'sent'
+  }
+
+  get inside(): Inside {
+    return this.#inside
   }
 
   /** The call has had its answer. */
@@ -157,7 +198,7 @@ export class Incoming {
 }
 
 /** The one answer to a call, or the items and the end of a stream. */
-class Answers implements Sink {
+class Answers implements Sink, Back {
   readonly #incoming: Incoming
   readonly #to: string
   readonly #id: number
@@ -181,6 +222,13 @@ class Answers implements Sink {
       return this.refuse(error.refusal.code, error.refusal.text, 'yes')
     }
     this.#last(payloadFrame('reply', this.#id, payload))
+  }
+
+  /** As it came from where the actor is now. */
+  payload(type: 'reply' | 'thrown' | 'item', payload: Uint8Array): void {
+    const frame = payloadFrame(type, this.#id, Uint8Array.from(payload))
+    if (type !== 'item') this.#last(frame)
+    else if (!this.#over) this.#incoming.send(this.#to, frame)
   }
 
   item(value: unknown): void {
@@ -217,13 +265,19 @@ class Answers implements Sink {
 class RemoteCall extends Message implements Open {
   readonly #process: Process
   readonly #answers: Answers
+  readonly #method: string
+  readonly #inside: Inside
   #work: Work | undefined
   #args: readonly unknown[] = []
+  /** It went on to another node. */
+  #onward: Open | undefined
 
-  constructor(process: Process, answers: Answers) {
+  constructor(process: Process, answers: Answers, method: string, inside: Inside) {
     super()
     this.#process = process
     this.#answers = answers
+    this.#method = method
+    this.#inside = inside
   }
 
   deliver(work: Work, args: readonly unknown[]): void {
@@ -253,8 +307,23 @@ class RemoteCall extends Message implements Open {
     else this.#answers.refuse(code, text, sent)
   }
 
+  passOn(to: Pid): void {
+    if (this.withdrawn) return
+    const { maxPayloadBytes } = this.#inside
+    const args = pack(this.#args, 'args', maxPayloadBytes)
+    const errand = {
+      actor: this.#process.actor,
+      method: this.#method,
+      args,
+      deadline: this.deadline,
+      credit: undefined,
+    }
+    this.#onward = this.#inside.passOn(errand, to, this.#answers)
+  }
+
   cancel(reason: string): void {
     this.#answers.close()
+    this.#onward?.cancel(reason)
     this.withdraw(reason)
     this.#process.unwatch(this)
   }
@@ -267,15 +336,21 @@ class RemoteCast extends Message {
   readonly #method: string
   readonly #work: Work
   readonly #args: readonly unknown[]
-  readonly #inside: Inside
+  readonly #incoming: Incoming
 
-  constructor(process: Process, method: string, work: Work, args: readonly unknown[], inside: Inside) {
+  constructor(process: Process, method: string, work: Work, args: readonly unknown[], incoming: Incoming) {
     super()
     this.#process = process
     this.#method = method
     this.#work = work
     this.#args = args
-    this.#inside = inside
+    this.#incoming = incoming
+  }
+
+  passOn(to: Pid): void {
+    const { maxPayloadBytes } = this.#incoming.inside
+    const args = pack(this.#args, 'args', maxPayloadBytes)
+    this.#incoming.send(to.boot, castFrame(to.id, this.#method, args, undefined, true))
   }
 
   begin(runner: Runner): unknown {
@@ -285,10 +360,11 @@ class RemoteCast extends Message {
   answer(): void {}
 
   fail(err: unknown): void {
-    this.#inside.logger.warn({ err, actor: this.#process.title, method: this.#method }, 'a cast threw')
+    const { logger } = this.#incoming.inside
+    logger.warn({ err, actor: this.#process.title, method: this.#method }, 'a cast threw')
   }
 
   refuse(code: ErrorCode): void {
-    this.#inside.dropped(`cast: ${code}`)
+    this.#incoming.inside.dropped(`cast: ${code}`)
   }
 }

@@ -1,6 +1,6 @@
 /** Actors that are found and called by name on a Skep cluster. */
 
-export { type ActorOptions, defineActor, type Methods, type Self } from './define.js'
+export { type ActorOptions, defineActor, type Handoff, type Methods, type Self } from './define.js'
 export type {
   ActorDefinition,
   AnyActor,

@@ -1,5 +1,6 @@
 /** What waits in a mailbox: something to begin in the actor's turn, and somebody who is told what came of it. */
 import type { ErrorCode, Sent } from '@skep/cluster'
+import type { Pid } from '@skep/tracker'
 import type { ActorCode, AnyFunction } from './definition.js'
 import type { CallContext } from './ref.js'
 
@@ -12,6 +13,8 @@ export interface Runner {
 export abstract class Message {
   /** On this node's clock: after it nobody waits for the answer any more. Infinity for none. */
   deadline: number = Number.POSITIVE_INFINITY
+  /** It was sent to where its actor was before, which passes it on: it goes before what is sent straight. */
+  passedOn = false
   /** The caller gave up. What has not begun is not begun. */
   withdrawn = false
   /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
@@ -27,6 +30,9 @@ export abstract class Message {
   abstract fail(error: unknown): void
   /** The work was not done (`sent` no) or its outcome will not be known. Told after anything else, it means nothing. */
   abstract refuse(code: ErrorCode, text: string, sent: Sent): void
+
+  /** It has not begun, and its actor goes on as this process of another node: whoever asked need not know. */
+  abstract passOn(to: Pid): void
 
   /** True when beginning it makes no sense any more. */
   stale(now: number): boolean {

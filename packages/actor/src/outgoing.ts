@@ -30,6 +30,8 @@ export interface Router {
   unorder(out: Outgoing): void
   /** It waits for another node no more. */
   forget(out: Outgoing): void
+  /** Its actor went to that process, which it follows in its place of the order. */
+  follow(out: Outgoing, to: Pid): void
   /** Tell the other node that nobody waits, or that its reader has room for more items. */
   cancel(out: Outgoing): void
   grant(out: Outgoing, items: number): void
@@ -149,6 +151,12 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
     this.calls.deadlines.remove(this)
   }
 
+  override passOn(to: Pid): void {
+    if (this.settled || this.withdrawn) return
+    this.passedOn = true
+    this.calls.follow(this, to)
+  }
+
   /** Nothing more will come: leave every table. */
   release(): void {
     this.settled = true
@@ -227,7 +235,8 @@ export class Call extends Outgoing {
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
-    return callFrame(this.id, pid.id, this.method, this.calls.left(this.deadline), payload, nameOf(this.address))
+    const left = this.calls.left(this.deadline)
+    return callFrame(this.id, pid.id, this.method, left, payload, nameOf(this.address), this.passedOn)
   }
 
   frame(frame: ActorFrame): void {
@@ -282,7 +291,7 @@ export class Cast extends Outgoing {
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
-    return castFrame(pid.id, this.method, payload, nameOf(this.address))
+    return castFrame(pid.id, this.method, payload, nameOf(this.address), this.passedOn)
   }
 
   frame(): void {}

@@ -81,7 +81,14 @@ export class Process implements Runner, Runnable {
   #asked: Message[] = []
   #insisting: (() => void) | undefined
   #stopping: Promise<void> | undefined
-  #idle: (() => void) | undefined
+  /** Who waits until nothing runs. */
+  #idlers: (() => void)[] = []
+  /** Nothing begins: what waits and what comes waits on. */
+  #held = false
+  /** What was sent straight here, while what went to where the actor was before still comes. */
+  #gate: Message[] | undefined
+  /** The actor goes on as this process of another node. */
+  #onward: Pid | undefined
   #onValue: ((value: unknown) => void) | undefined
   #onError: ((error: unknown) => void) | undefined
 
@@ -123,7 +130,30 @@ export class Process implements Runner, Runnable {
    * and with ERR_ACTOR_STOPPED as soon as it is told to stop. They cannot be ended from outside: what they still do is
    * not waited for.
    */
-  async start(args: readonly unknown[], timeoutMs: number): Promise<void> {
+  start(args: readonly unknown[], timeoutMs: number): Promise<void> {
+    return this.#startBy(() => this.#prepare(args), timeoutMs)
+  }
+
+  /**
+   * The same for an actor that was handed over: `made` makes its state. What is sent straight to it waits from here on
+   * until `openGate`.
+   */
+  async startFrom(made: () => unknown, timeoutMs: number): Promise<void> {
+    this.#gate = []
+    await this.#startBy(async () => {
+      this.state = await made()
+    }, timeoutMs)
+  }
+
+  /** Then, when the name is its own: `onStart`. */
+  arrive(timeoutMs: number): Promise<void> {
+    return this.#startBy(async () => {
+      await this.actor.onStart?.(this.self)
+      this.#started = true
+    }, timeoutMs)
+  }
+
+  async #startBy(work: () => Promise<void>, timeoutMs: number): Promise<void> {
     let cancel = (): void => {}
     try {
       await new Promise<void>((resolve, reject) => {
@@ -132,7 +162,7 @@ export class Process implements Runner, Runnable {
           const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms`))
           cancel = this.host.time.setTimer(late, timeoutMs)
         }
-        this.#prepare(args).then(resolve, reject)
+        work().then(resolve, reject)
       })
     } finally {
       cancel()
@@ -153,12 +183,59 @@ export class Process implements Runner, Runnable {
     if (this.waiting > 0) this.host.scheduler.wake(this)
   }
 
+  /**
+   * Nothing begins from here on, and resolves when nothing runs; rejects with ERR_TIMEOUT where that takes longer than
+   * the grace time. `resume` lets it go on.
+   */
+  async hold(): Promise<void> {
+    this.#held = true
+    if (this.running === 0) return
+    await this.#within(this.#whenIdle(), this.host.stopGraceMs)
+    if (this.running > 0) throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
+  }
+
+  get held(): boolean {
+    return this.#held
+  }
+
+  resume(): void {
+    this.#held = false
+    if (this.waiting > 0 && this.running === 0 && this.phase === 'running') this.host.scheduler.wake(this)
+  }
+
+  /** What was sent straight to this actor may go too: nothing more is passed on to it. */
+  openGate(): void {
+    const gate = this.#gate
+    this.#gate = undefined
+    for (const message of gate ?? []) this.deliver(message)
+  }
+
+  get gated(): boolean {
+    return this.#gate !== undefined
+  }
+
+  /** It goes on as `to`: all that waits follows it there, and all that still comes. Then `stop`. */
+  departTo(to: Pid): void {
+    this.#onward = to
+    this.#insisting?.()
+    this.#asked = []
+    const gate = this.#gate ?? []
+    this.#gate = undefined
+    for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift()) m.passOn(to)
+    for (const message of gate) message.passOn(to)
+    for (const message of this.#watchers ?? []) message.answer('moved')
+    this.#watchers = undefined
+  }
+
   /** Put a message at the end of the mailbox, or refuse it. */
   deliver(message: Message): void {
-    if (this.phase === 'stopping' || this.phase === 'stopped') {
+    if (this.#onward !== undefined) message.passOn(this.#onward)
+    else if (this.phase === 'stopping' || this.phase === 'stopped') {
       message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
-    } else if (this.waiting + (this.#others?.size ?? 0) >= this.#mailboxLimit) {
+    } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
       message.refuse('ERR_OVERLOADED', `the mailbox of ${this.title} is full: ${this.waiting} messages wait`, 'no')
+    } else if (this.#gate !== undefined && !message.passedOn) {
+      this.#gate.push(message)
     } else {
       this.#enqueue(message)
     }
@@ -170,6 +247,11 @@ export class Process implements Runner, Runnable {
    * may a call: one that runs for the whole grace time while the request waits is not waited for any longer.
    */
   deliverStop(message: Message, reason: string): void {
+    if (this.#onward !== undefined) return message.passOn(this.#onward)
+    if (this.#gate !== undefined && !message.passedOn) {
+      this.#gate.push(message)
+      return
+    }
     if (this.phase !== 'running') {
       void this.stop(reason, true)
       message.answer(undefined)
@@ -183,13 +265,13 @@ export class Process implements Runner, Runnable {
   #insist(reason: string): void {
     const before = this.#current
     // Where nothing runs yet, what stands before the request is about to begin.
-    const ms = before === undefined ? 1 : this.host.stopGraceMs
+    const ms = before === undefined && !this.#held ? 1 : this.host.stopGraceMs
     this.#insisting = this.host.time.setTimer(() => {
       this.#insisting = undefined
       const now = this.host.time.now()
       this.#asked = this.#asked.filter((message) => !message.stale(now))
       if (this.#asked.length === 0 || this.phase !== 'running') return
-      if (before === undefined || this.#current !== before) this.#insist(reason)
+      if (this.#held || before === undefined || this.#current !== before) this.#insist(reason)
       else void this.#stop(reason, true, 0)
     }, ms)
   }
@@ -220,12 +302,16 @@ export class Process implements Runner, Runnable {
   #enqueue(message: Message): void {
     this.#queue ??= new Queue()
     this.#queue.push(message)
-    if (this.#current === undefined && this.phase === 'running') this.host.scheduler.wake(this)
+    if (this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
+  }
+
+  get #mayBegin(): boolean {
+    return this.phase === 'running' && !this.#held
   }
 
   turn(max: number, now: number): number {
     let done = 0
-    while (done < max && this.#current === undefined && this.phase === 'running') {
+    while (done < max && this.#current === undefined && this.#mayBegin) {
       const message = this.#queue?.shift()
       if (message === undefined) return done
       done += 1
@@ -234,7 +320,7 @@ export class Process implements Runner, Runnable {
       else if (this.actor.reentrant) this.#runBeside(message)
       else this.#run(message)
     }
-    if (this.waiting > 0 && this.#current === undefined && this.phase === 'running') this.host.scheduler.wake(this)
+    if (this.waiting > 0 && this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
     return done
   }
 
@@ -262,9 +348,19 @@ export class Process implements Runner, Runnable {
     const message = this.#current
     this.#current = undefined
     message?.finish()
-    if (this.waiting > 0 && this.phase === 'running') this.host.scheduler.wake(this)
-    if (this.#idle !== undefined) this.#idle()
+    if (this.waiting > 0 && this.#mayBegin) this.host.scheduler.wake(this)
+    this.#nowIdle()
     return message
+  }
+
+  #nowIdle(): void {
+    if (this.#idlers.length > 0) for (const idler of this.#idlers.splice(0)) idler()
+  }
+
+  #whenIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idlers.push(resolve)
+    })
   }
 
   #runBeside(message: Message): void {
@@ -273,7 +369,7 @@ export class Process implements Runner, Runnable {
     const end = (): void => {
       this.#others?.delete(message)
       message.finish()
-      if (this.#idle !== undefined && this.running === 0) this.#idle()
+      if (this.running === 0) this.#nowIdle()
     }
     let result: unknown
     try {
@@ -318,6 +414,7 @@ export class Process implements Runner, Runnable {
 
   /** Answer it with how this actor ended, once it has. */
   watch(message: Message): void {
+    if (this.#onward !== undefined) return message.answer('moved')
     if (this.phase === 'stopped') return message.answer(this.end)
     this.#watchers ??= new Set()
     if (this.#watchers.size < maxWatchers) this.#watchers.add(message)
@@ -388,6 +485,8 @@ export class Process implements Runner, Runnable {
     this.#asked = []
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
       m.refuse('ERR_ACTOR_STOPPED', text, 'no')
+    for (const message of this.#gate ?? []) message.refuse('ERR_ACTOR_STOPPED', text, 'no')
+    this.#gate = undefined
     for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', text)
     this.#life?.abort(reason)
   }
@@ -406,12 +505,7 @@ export class Process implements Runner, Runnable {
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
-    if (this.running > 0) {
-      const idle = new Promise<void>((resolve) => {
-        this.#idle = resolve
-      })
-      await this.#within(idle, graceMs)
-    }
+    if (this.running > 0) await this.#within(this.#whenIdle(), graceMs)
     const text = `${this.title} stopped (${reason}) before it answered`
     for (const message of this.#runningMessages()) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     try {

@@ -77,11 +77,16 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
 
   deliverTo(process: Process, work: Work): void {
     if (typeof work === 'string') return
-    const feeder = new Feeder(process, work, this.args, streamWindow, this)
+    const feeder = new Feeder(process, work, this.args, streamWindow, this, (to) => this.#follow(to))
     this.#feeder = feeder
     this.away = true
     if (process.streams >= maxStreams) this.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
     else process.deliver(feeder)
+  }
+
+  #follow(to: Pid): void {
+    this.#feeder = undefined
+    this.passOn(to)
   }
 
   item(value: unknown): void {
@@ -119,7 +124,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
-    return openFrame(this.id, pid.id, this.method, 0, payload, nameOf(this.address), streamWindow)
+    return openFrame(this.id, pid.id, this.method, 0, payload, nameOf(this.address), streamWindow, this.passedOn)
   }
 
   frame(frame: ActorFrame): void {

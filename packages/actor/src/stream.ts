@@ -4,6 +4,7 @@
  * reader grants items in advance (credit); without credit the generator rests.
  */
 import type { ErrorCode, Sent } from '@skep/cluster'
+import type { Pid } from '@skep/tracker'
 import type { AnyFunction } from './definition.js'
 import { Message, type Runner } from './message.js'
 import type { Feeding, Process } from './process.js'
@@ -29,6 +30,7 @@ export class Feeder extends Message implements Feeding {
   readonly #method: AnyFunction
   readonly #args: readonly unknown[]
   readonly #sink: Sink
+  readonly #onward: (to: Pid) => void
   #credit: number
   #generator: AsyncGenerator<unknown> | undefined
   /** Its next step waits in the mailbox or runs. */
@@ -37,8 +39,17 @@ export class Feeder extends Message implements Feeding {
   /** The generator has ended, or has been told to. */
   #cleaned = false
 
-  constructor(process: Process, method: AnyFunction, args: readonly unknown[], credit: number, sink: Sink) {
+  /** `onward`: what to do where the actor goes to another node before the first step. */
+  constructor(
+    process: Process,
+    method: AnyFunction,
+    args: readonly unknown[],
+    credit: number,
+    sink: Sink,
+    onward: (to: Pid) => void,
+  ) {
     super()
+    this.#onward = onward
     this.#process = process
     this.#method = method
     this.#args = args
@@ -103,6 +114,14 @@ export class Feeder extends Message implements Feeding {
     this.#sink.refuse(code, text, generator === undefined ? sent : 'yes')
     // The actor takes no more turns: the generator ends now, beside what still runs.
     generator?.return(undefined).catch(() => {})
+  }
+
+  /** A generator that runs cannot be handed over: its reader is told that the actor has gone. */
+  passOn(to: Pid): void {
+    if (this.#over) return
+    if (this.#generator !== undefined) return this.endBecause('ERR_ACTOR_STOPPED', `the actor went on as ${to}`)
+    this.#finish()
+    this.#onward(to)
   }
 
   /** The reader has room for more. */

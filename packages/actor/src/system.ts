@@ -5,7 +5,7 @@
  */
 import { type Cluster, isSkepError, type Logger, SkepError } from '@skep/cluster'
 import { type BootId, isGone } from '@skep/cluster/core'
-import { type Claim, Pid, realTime, type Timers, type Tracker } from '@skep/tracker'
+import { type Activation, type Claim, Pid, realTime, type Timers, type Tracker } from '@skep/tracker'
 import { Calls } from './calls.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
@@ -14,9 +14,11 @@ import { codeOf } from './define.js'
 import type { ActorCode, AnyActor } from './definition.js'
 import { pack } from './encode.js'
 import { actorKinds, parseFrame } from './frames.js'
-import { Incoming } from './incoming.js'
+import { Incoming, type Moved } from './incoming.js'
 import { type Isolation, isolateAll } from './isolation.js'
+import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
+import type { Back, Errand, Passing } from './passing.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo } from './process.js'
 import { type Address, addressOf, type CallContext, refFor } from './ref.js'
 import { Scheduler } from './scheduler.js'
@@ -48,7 +50,7 @@ export const actorLimits: ActorLimits = {
 }
 
 /** What actors need of a cluster. */
-export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' | 'describe'>
+export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' | 'describe' | 'linked'>
 
 /** What actors need of a tracker. */
 export type ActorTracker = Pick<
@@ -67,6 +69,7 @@ export type ActorTracker = Pick<
   | 'flush'
   | 'onActivate'
   | 'onDeactivate'
+  | 'onHandoff'
   | 'livesHere'
 >
 
@@ -115,6 +118,8 @@ export interface ActorSystem extends ActorNode {
   stats(): ActorStats
   /** All local actors as they are now. */
   reports(): ProcessReport[]
+  /** Resolves when no call that came to an actor which was handed over waits for its answer through this node. */
+  allPassed(): Promise<void>
   /** Calls to other nodes that wait for their answer, by kind, method and callee; up to `most`. */
   waitingFor(most: number): readonly string[]
   /**
@@ -148,6 +153,7 @@ class System implements ProcessHost, ActorHome {
   readonly #cluster: ActorCluster
   readonly #deadlines: Deadlines
   readonly #incoming: Incoming
+  readonly #movement: Movement
   readonly #processes = new Map<number, Process>()
   /** Kinds that this node starts when it is asked to. */
   readonly #listed = new Map<string, ActorCode>()
@@ -177,6 +183,7 @@ class System implements ProcessHost, ActorHome {
     this.#deadlines = new Deadlines(this.time)
     this.calls = new Calls(this, this.#deadlines)
     this.#incoming = new Incoming(this)
+    this.#movement = new Movement(this)
     this.#rootRefs = this.refsFor(undefined)
     this.root = new RootNode(this)
     this.#list(options.actors)
@@ -210,6 +217,7 @@ class System implements ProcessHost, ActorHome {
     this.tracker.onActivate((activation) => this.#activate(activation))
     this.tracker.livesHere((pid) => this.#processes.has(pid.id))
     this.tracker.onDeactivate(({ pid, name, reason }) => this.#deactivate(pid, name, reason))
+    this.tracker.onHandoff(this.#movement)
   }
 
   #frame(from: BootId, raw: readonly unknown[]): void {
@@ -226,6 +234,8 @@ class System implements ProcessHost, ActorHome {
         return this.#incoming.cancel(from, frame.id)
       case 'credit':
         return this.#incoming.grant(from, frame.id, frame.items)
+      case 'passed':
+        return this.#movement.gateOpens(from, frame.target)
       default:
         return this.calls.arrived(from, frame)
     }
@@ -242,6 +252,7 @@ class System implements ProcessHost, ActorHome {
   #lost(boot: BootId, text: string): void {
     this.calls.lost(boot, text)
     this.#incoming.lost(boot)
+    this.#movement.lost(boot)
   }
 
   // --- starting ---
@@ -351,21 +362,17 @@ class System implements ProcessHost, ActorHome {
     return claim.pid
   }
 
-  async #activate({
-    name,
-    kind,
-    spec,
-    fence,
-  }: {
-    name: string
-    kind: string
-    spec: unknown
-    fence: number
-  }): Promise<Pid> {
+  async #activate({ name, kind, spec, fence, state, source }: Activation): Promise<Pid> {
     this.#refuseWhenLeaving()
     const actor = this.#listed.get(kind)
     if (actor === undefined)
       throw new SkepError('ERR_KIND_UNKNOWN', `this node does not start actors of kind '${kind}'`)
+    if (state !== undefined) {
+      const handed = new Process(this, actor, { pid: this.tracker.nextPid(), name, fence, placed: true })
+      this.#processes.set(handed.info.pid.id, handed)
+      await this.#movement.make(handed, state, source)
+      return handed.info.pid
+    }
     const args = this.#specArgs(spec)
     const info = { pid: this.tracker.nextPid(), name, fence, placed: true }
     const process = await this.#begin(actor, info, args, this.startTimeoutMs)
@@ -409,12 +416,28 @@ class System implements ProcessHost, ActorHome {
     return this.#processes.get(id)
   }
 
+  movedTo(id: number): Pid | undefined {
+    return this.#movement.movedTo(id)?.to
+  }
+
+  moved(id: number): Moved | undefined {
+    return this.#movement.movedTo(id)
+  }
+
+  passOn(errand: Errand, to: Pid, back: Back): Passing {
+    return this.calls.passOn(errand, to, back)
+  }
+
   post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded' {
     return this.#cluster.post(to, frame)
   }
 
-  postSurely(to: BootId, frame: readonly unknown[]): void {
-    this.#incoming.send(to, frame)
+  postSurely(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' {
+    return this.#incoming.send(to, frame)
+  }
+
+  linked(boot: BootId): boolean {
+    return this.#cluster.linked(boot)
   }
 
   known(boot: BootId): 'alive' | 'gone' | 'unknown' {
@@ -479,6 +502,7 @@ class System implements ProcessHost, ActorHome {
   ended(process: Process, reason: string): void {
     const { pid, placed } = process.info
     this.#processes.delete(pid.id)
+    this.#movement.forget(pid.id)
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
     this.tracker.gone(pid, { keepPlaced: this.#leaving && placed })
@@ -557,6 +581,10 @@ class RootNode extends ContextNode implements ActorSystem {
 
   reports(): ProcessReport[] {
     return this.#system.reports()
+  }
+
+  allPassed(): Promise<void> {
+    return this.#system.calls.allPassed()
   }
 
   waitingFor(most: number): readonly string[] {

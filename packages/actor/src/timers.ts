@@ -118,4 +118,6 @@ class Tick extends Message {
   }
 
   refuse(): void {}
+  /** Timers are the process's own: where the actor goes on, its `onStart` sets them anew. */
+  passOn(): void {}
 }

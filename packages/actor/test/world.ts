@@ -3,7 +3,15 @@
  * by msgpackr and arrive in a later turn, the registry is one table that all see at once, time is said by the test.
  */
 import { type Layer, type Logger, type Member, type MemberInfo, SkepError } from '@skep/cluster'
-import { type Activation, type Claim, type Deactivation, type Grant, Pid, type Timers } from '@skep/tracker'
+import {
+  type Activation,
+  type Claim,
+  type Deactivation,
+  type Grant,
+  type Handing,
+  Pid,
+  type Timers,
+} from '@skep/tracker'
 import { Packr } from 'msgpackr'
 import {
   type ActorCluster,
@@ -136,6 +144,11 @@ export class World {
     return 'sent'
   }
 
+  linked(from: TestNode, to: string): boolean {
+    const peer = this.nodes.get(to)
+    return peer?.phase === 'up' && !this.cut.has(`${from.name}>${peer.name}`)
+  }
+
   cutLink(a: TestNode, b: TestNode): void {
     this.cut.add(`${a.name}>${b.name}`).add(`${b.name}>${a.name}`)
     a.layer?.input({ type: 'unlinked', boot: b.boot })
@@ -213,6 +226,30 @@ export class World {
     return this.put(name, pid, fence, kind, spec)
   }
 
+  /**
+   * Hands a placed name over as the tracker does: the target's claim stands when this resolves, and its source passes on
+   * what comes; `passed` ends that. Rejects with what kept it from going, and then it goes on at its source.
+   */
+  async handOver(name: string, to: TestNode): Promise<{ claim: Claim; passed: () => void }> {
+    const held = this.claims.get(name)
+    const source = held === undefined ? undefined : this.nodes.get(held.pid.boot)
+    const { handing } = source ?? {}
+    if (held === undefined || handing === undefined || held.placed === undefined) throw new Error(`${name} cannot go`)
+    const { kind = '', placed, pid } = held
+    try {
+      const state = await handing.export(pid, name)
+      const activation = { name, kind, spec: placed.spec, fence: 0, cause: 'handoff', state, source: pid.boot } as const
+      const at = await (to.activate as NonNullable<TestNode['activate']>)(activation)
+      const claim = this.put(name, at, this.nextFence(), kind, placed.spec)
+      to.handing?.arrived(at, name)
+      handing.release(pid, name, claim)
+      return { claim, passed: () => handing.passed(pid, name) }
+    } catch (error) {
+      handing.resume(pid, name)
+      throw error
+    }
+  }
+
   put(name: string, pid: Pid, fence: number, kind: string | undefined, spec?: unknown, meta?: unknown): Claim {
     const stamp = { lineage: { epoch: 0, genesis: pid.boot }, event: 0 } as unknown as Claim['stamp']
     const placed = spec === undefined ? undefined : { spec, origin: 'test' }
@@ -235,6 +272,7 @@ export class TestNode {
   layer: Layer<readonly unknown[]> | undefined
   activate: ((activation: Activation) => Promise<Pid>) | undefined
   deactivate: ((deactivation: Deactivation) => void) | undefined
+  handing: Handing | undefined
   phase: Member['phase'] = 'up'
   kinds: readonly string[] = []
   readonly gone: Pid[] = []
@@ -288,6 +326,7 @@ export class TestNode {
         this.layer = layer as unknown as Layer<readonly unknown[]>
       },
       post: (to, frame) => world.post(this, to, frame),
+      linked: (boot) => world.linked(this, boot),
       describe: ({ kinds = [] }) => {
         this.kinds = kinds
       },
@@ -343,6 +382,9 @@ export class TestNode {
       livesHere: () => {},
       onDeactivate: (fn) => {
         this.deactivate = fn
+      },
+      onHandoff: (handing) => {
+        this.handing = handing
       },
     }
   }

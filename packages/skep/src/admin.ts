@@ -21,7 +21,7 @@ export interface AdminOptions {
 /** What the listener asks of its node. */
 export interface AdminTarget {
   readiness(): Readiness
-  drain(): Promise<void>
+  drain(): Promise<unknown>
 }
 
 /** In the order of a node's life; only a `ready` one should be sent work. */

@@ -18,6 +18,7 @@ import {
   SkepError,
 } from '@skep/cluster'
 import { parseAddress } from '@skep/cluster/internal'
+import type { Rebalance } from '@skep/tracker'
 import { type AdminOptions, minTokenChars } from './admin.js'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
@@ -45,6 +46,11 @@ export interface NodeConfig {
   readonly roles?: readonly string[] | undefined
   /** Share of placed names relative to other nodes; 0 hosts none. Default 1. */
   readonly weight?: number | undefined
+  /**
+   * Whether placed actors follow, with their state, when a node joins to which the ring gives their names: `gradual`
+   * (default, at most 50 a second for each node that orders), `eager` as fast as can be, `never`.
+   */
+  readonly rebalance?: Rebalance['mode'] | { readonly mode: Rebalance['mode']; readonly rate?: number } | undefined
   /** The version of your application, for people. */
   readonly version?: string | undefined
   /** Names of nodes that are let in; when absent, all. */
@@ -87,6 +93,7 @@ const keys: { readonly [Key in keyof Required<NodeConfig>]: 'cluster' | 'node' }
   actors: 'node',
   admin: 'node',
   isolation: 'node',
+  rebalance: 'node',
   signals: 'node',
   logger: 'node',
 }
@@ -96,13 +103,14 @@ export function configFaults(config: unknown): string[] {
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     return [`the configuration must be an object, not ${shown(config)}`]
   }
-  const { actors, admin, isolation, signals, logger } = config as Record<string, unknown>
+  const { actors, admin, isolation, rebalance, signals, logger } = config as Record<string, unknown>
   return [
     ...Object.keys(config).flatMap(unknownKey),
     ...clusterFaults(clusterPart(config)),
     ...definitionFaults(actors),
     ...adminFaults(admin),
     ...choiceFaults('isolation', isolation, ['copy', 'freeze', 'off']),
+    ...rebalanceFaults(rebalance),
     ...choiceFaults('signals', signals, [true, false]),
     ...loggerFaults(logger),
   ]
@@ -184,6 +192,26 @@ function addressFaults(key: string, address: string): string[] {
 function choiceFaults(key: string, value: unknown, choices: readonly unknown[]): string[] {
   if (value === undefined || choices.includes(value)) return []
   return [`${key} must be one of ${choices.join(', ')}, not ${shown(value)}`]
+}
+
+function rebalanceFaults(rebalance: unknown): string[] {
+  const modes = ['eager', 'gradual', 'never']
+  if (typeof rebalance !== 'object' || rebalance === null) return choiceFaults('rebalance', rebalance, modes)
+  const { mode, rate, ...rest } = rebalance as Record<string, unknown>
+  const faults = Object.keys(rest).map((key) => `rebalance: ${shownKey(key)} is not a key of it, only mode and rate`)
+  if (!modes.includes(mode as string))
+    faults.push(`rebalance.mode must be one of ${modes.join(', ')}, not ${shown(mode)}`)
+  if (rate !== undefined && !(typeof rate === 'number' && rate > 0 && rate <= 100_000))
+    faults.push(`rebalance.rate must be a number of names a second above 0 and up to 100000, not ${shown(rate)}`)
+  return faults
+}
+
+/** What a tracker takes of it. */
+export function rebalanceOf(given: NodeConfig['rebalance']): Partial<Rebalance> {
+  if (given === undefined) return {}
+  const whole = typeof given === 'string' ? { mode: given } : given
+  // Whoever wants it at once does not want to wait until others have come.
+  return whole.mode === 'eager' ? { ...whole, afterMs: 200 } : whole
 }
 
 function loggerFaults(logger: unknown): string[] {

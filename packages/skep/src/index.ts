@@ -44,9 +44,9 @@ export {
   SkepError,
   staticPeers,
 } from '@skep/cluster'
-export { type Claim, type Explanation, Pid, type WaitOptions } from '@skep/tracker'
+export { type Claim, type Explanation, Pid, type Unmoved, type WaitOptions } from '@skep/tracker'
 export type { AdminOptions } from './admin.js'
 export type { LogLevel, NodeConfig } from './config.js'
 export type { NodeEvents } from './events.js'
 export type { NodeMember } from './member.js'
-export type { DrainOptions, NodeExplanation, SkepNode } from './node.js'
+export type { DrainOptions, DrainReport, NodeExplanation, SkepNode } from './node.js'

@@ -11,9 +11,9 @@ import { type ActorNode, type ActorSystem, type ProcessReport, startActors } fro
 import { type Cluster, type Logger, SkepError } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
 import { startClusterIn } from '@skep/cluster/internal'
-import { type Claim, type Explanation, startTracker, type Tracker, type WaitOptions } from '@skep/tracker'
+import { type Claim, type Explanation, startTracker, type Tracker, type Unmoved, type WaitOptions } from '@skep/tracker'
 import type { AdminOptions, AdminServer, Readiness } from './admin.js'
-import { checkConfig, clusterPart, type NodeConfig } from './config.js'
+import { checkConfig, clusterPart, type NodeConfig, rebalanceOf } from './config.js'
 import { Events, type NodeEvents } from './events.js'
 import { rootLogger } from './logs.js'
 import { memberOf, type NodeMember } from './member.js'
@@ -23,6 +23,14 @@ import type { World } from './world.js'
 export interface DrainOptions {
   /** Milliseconds after which what is not handed over is given up. Default 10 s. */
   readonly timeout?: number
+}
+
+/** How a node left. */
+export interface DrainReport {
+  /** Placed actors that went to other nodes with their state. */
+  readonly moved: number
+  /** Placed actors that ended here, each with the reason: the cluster starts them afresh elsewhere. */
+  readonly unmoved: readonly Unmoved[]
 }
 
 /** Where a name is and why, and what its actor is at when it runs on the node that explains. */
@@ -54,18 +62,35 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
    * `members()`.
    */
   cordon(on?: boolean): void
-  /** Leaves the cluster in order: says so, ends its actors (placed ones start elsewhere), hands over, closes. */
-  drain(options?: DrainOptions): Promise<void>
+  /**
+   * Hands the placed actor of this name over, with its state and what waits for it, wherever it runs: to that node, or
+   * to where the ring says. Resolves when it is there. Errors: ERR_CANNOT_MOVE, ERR_NOT_REGISTERED, ERR_TIMEOUT,
+   * ERR_NODE_DOWN.
+   */
+  move(name: string, to?: string, options?: WaitOptions): Promise<void>
+  /**
+   * Leaves the cluster in order: takes nothing new, hands its placed actors over with their state, ends the others, says
+   * goodbye and closes.
+   */
+  drain(options?: DrainOptions): Promise<DrainReport>
   /** Ends at once: actors, links, timers. Nothing is handed over; the others notice. */
   stop(): Promise<void>
 }
 
 const DRAIN_MS = 10_000
 
+/** What is left of a drain, at most, for all that comes after the handing over. */
+const LAST_MS = 3000
+
+/** Names of actors in one line of the log. */
+const MOST_NAMES = 20
+
+const NOTHING: DrainReport = { moved: 0, unmoved: [] }
+
 /** Starts a node in the given world; `startNode` is this in the real one. */
 export async function startNodeIn(world: World, config: NodeConfig): Promise<SkepNode> {
   checkConfig(config)
-  const { name, actors: definitions = [], isolation, onFatal, signals = true } = config
+  const { name, actors: definitions = [], isolation, onFatal, rebalance, signals = true } = config
   const root = rootLogger(config)
   const kinds = definitions.map(({ kind }) => kind)
   const options = { ...clusterPart(config), kinds, logger: root, manualReady: true }
@@ -73,7 +98,14 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
   const logger = root.child({ node: name })
   const { time } = world
   const seed = world.chance.seed()
-  const tracker = startTracker({ cluster, logger, time, seed, ...(onFatal === undefined ? {} : { onFatal }) })
+  const tracker = startTracker({
+    cluster,
+    logger,
+    time,
+    seed,
+    rebalance: rebalanceOf(rebalance),
+    ...(onFatal === undefined ? {} : { onFatal }),
+  })
   const actors = startActors({
     cluster,
     tracker,
@@ -119,7 +151,7 @@ class RunningNode implements SkepNode {
   readonly #events: Events
   readonly #startedMs: number
   #ignoreSignals: () => void = () => {}
-  #drained: Promise<void> | undefined
+  #drained: Promise<DrainReport> | undefined
   #stopped: Promise<void> | undefined
   #admin: AdminServer | undefined
 
@@ -191,8 +223,16 @@ class RunningNode implements SkepNode {
     return this.#events.on(event, listener)
   }
 
-  drain({ timeout = DRAIN_MS }: DrainOptions = {}): Promise<void> {
-    this.#drained ??= this.#stopped ?? this.#leave(timeout).then(() => this.stop())
+  async move(name: string, to?: string, options: WaitOptions = {}): Promise<void> {
+    const { cluster, tracker } = this.#layers
+    const member = to === undefined ? undefined : cluster.members().find(({ info }) => info.name === to)
+    if (to !== undefined && member === undefined)
+      throw new SkepError('ERR_CANNOT_MOVE', `move '${name}': no member is called '${to}'`)
+    await tracker.move(name, member?.info.boot, options)
+  }
+
+  drain({ timeout = DRAIN_MS }: DrainOptions = {}): Promise<DrainReport> {
+    this.#drained ??= this.#stopped === undefined ? this.#drain(timeout) : this.#stopped.then(() => NOTHING)
     return this.#drained
   }
 
@@ -230,26 +270,65 @@ class RunningNode implements SkepNode {
     return this.#layers.cluster.isReady ? 'ready' : 'joining'
   }
 
-  /** From the announcement until nothing is left here that another node needs, at most `timeout` ms. */
-  async #leave(timeout: number): Promise<void> {
-    const { logger, tracker, actors } = this.#layers
-    logger.info({ timeout }, 'drain: leaving announced, actors end here')
-    const handedOver = async (): Promise<'done'> => {
-      tracker.leave()
-      await actors.stopAll('drain')
-      await tracker.part()
-      return 'done'
-    }
-    let cancel: () => void = () => {}
-    const late = new Promise<'late'>((resolve) => {
-      cancel = this.#world.time.setTimer(() => resolve('late'), timeout)
-    })
+  async #drain(timeout: number): Promise<DrainReport> {
+    const { logger } = this.#layers
+    const due = this.#world.time.now() + timeout
+    let report = NOTHING
     try {
-      const outcome = await Promise.race([handedOver(), late])
-      if (outcome === 'late') logger.warn({ timeout }, `drain: not finished within ${timeout} ms, closing all the same`)
+      report = await this.#handOver(due - Math.min(LAST_MS, timeout / 3))
+      logger.info({ moved: report.moved }, 'drain: leaving announced, what is left ends here')
+      if (!(await this.#within(this.#leave(), due)))
+        logger.warn({ timeout }, `drain: not finished within ${timeout} ms, closing all the same`)
     } catch (error) {
       // Whatever went wrong, the node must still end; the others notice that it is gone.
       logger.error({ err: error }, 'drain failed, closing all the same')
+    }
+    await this.stop()
+    return report
+  }
+
+  /** Placed actors go to others while this node still answers like any; nothing new is placed here. */
+  async #handOver(due: number): Promise<DrainReport> {
+    const { cluster, logger, tracker, actors } = this.#layers
+    const before = this.#placed().length
+    cluster.describe({ cordoned: true })
+    logger.info({ placed: before }, `drain: ${before} placed actors are to be handed over`)
+    let unmoved: readonly Unmoved[] | undefined
+    const handing = tracker.handOver().then((left) => {
+      unmoved = left
+    })
+    // Calls that came here meanwhile have their answers from where their actors are now.
+    await this.#within(
+      handing.then(() => actors.allPassed()),
+      due,
+    )
+    unmoved ??= this.#placed().map(({ name }) => ({ name, reason: 'there was no time' }))
+    const names = unmoved.slice(0, MOST_NAMES).map(({ name, reason }) => `${name}: ${reason}`)
+    if (names.length > 0) logger.warn({ unmoved: names, count: unmoved.length }, 'drain: not all was handed over')
+    return { moved: Math.max(0, before - unmoved.length), unmoved }
+  }
+
+  #placed(): Claim[] {
+    return this.#layers.tracker.registered({ local: true }).filter(({ placed }) => placed !== undefined)
+  }
+
+  /** From the announcement until nothing is left here that another node needs. */
+  async #leave(): Promise<void> {
+    const { tracker, actors } = this.#layers
+    tracker.leave()
+    await actors.stopAll('drain')
+    await tracker.part()
+  }
+
+  /** False when the work was not done by then; it may go on. */
+  async #within(work: Promise<unknown>, due: number): Promise<boolean> {
+    const { time } = this.#world
+    let cancel: () => void = () => {}
+    const late = new Promise<boolean>((resolve) => {
+      cancel = time.setTimer(() => resolve(false), Math.max(0, due - time.now()))
+    })
+    try {
+      return await Promise.race([work.then(() => true), late])
     } finally {
       cancel()
     }

@@ -17,7 +17,7 @@ export interface SignalSource {
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT']
 
 /** Calls `drain` at the first signal; the function returned stops listening. */
-export function onSignals(source: SignalSource, drain: (signal: NodeJS.Signals) => Promise<void>): () => void {
+export function onSignals(source: SignalSource, drain: (signal: NodeJS.Signals) => Promise<unknown>): () => void {
   let draining = false
   const off = (): void => {
     for (const signal of SIGNALS) source.off(signal, obey)

@@ -15,7 +15,7 @@ describe('signals', () => {
   it('drain first, then the process exits with code 0', async () => {
     const source = new FakeProcess()
     let drained: () => void = () => {}
-    onSignals(source, () => new Promise((resolve) => (drained = resolve)))
+    onSignals(source, () => new Promise<void>((resolve) => (drained = resolve)))
     source.emit('SIGTERM', 'SIGTERM')
     expect(source.codes).toEqual([])
     drained()

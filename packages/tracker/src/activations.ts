@@ -13,6 +13,7 @@ const maxReasonChars = 500
 /** A name on its way up: from `activate` until its claim stands or is lost. */
 interface Starting {
   readonly name: string
+  readonly cause: Activation['cause']
   /** The process, once init is done. */
   pid: Pid | undefined
   /** The grant was lost while init ran: the process is ended as soon as it is there. */
@@ -23,6 +24,8 @@ export interface ActivationsOptions {
   readonly feed: (input: TrackerInput) => void
   /** Does this process still run? */
   readonly lives: (pid: Pid) => boolean
+  /** The process of a handoff has its name. */
+  readonly arrived: (pid: Pid, name: string) => void
   readonly logger: Logger
 }
 
@@ -37,17 +40,18 @@ export class Activations {
   }
 
   /** The name was granted to this node: start its process. */
-  start({ ask, name, kind, spec, fence, cause }: Extract<TrackerOutput, { type: 'activate' }>): void {
+  start({ ask, ...activation }: Extract<TrackerOutput, { type: 'activate' }>): void {
+    const { name, kind, cause } = activation
     const activate = this.onActivate
     if (activate === undefined) {
       const text = `this node starts no actors, so none of kind '${kind}'`
       this.#options.feed({ type: 'abandon', ask, code: 'ERR_KIND_UNKNOWN', text })
       return
     }
-    const starting: Starting = { name, pid: undefined, refused: false }
+    const starting: Starting = { name, cause, pid: undefined, refused: false }
     this.#starting.set(ask, starting)
     Promise.resolve()
-      .then(() => activate({ name, kind, spec, fence, cause }))
+      .then(() => activate(activation))
       .then(
         (pid) => this.#started(ask, starting, pid),
         (error: unknown) => this.#failed(ask, starting, error),
@@ -56,6 +60,8 @@ export class Activations {
 
   /** The claim stands. False when the ask is not one of these. */
   registered(ask: number): boolean {
+    const starting = this.#starting.get(ask)
+    if (starting?.cause === 'handoff' && starting.pid !== undefined) this.#options.arrived(starting.pid, starting.name)
     return this.#starting.delete(ask)
   }
 

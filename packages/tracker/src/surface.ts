@@ -1,5 +1,6 @@
 /** The tracker's public face: what its users call, give and get. `tracker.ts` does it. */
 import type { Cluster, Logger, Time } from '@skep/cluster'
+import type { BootId } from '@skep/cluster/core'
 import type { Explanation } from './core/explain.js'
 import type { Claim, NameEvent } from './core/messages.js'
 import type { Pid } from './core/pid.js'
@@ -60,6 +61,30 @@ export interface Activation {
   /** Rises with every activation of a name: goes with writes to outside stores. */
   readonly fence: number
   readonly cause: 'spawn' | 'failover' | 'handoff'
+  /** With cause `handoff`: what its source exported. Its claim stands, with its fence, only when `arrived` says so. */
+  readonly state?: Uint8Array | undefined
+  /** And the boot of that source. */
+  readonly source?: BootId | undefined
+}
+
+/** Who hands placed processes over to other nodes, at the node where they run. All but `export` act at once. */
+export interface Handing {
+  /** Pause this process once its running call has ended, and give its state as bytes; a rejection means that it stays. */
+  export(pid: Pid, name: string): Promise<Uint8Array>
+  /** It goes on here after all. */
+  resume(pid: Pid, name: string): void
+  /** It goes on as `to`: pass on what waits for it and what still comes, in order. The process itself is over. */
+  release(pid: Pid, name: string, to: Claim): void
+  /** All members know where it went: after what was passed on nothing more comes. */
+  passed(pid: Pid, name: string): void
+  /** A process that was made of another one's state has its name. */
+  arrived(pid: Pid, name: string): void
+}
+
+/** A placed name that was not handed over, and why. */
+export interface Unmoved {
+  readonly name: string
+  readonly reason: string
 }
 
 /** A process of this node that lost its name and must end. */
@@ -131,6 +156,17 @@ export interface Tracker {
   onDeactivate(fn: (deactivation: Deactivation) => void): void
   /** Which of this node's processes still run: a name or group asked for a process that ended meanwhile is refused. */
   livesHere(fn: (pid: Pid) => boolean): void
+  /** Who hands placed processes over. Without one they stay where they are. A later call replaces it. */
+  onHandoff(handing: Handing): void
+  /** Hands the placed process of this name over: to that boot, or to where the ring says. Resolves when it is there. */
+  move(name: string, to?: BootId, options?: WaitOptions): Promise<void>
+  /**
+   * Hands every placed process of this node over, and takes in none from here on: for a node that is about to leave.
+   * Resolves with those that stay, when all others are gone.
+   */
+  handOver(): Promise<readonly Unmoved[]>
+  /** Names of this node on their way to others now. */
+  readonly handoffs: number
   /** Joined and synced. Waits as long as it takes, or rejects with ERR_NOT_READY after `timeout`, ERR_ABORTED, ERR_STOPPED. */
   ready(options?: WaitOptions): Promise<void>
   /** Why the name is where it is, as this node sees it. */

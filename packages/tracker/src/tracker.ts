@@ -14,6 +14,7 @@ import {
   SkepError,
   type Time,
 } from '@skep/cluster'
+import type { BootId } from '@skep/cluster/core'
 import { Activations } from './activations.js'
 import { Asks, abortError, type Wish } from './asks.js'
 import { type Explanation, explain } from './core/explain.js'
@@ -32,15 +33,20 @@ import type {
   Deactivation,
   FlushOptions,
   Grant,
+  Handing,
   RegisterOptions,
   SpawnOptions,
   Tracker,
   TrackerOptions,
   TrackerStats,
+  Unmoved,
   WaitOptions,
 } from './surface.js'
 
 const defaultTimeoutMs = 10_000
+
+/** Of a move: above all that its machine waits for. */
+const moveTimeoutMs = 30_000
 
 /** Callers that may wait at one time: a caller that asks in a loop without awaiting ends here, not in memory. */
 const maxWaiting = 100_000
@@ -65,6 +71,11 @@ class TrackerShell implements Tracker {
   #lives: (pid: Pid) => boolean = () => true
   /** Grants that their callers have not used yet, and the error of those that were lost meanwhile. */
   readonly #grants = new Map<number, SkepError | undefined>()
+  #handing: Handing | undefined
+  /** Who waits until this node has handed over what it can. */
+  #emptied:
+    | { readonly promise: Promise<readonly Unmoved[]>; readonly resolve: (left: readonly Unmoved[]) => void }
+    | undefined
   #leaving = false
   #left: Promise<void> | undefined
   #onLeft: () => void = () => {}
@@ -95,6 +106,7 @@ class TrackerShell implements Tracker {
     this.#activations = new Activations({
       feed: (input) => this.#driver.feed(input),
       lives: (pid) => this.#lives(pid),
+      arrived: (pid, name) => this.#handing?.arrived(pid, name),
       logger: this.#logger,
     })
     this.#streams = new EventStreams((on) => this.#driver.feed({ type: 'watch', on }))
@@ -257,6 +269,35 @@ class TrackerShell implements Tracker {
     this.#activations.onActivate = fn
   }
 
+  onHandoff(handing: Handing): void {
+    this.#handing = handing
+  }
+
+  move(name: string, to?: BootId, options: WaitOptions = {}): Promise<void> {
+    // Its running call may have to end first.
+    const waits = { timeout: moveTimeoutMs, ...options }
+    return this.#request(`move '${name}'`, waits, () => {
+      checkName(name)
+      return { type: 'move', name, to }
+    })
+  }
+
+  handOver(): Promise<readonly Unmoved[]> {
+    if (this.#emptied !== undefined) return this.#emptied.promise
+    let resolve: (left: readonly Unmoved[]) => void = () => {}
+    const promise = new Promise<readonly Unmoved[]>((done) => {
+      resolve = done
+    })
+    this.#emptied = { promise, resolve }
+    if (this.#driver.stopped || this.#leaving) resolve([])
+    else this.#driver.feed({ type: 'drain' })
+    return promise
+  }
+
+  get handoffs(): number {
+    return this.#driver.state.handoffs.size
+  }
+
   livesHere(fn: (pid: Pid) => boolean): void {
     this.#lives = fn
   }
@@ -310,6 +351,7 @@ class TrackerShell implements Tracker {
     this.#driver.stop()
     this.#asks.rejectAll(makeError)
     this.#streams.end()
+    this.#emptied?.resolve([])
     this.#onLeft()
   }
 
@@ -472,6 +514,35 @@ class TrackerShell implements Tracker {
       case 'left':
         this.#onLeft()
         return
+      case 'export':
+        void this.#export(output)
+        return
+      case 'resume':
+        this.#handing?.resume(this.#pid(output.pid), output.name)
+        return
+      case 'release':
+        this.#handing?.release(this.#pid(output.pid), output.name, output.to)
+        return
+      case 'passed':
+        this.#handing?.passed(this.#pid(output.pid), output.name)
+        return
+      case 'emptied':
+        this.#emptied?.resolve(output.left)
+        return
+    }
+  }
+
+  async #export({ pid, name, number }: Extract<TrackerOutput, { type: 'export' }>): Promise<void> {
+    try {
+      if (this.#handing === undefined) throw new SkepError('ERR_CANNOT_MOVE', 'this node hands no processes over')
+      // Not within the step that asks for it: code of the user runs.
+      await undefined
+      const state = await this.#handing.export(this.#pid(pid), name)
+      this.#driver.feed({ type: 'exported', pid, name, number, state })
+    } catch (error) {
+      const code = isSkepError(error) ? error.code : 'ERR_CANNOT_MOVE'
+      const text = error instanceof Error ? error.message : String(error)
+      this.#driver.feed({ type: 'exportFailed', pid, name, number, code, text })
     }
   }
 

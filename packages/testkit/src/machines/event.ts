@@ -48,7 +48,7 @@ export const kinds = {
   rejoin: 21,
   /** A planned fault of the world begins or ends (`value`: which of the plan's strikes). */
   strike: 22,
-  /** The process `value` of the name `text` was exported, or not (`load`: whether that failed). */
+  /** The process `value`, asked for by the output `load`, was exported, or not (`text`). */
   exported: 23,
 } as const
 

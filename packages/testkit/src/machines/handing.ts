@@ -39,15 +39,14 @@ export class Handing {
   /** The export has ended: what the shell says. Undefined where the process is gone. */
   exported(
     node: SimNode,
-    pid: number,
-    name: string,
+    { pid, name, number }: Output<'export'>,
     fails: boolean,
   ): Parameters<SimNode['replica']['track']>[0] | undefined {
     const process = node.processes.get(pid)
     if (process?.exporting !== true) return undefined
-    if (fails) return { type: 'exportFailed', pid, name, code: 'ERR_CANNOT_MOVE', text: 'it does not want to' }
+    if (fails) return { type: 'exportFailed', pid, name, number, code: 'ERR_CANNOT_MOVE', text: 'it does not want to' }
     process.paused = true
-    return { type: 'exported', pid, name, state: imageOf(process.work) }
+    return { type: 'exported', pid, name, number, state: imageOf(process.work) }
   }
 
   resume(node: SimNode, { pid }: Output<'resume'>): void {

@@ -83,6 +83,8 @@ const WIRED_RUN = 16
 /** Two turns of an event loop. */
 const TWO_TURNS_MS = 0.2
 
+type Exporting = Extract<TrackerOutput, { type: 'export' }>
+
 /** Whether and how a node comes back. */
 interface Return {
   readonly backAfterMs: number | undefined
@@ -300,7 +302,7 @@ export class World implements NodeHost {
         else this.drain(node)
         return
       case kinds.exported: {
-        const input = this.handing?.exported(node, event.value, event.text, event.load === true)
+        const input = this.handing?.exported(node, event.load as Exporting, event.text === 'fails')
         return input === undefined ? undefined : replica.track(input, now)
       }
       case kinds.drained: {
@@ -768,7 +770,7 @@ export class World implements NodeHost {
         return this.readOwnWrite(node, output)
       case 'export': {
         const { ms, fails } = this.handing?.exporting(node, output) ?? { ms: 0, fails: true }
-        return this.push(this.now + ms, kinds.exported, node, undefined, output.pid, output.name, fails)
+        return this.push(this.now + ms, kinds.exported, node, undefined, output.pid, fails ? 'fails' : '', output)
       }
       case 'resume':
         return this.handing?.resume(node, output)

@@ -16,9 +16,19 @@ import type { Claim, TrackerMessage } from './messages.js'
 import { dropHandoff, endHandoff, pass, passKnown } from './passage.js'
 import { canHost, hostOf } from './placement.js'
 import { slotOf } from './ring.js'
-import { type Handoff, log, type MoveFault, ownerOf, send, type TrackerState, type Turn } from './state.js'
+import {
+  type Handoff,
+  log,
+  type MoveFault,
+  ownerOf,
+  send,
+  type TrackerInput,
+  type TrackerState,
+  type Turn,
+} from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+type Input<T extends TrackerInput['type']> = Extract<TrackerInput, { type: T }>
 
 // -- the source
 
@@ -77,7 +87,8 @@ function exportWhole(turn: Turn, handoff: Handoff): void {
   if (before !== undefined && !before.hidden && before.claims.get(name)?.seq === from?.seq) return
   handoff.stage = 'export'
   handoff.since = turn.now
-  turn.out.push({ type: 'export', pid, name, to })
+  handoff.number = ++turn.state.nextNumber
+  turn.out.push({ type: 'export', pid, name, number: handoff.number, to })
 }
 
 /** Asked by a user of any node: to this node, or to the one that the ring gives. */
@@ -107,10 +118,12 @@ export function onOrder(turn: Turn, from: BootId, { name, seq, to }: Message<'or
   if (state.handoffs.size < state.config.limits.maxHandoffs) beginHandoff(turn, own, to)
 }
 
-export function onExported(turn: Turn, name: string, pid: number, image: Uint8Array): void {
+export function onExported(turn: Turn, { name, number, state: image }: Input<'exported'>): void {
   const { state, now } = turn
   const handoff = state.handoffs.get(name)
-  if (handoff?.stage !== 'export' || handoff.pid !== pid) return
+  // One that came too late is of a process that has gone on since.
+  if (handoff?.stage !== 'export' || handoff.number !== number) return
+  const { pid } = handoff
   const own = logOf(state.registry, state.self).claims.get(name)
   const kind = own?.kind
   if (own?.pid.id !== pid || own.placed === undefined || kind === undefined) {
@@ -120,7 +133,6 @@ export function onExported(turn: Turn, name: string, pid: number, image: Uint8Ar
     return fail(turn, handoff, 'the node that it was to go to cannot run it any more')
   handoff.stage = 'sent'
   handoff.since = now
-  handoff.number = ++state.nextNumber
   handoff.bytes = image.byteLength
   const { seq, fence, meta, placed } = own
   handoff.from = { boot: state.self, seq, fence }
@@ -129,16 +141,12 @@ export function onExported(turn: Turn, name: string, pid: number, image: Uint8Ar
     meta: logOf(state.registry, state.self).groups.get(group)?.get(pid)?.meta,
   }))
   const { spec, origin } = placed
-  const { number } = handoff
   send(turn, handoff.to, { type: 'handoff', name, number, kind, spec, meta, origin, seq, fence, groups, state: image })
 }
 
-export function onExportFailed(
-  turn: Turn,
-  { name, pid, code, text }: { name: string; pid: number; code: string; text: string },
-): void {
+export function onExportFailed(turn: Turn, { name, number, code, text }: Input<'exportFailed'>): void {
   const handoff = turn.state.handoffs.get(name)
-  if (handoff?.stage !== 'export' || handoff.pid !== pid) return
+  if (handoff?.stage !== 'export' || handoff.number !== number) return
   if (code === 'ERR_CANNOT_MOVE') turn.state.draining?.stuck.set(name, text)
   endHandoff(turn, handoff, { code, text })
   drainOn(turn)

@@ -44,9 +44,9 @@ export type TrackerInput =
   /** This node's own description changed (kinds, cordon). */
   | { type: 'describe'; info: MemberInfo }
   /** The paused process of `export` in bytes. */
-  | { type: 'exported'; pid: number; name: string; state: Uint8Array }
+  | { type: 'exported'; pid: number; name: string; number: number; state: Uint8Array }
   /** It cannot be handed over (its code says so, or it did not come to rest in time): `resume` follows. */
-  | { type: 'exportFailed'; pid: number; name: string; code: string; text: string }
+  | { type: 'exportFailed'; pid: number; name: string; number: number; code: string; text: string }
   /** Hand every placed process of this node over, until `emptied`: this node is cordoned and about to leave. */
   | { type: 'drain' }
   /** Take nothing new and write no claim any more: given in the same turn in which the cluster announces `leaving`. */
@@ -78,8 +78,8 @@ export type TrackerOutput =
       state: Uint8Array | undefined
       source: BootId | undefined
     }
-  /** Pause this process once its running call has ended, then give `exported` or `exportFailed`. */
-  | { type: 'export'; pid: number; name: string; to: BootId }
+  /** Pause this process once its running call has ended, then give `exported` or `exportFailed` with this number. */
+  | { type: 'export'; pid: number; name: string; number: number; to: BootId }
   /** It goes on here after all. */
   | { type: 'resume'; pid: number; name: string }
   /** It goes on as this claim's: pass on what waits, and what still comes, in order; the process itself is over. */
@@ -295,7 +295,7 @@ export interface Handoff {
    */
   stage: 'wait' | 'export' | 'sent' | 'retake' | 'pass'
   since: number
-  /** Of the message to the target. */
+  /** Of this very export, and of the message to the target. */
   number: number
   /** The own claim as it was when it was exported. */
   from: (Source & { readonly fence: number }) | undefined

@@ -255,7 +255,7 @@ function handle(turn: Turn, input: TrackerInput): void {
       rebalanceSoon(turn)
       return reconcile(turn)
     case 'exported':
-      return onExported(turn, input.name, input.pid, input.state)
+      return onExported(turn, input)
     case 'exportFailed':
       return onExportFailed(turn, input)
     case 'drain':

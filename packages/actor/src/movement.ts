@@ -1,0 +1,149 @@
+/**
+ * Actors that go to another node with their state (PROTOCOL.md 4.4, Handoff): the part of it that runs their code and
+ * carries their messages. When they go, and who has the name, the tracker decides.
+ *
+ *     source   pause, `handoff.out` -> the target has the name -> what waits and still comes is passed on -> passed
+ *     target   `handoff.in`, paused -> it has the name -> `onStart`, then what is passed on -> passed -> all else
+ *
+ * So each call that was accepted is answered once, and what one caller sent is done in its order, across the move.
+ */
+import { type Logger, SkepError } from '@skep/cluster'
+import type { BootId } from '@skep/cluster/core'
+import type { Claim, Handing, Pid } from '@skep/tracker'
+import { unpack } from './decode.js'
+import { pack } from './encode.js'
+import { passedFrame } from './frames.js'
+import type { Moved } from './incoming.js'
+import type { Process } from './process.js'
+import { type RefSource, Refused } from './values.js'
+
+/** Old pids of actors that went elsewhere, for those who still hold them; the oldest are forgotten. */
+const maxMoved = 10_000
+
+/** What it needs of the node. */
+export interface Movers {
+  readonly logger: Logger
+  readonly maxPayloadBytes: number
+  readonly startTimeoutMs: number
+  process(id: number): Process | undefined
+  linked(boot: BootId): boolean
+  postSurely(to: BootId, frame: readonly unknown[]): unknown
+  refs(): RefSource
+}
+
+export class Movement implements Handing {
+  readonly #movers: Movers
+  readonly #moved = new Map<number, Moved>()
+  /** Where those are from whose gate is shut. */
+  readonly #gated = new Map<number, BootId>()
+
+  constructor(movers: Movers) {
+    this.#movers = movers
+  }
+
+  /** Where this process has gone. */
+  movedTo(id: number): Moved | undefined {
+    return this.#moved.size === 0 ? undefined : this.#moved.get(id)
+  }
+
+  // --- the source ---
+
+  async export(pid: Pid): Promise<Uint8Array> {
+    const process = this.#movers.process(pid.id)
+    if (process === undefined || process.phase !== 'running')
+      throw new SkepError('ERR_ACTOR_STOPPED', `${process?.title ?? pid} is ending`)
+    const { handoff } = process.actor
+    if (handoff === false)
+      throw new SkepError('ERR_CANNOT_MOVE', `actors of kind '${process.actor.kind}' are never handed over`)
+    await process.hold()
+    const saved = handoff.out === undefined ? process.state : await handoff.out(process.self)
+    try {
+      return Uint8Array.from(pack([saved], 'state', this.#movers.maxPayloadBytes))
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      throw new SkepError('ERR_CANNOT_MOVE', `its state cannot be sent: ${error.refusal.text}`, { cause: error })
+    }
+  }
+
+  resume(pid: Pid): void {
+    this.#movers.process(pid.id)?.resume()
+  }
+
+  release(pid: Pid, name: string, { pid: to }: Claim): void {
+    const process = this.#movers.process(pid.id)
+    if (process === undefined) return
+    const oldest = this.#moved.keys().next()
+    if (this.#moved.size >= maxMoved && oldest.done !== true) this.#moved.delete(oldest.value)
+    this.#moved.set(pid.id, { to, actor: process.actor })
+    process.end = 'moved'
+    process.departTo(to)
+    this.#movers.logger.debug({ name, to: String(to) }, `'${name}' was handed over`)
+    // Its `onStop` is the user's: not within the step that says so.
+    queueMicrotask(() => void process.stop('moved', true))
+  }
+
+  passed(pid: Pid): void {
+    const to = this.#moved.get(pid.id)?.to
+    if (to !== undefined) this.#movers.postSurely(to.boot, passedFrame(to.id))
+  }
+
+  // --- the target ---
+
+  /** A process of what was handed over; it runs when `arrived` says that the name is its own. */
+  async make(process: Process, image: Uint8Array, source: BootId | undefined): Promise<void> {
+    const { handoff } = process.actor
+    const { startTimeoutMs } = this.#movers
+    if (source !== undefined) this.#gated.set(process.info.pid.id, source)
+    try {
+      await process.startFrom(() => {
+        const saved = (unpack(image, this.#movers.refs()) as unknown[])[0]
+        return handoff === false || handoff.in === undefined ? saved : handoff.in(saved)
+      }, startTimeoutMs)
+      if (process.phase !== 'starting') throw new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
+    } catch (error) {
+      this.#gated.delete(process.info.pid.id)
+      await process.stop('it did not start', true)
+      const text = error instanceof Error ? error.message : String(error)
+      throw new SkepError('ERR_INIT_FAILED', `${process.title} could not be taken over: ${text}`, { cause: error })
+    }
+  }
+
+  arrived(pid: Pid, name: string): void {
+    const process = this.#movers.process(pid.id)
+    if (process === undefined) return
+    queueMicrotask(() => void this.#begin(process, name))
+    const source = this.#gated.get(pid.id)
+    if (source !== undefined && !this.#movers.linked(source)) this.#open(pid.id)
+  }
+
+  async #begin(process: Process, name: string): Promise<void> {
+    const { logger, startTimeoutMs } = this.#movers
+    try {
+      await process.arrive(startTimeoutMs)
+      process.open()
+    } catch (err) {
+      logger.error({ err, actor: process.title }, `'${name}' was handed over, and its onStart failed: it ends`)
+      await process.stop('it did not start', true)
+    }
+  }
+
+  /** From its old place nothing more comes for this process. */
+  gateOpens(from: BootId, id: number): void {
+    if (this.#gated.get(id) === from) this.#open(id)
+  }
+
+  /** The node of the old places is gone, or what it passed on is lost with the link. */
+  lost(boot: BootId): void {
+    for (const [id, source] of [...this.#gated]) if (source === boot) this.#open(id)
+  }
+
+  /** The process has ended. */
+  forget(id: number): void {
+    this.#gated.delete(id)
+  }
+
+  #open(id: number): void {
+    this.#gated.delete(id)
+    this.#movers.process(id)?.openGate()
+  }
+}
