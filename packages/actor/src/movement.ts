@@ -3,7 +3,7 @@
  * carries their messages. When they go, and who has the name, the tracker decides.
  *
  *     source   pause, `handoff.out` -> the target has the name -> what waits and still comes is passed on -> passed
- *     target   `handoff.in`, paused -> it has the name -> `onStart`, then what is passed on -> passed -> all else
+ *     target   granted, `handoff.in`, `onStart` -> it has the name -> what is passed on -> passed -> all else
  *
  * So each call that was accepted is answered once, and what one caller sent is done in its order, across the move.
  */
@@ -24,7 +24,6 @@ const maxMoved = 10_000
 export interface Movers {
   readonly logger: Logger
   readonly maxPayloadBytes: number
-  readonly startTimeoutMs: number
   process(id: number): Process | undefined
   linked(boot: BootId): boolean
   postSurely(to: BootId, frame: readonly unknown[]): unknown
@@ -89,42 +88,20 @@ export class Movement implements Handing {
 
   // --- the target ---
 
-  /** A process of what was handed over; it runs when `arrived` says that the name is its own. */
-  async make(process: Process, image: Uint8Array, source: BootId | undefined): Promise<void> {
+  /** A start of what was handed over: for `Process.startFrom`. */
+  made(process: Process, image: Uint8Array, source: BootId | undefined): () => unknown {
     const { handoff } = process.actor
-    const { startTimeoutMs } = this.#movers
     if (source !== undefined) this.#gated.set(process.info.pid.id, source)
-    try {
-      await process.startFrom(() => {
-        const saved = (unpack(image, this.#movers.refs()) as unknown[])[0]
-        return handoff === false || handoff.in === undefined ? saved : handoff.in(saved)
-      }, startTimeoutMs)
-      if (process.phase !== 'starting') throw new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
-    } catch (error) {
-      this.#gated.delete(process.info.pid.id)
-      await process.stop('it did not start', true)
-      const text = error instanceof Error ? error.message : String(error)
-      throw new SkepError('ERR_INIT_FAILED', `${process.title} could not be taken over: ${text}`, { cause: error })
+    return () => {
+      const saved = (unpack(image, this.#movers.refs()) as unknown[])[0]
+      return handoff === false || handoff.in === undefined ? saved : handoff.in(saved)
     }
   }
 
-  arrived(pid: Pid, name: string): void {
-    const process = this.#movers.process(pid.id)
-    if (process === undefined) return
-    queueMicrotask(() => void this.#begin(process, name))
+  /** It runs. Where there is no link to its old place, nothing will come from there. */
+  begun(pid: Pid): void {
     const source = this.#gated.get(pid.id)
     if (source !== undefined && !this.#movers.linked(source)) this.#open(pid.id)
-  }
-
-  async #begin(process: Process, name: string): Promise<void> {
-    const { logger, startTimeoutMs } = this.#movers
-    try {
-      await process.arrive(startTimeoutMs)
-      process.open()
-    } catch (err) {
-      logger.error({ err, actor: process.title }, `'${name}' was handed over, and its onStart failed: it ends`)
-      await process.stop('it did not start', true)
-    }
   }
 
   /** From its old place nothing more comes for this process. */

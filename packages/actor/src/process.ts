@@ -131,26 +131,16 @@ export class Process implements Runner, Runnable {
    * not waited for.
    */
   start(args: readonly unknown[], timeoutMs: number): Promise<void> {
-    return this.#startBy(() => this.#prepare(args), timeoutMs)
+    return this.#startBy(() => this.#prepare(() => this.actor.init(...args)), timeoutMs)
   }
 
   /**
    * The same for an actor that was handed over: `made` makes its state. What is sent straight to it waits from here on
    * until `openGate`.
    */
-  async startFrom(made: () => unknown, timeoutMs: number): Promise<void> {
+  startFrom(made: () => unknown, timeoutMs: number): Promise<void> {
     this.#gate = []
-    await this.#startBy(async () => {
-      this.state = await made()
-    }, timeoutMs)
-  }
-
-  /** Then, when the name is its own: `onStart`. */
-  arrive(timeoutMs: number): Promise<void> {
-    return this.#startBy(async () => {
-      await this.actor.onStart?.(this.self)
-      this.#started = true
-    }, timeoutMs)
+    return this.#startBy(() => this.#prepare(made), timeoutMs)
   }
 
   async #startBy(work: () => Promise<void>, timeoutMs: number): Promise<void> {
@@ -170,8 +160,8 @@ export class Process implements Runner, Runnable {
     }
   }
 
-  async #prepare(args: readonly unknown[]): Promise<void> {
-    this.state = await this.actor.init(...args)
+  async #prepare(made: () => unknown): Promise<void> {
+    this.state = await made()
     if (this.phase === 'starting') await this.actor.onStart?.(this.self)
     this.#started = true
   }

@@ -270,8 +270,7 @@ class System implements ProcessHost, ActorHome {
     const process = await this.#begin(
       actor,
       { pid: this.tracker.nextPid(), name: undefined, fence: 0, placed: false },
-      own,
-      this.startTimeoutMs,
+      (made) => made.start(own, this.startTimeoutMs),
     )
     process.open()
     return process.info.pid
@@ -292,7 +291,8 @@ class System implements ProcessHost, ActorHome {
     let process: Process
     try {
       const left = timeout === undefined ? this.startTimeoutMs : Math.max(1, begun + timeout - this.time.now())
-      process = await this.#begin(actor, { pid, name, fence: grant.fence, placed: false }, own, left)
+      const info = { pid, name, fence: grant.fence, placed: false }
+      process = await this.#begin(actor, info, (made) => made.start(own, left))
     } catch (error) {
       grant.abandon()
       throw error
@@ -310,15 +310,15 @@ class System implements ProcessHost, ActorHome {
     return process.info.pid
   }
 
-  /** Run `init` and `onStart`. From here on its pid can be called; what comes waits. */
-  async #begin(actor: ActorCode, info: ProcessInfo, args: readonly unknown[], timeoutMs: number): Promise<Process> {
+  /** Run what makes it, and `onStart`. From here on its pid can be called; what comes waits. */
+  async #begin(actor: ActorCode, info: ProcessInfo, start: (made: Process) => Promise<void>): Promise<Process> {
     // It may have begun to leave since the name was asked for.
     this.#refuseWhenLeaving()
     const process = new Process(this, actor, info)
     this.#processes.set(info.pid.id, process)
     let why: unknown
     try {
-      await process.start(args, timeoutMs)
+      await start(process)
       if (process.phase === 'starting') return process
       why = new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
     } catch (error) {
@@ -367,16 +367,15 @@ class System implements ProcessHost, ActorHome {
     const actor = this.#listed.get(kind)
     if (actor === undefined)
       throw new SkepError('ERR_KIND_UNKNOWN', `this node does not start actors of kind '${kind}'`)
-    if (state !== undefined) {
-      const handed = new Process(this, actor, { pid: this.tracker.nextPid(), name, fence, placed: true })
-      this.#processes.set(handed.info.pid.id, handed)
-      await this.#movement.make(handed, state, source)
-      return handed.info.pid
-    }
-    const args = this.#specArgs(spec)
     const info = { pid: this.tracker.nextPid(), name, fence, placed: true }
-    const process = await this.#begin(actor, info, args, this.startTimeoutMs)
+    const args = state === undefined ? this.#specArgs(spec) : []
+    const process = await this.#begin(actor, info, (made) =>
+      state === undefined
+        ? made.start(args, this.startTimeoutMs)
+        : made.startFrom(this.#movement.made(made, state, source), this.startTimeoutMs),
+    )
     process.open()
+    this.#movement.begun(process.info.pid)
     return process.info.pid
   }
 

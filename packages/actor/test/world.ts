@@ -238,10 +238,10 @@ export class World {
     const { kind = '', placed, pid } = held
     try {
       const state = await handing.export(pid, name)
-      const activation = { name, kind, spec: placed.spec, fence: 0, cause: 'handoff', state, source: pid.boot } as const
+      const fence = this.nextFence()
+      const activation = { name, kind, spec: placed.spec, fence, cause: 'handoff', state, source: pid.boot } as const
       const at = await (to.activate as NonNullable<TestNode['activate']>)(activation)
-      const claim = this.put(name, at, this.nextFence(), kind, placed.spec)
-      to.handing?.arrived(at, name)
+      const claim = this.put(name, at, fence, kind, placed.spec)
       handing.release(pid, name, claim)
       return { claim, passed: () => handing.passed(pid, name) }
     } catch (error) {

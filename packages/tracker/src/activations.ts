@@ -13,7 +13,6 @@ const maxReasonChars = 500
 /** A name on its way up: from `activate` until its claim stands or is lost. */
 interface Starting {
   readonly name: string
-  readonly cause: Activation['cause']
   /** The process, once init is done. */
   pid: Pid | undefined
   /** The grant was lost while init ran: the process is ended as soon as it is there. */
@@ -24,8 +23,6 @@ export interface ActivationsOptions {
   readonly feed: (input: TrackerInput) => void
   /** Does this process still run? */
   readonly lives: (pid: Pid) => boolean
-  /** The process of a handoff has its name. */
-  readonly arrived: (pid: Pid, name: string) => void
   readonly logger: Logger
 }
 
@@ -41,14 +38,14 @@ export class Activations {
 
   /** The name was granted to this node: start its process. */
   start({ ask, ...activation }: Extract<TrackerOutput, { type: 'activate' }>): void {
-    const { name, kind, cause } = activation
+    const { name, kind } = activation
     const activate = this.onActivate
     if (activate === undefined) {
       const text = `this node starts no actors, so none of kind '${kind}'`
       this.#options.feed({ type: 'abandon', ask, code: 'ERR_KIND_UNKNOWN', text })
       return
     }
-    const starting: Starting = { name, cause, pid: undefined, refused: false }
+    const starting: Starting = { name, pid: undefined, refused: false }
     this.#starting.set(ask, starting)
     Promise.resolve()
       .then(() => activate(activation))
@@ -60,8 +57,6 @@ export class Activations {
 
   /** The claim stands. False when the ask is not one of these. */
   registered(ask: number): boolean {
-    const starting = this.#starting.get(ask)
-    if (starting?.cause === 'handoff' && starting.pid !== undefined) this.#options.arrived(starting.pid, starting.name)
     return this.#starting.delete(ask)
   }
 

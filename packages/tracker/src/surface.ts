@@ -61,9 +61,9 @@ export interface Activation {
   /** Rises with every activation of a name: goes with writes to outside stores. */
   readonly fence: number
   readonly cause: 'spawn' | 'failover' | 'handoff'
-  /** With cause `handoff`: what its source exported. Its claim stands, with its fence, only when `arrived` says so. */
+  /** With cause `handoff`: what its source exported. */
   readonly state?: Uint8Array | undefined
-  /** And the boot of that source. */
+  /** And the boot of that source: until that has passed on what was sent there, what comes straight has to wait. */
   readonly source?: BootId | undefined
 }
 
@@ -77,8 +77,6 @@ export interface Handing {
   release(pid: Pid, name: string, to: Claim): void
   /** All members know where it went: after what was passed on nothing more comes. */
   passed(pid: Pid, name: string): void
-  /** A process that was made of another one's state has its name. */
-  arrived(pid: Pid, name: string): void
 }
 
 /** A placed name that was not handed over, and why. */

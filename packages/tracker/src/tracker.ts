@@ -106,7 +106,6 @@ class TrackerShell implements Tracker {
     this.#activations = new Activations({
       feed: (input) => this.#driver.feed(input),
       lives: (pid) => this.#lives(pid),
-      arrived: (pid, name) => this.#handing?.arrived(pid, name),
       logger: this.#logger,
     })
     this.#streams = new EventStreams((on) => this.#driver.feed({ type: 'watch', on }))

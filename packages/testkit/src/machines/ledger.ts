@@ -10,6 +10,8 @@ import type { Complain } from './safety.js'
 
 /** An ask has its outcome within this time. */
 export const askWithinMs = 10_000
+/** A move: its process may have to come to rest first, and its target may say nothing. */
+const moveWithinMs = 25_000
 
 /** What one node knows all linked ones know within this time. */
 const KNOWN_WITHIN_MS = 5000
@@ -97,7 +99,8 @@ export class Ledger {
     node.asks.delete(ask)
     const key = `${open.what} ${outcome}`
     this.outcomes.set(key, (this.outcomes.get(key) ?? 0) + 1)
-    if (views > open.views && open.what !== 'flush' && open.what !== 'request') this.raced = true
+    if (views > open.views && open.what !== 'flush' && open.what !== 'request' && open.what !== 'move')
+      this.raced = true
     return open
   }
 
@@ -141,7 +144,8 @@ export class Ledger {
     this.settleUnregister(open.name)
     // Asked of another node, and done here, for the process has come here meanwhile.
     const holding = node.holdings.get(open.name)
-    if (holding === undefined || logOf(node).has(open.name)) return
+    const kept = node.replica.tracker.asks.kept.has(open.name)
+    if (holding === undefined || kept || logOf(node).has(open.name)) return
     node.holdings.delete(open.name)
     if (holding.placed) this.struck(node, open.name, holding.fence)
   }
@@ -277,10 +281,14 @@ export class Ledger {
       if (lookup(node.replica.tracker.registry, name)?.placed?.origin === origin) knowers.add(node.boot)
     }
     for (const open of node.asks.values()) {
-      if (now - Math.max(open.since, calmAt) <= askWithinMs) continue
+      const withinMs = open.what === 'move' ? moveWithinMs : askWithinMs
+      if (now - Math.max(open.since, calmAt) <= withinMs) continue
       node.asks.delete(open.ask)
       this.overdue.add(`${node.boot} ${open.ask}`)
-      this.complain('stuck', `${node.boot}: ${open.what} ${open.name} (ask ${open.ask}) has no outcome after 10 s`)
+      this.complain(
+        'stuck',
+        `${node.boot}: ${open.what} ${open.name} (ask ${open.ask}) has no outcome after ${withinMs / 1000} s`,
+      )
     }
   }
 }

@@ -18,7 +18,7 @@ export interface NodeHost {
 /** A request of the workload that waits for its outcome. */
 export interface OpenAsk {
   readonly ask: number
-  readonly what: 'claim' | 'spawn' | 'activate' | 'unregister' | 'request' | 'flush'
+  readonly what: 'claim' | 'spawn' | 'activate' | 'unregister' | 'request' | 'move' | 'flush'
   readonly name: string
   readonly since: number
   /** View changes of the whole run when it was asked. */

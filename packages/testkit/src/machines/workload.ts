@@ -115,7 +115,7 @@ export class Workload {
       case 'move': {
         const name = this.name()
         const to = this.handing?.somewhere(nodes)
-        const ask = this.open(node, 'request', name, now, views)
+        const ask = this.open(node, 'move', name, now, views)
         replica.track({ type: 'request', ask, request: { type: 'move', name, to } }, now)
         return `move ${name} to ${to ?? 'wherever'} as ask ${ask}`
       }

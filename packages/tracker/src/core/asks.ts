@@ -94,7 +94,7 @@ export function sendAsk(turn: Turn, ask: Ask): void {
   if (state.leaving) return finishAsk(turn, ask, 'ERR_LEAVING', `this node is leaving the cluster`)
   const holder = lookup(state.registry, ask.name)
   if (holder !== undefined && !isFrom(ask, holder)) return settleAsk(turn, ask, holder)
-  if (ask.role === 'target' && !isPrepared(turn, ask)) return
+  if (ask.role === 'target' && !knowsSource(state, ask)) return
   const owner = ownerOf(state, ask.slot)
   if (!state.gate || owner === undefined) return
   if (ask.local) return claimLocally(turn, ask)
@@ -118,20 +118,9 @@ function isFrom({ from }: Ask, { pid, seq }: Claim): boolean {
   return from !== undefined && pid.boot === from.boot && seq <= from.seq
 }
 
-/**
- * A target asks once its process is made, and once it knows the very claim that it is to replace: so its stamp is later.
- */
-function isPrepared(turn: Turn, ask: Ask): boolean {
-  const { from, image } = ask
-  if (!ask.told) {
-    ask.told = true
-    ask.image = undefined
-    const { id, name, kind = '', spec, cause } = ask
-    const source = from?.boot
-    turn.out.push({ type: 'activate', ask: id, name, kind, spec, fence: 0, cause, state: image, source })
-  }
-  if (ask.pid === undefined || from === undefined) return false
-  return (turn.state.registry.logs.get(from.boot)?.seq ?? 0) >= from.seq
+/** A target asks once it knows the very claim that it is to replace: so its own has a later stamp. */
+function knowsSource({ registry }: TrackerState, { from }: Ask): boolean {
+  return from === undefined || (registry.logs.get(from.boot)?.seq ?? 0) >= from.seq
 }
 
 /** The ask that an owner's answer means: the open one of its name, if the answer is to its latest message. */
@@ -165,11 +154,12 @@ function grantedAsk(turn: Turn, ask: Ask): void {
   if (ask.pid !== undefined) return putAsk(turn, ask)
   if (ask.told) return
   ask.told = true
-  const { id, name, kind = '', spec, cause } = ask
+  const { id, name, kind = '', spec, cause, image: state, from } = ask
   const fence = ask.fence as number
+  ask.image = undefined
   turn.out.push(
-    ask.role === 'host'
-      ? { type: 'activate', ask: id, name, kind, spec, fence, cause, state: undefined, source: undefined }
+    ask.role === 'host' || ask.role === 'target'
+      ? { type: 'activate', ask: id, name, kind, spec, fence, cause, state, source: from?.boot }
       : { type: 'granted', ask: id, fence },
   )
 }
@@ -239,7 +229,6 @@ export function commitAsk(turn: Turn, id: number, pid: number): void {
   }
   ask.pid = pid
   if (ask.fence !== undefined) putAsk(turn, ask)
-  else if (ask.role === 'target') sendAsk(turn, ask)
 }
 
 /** The shell does not want the name any more: its init failed, or its caller gave up. */
@@ -394,7 +383,7 @@ export function askAgain(turn: Turn): void {
       continue
     }
     const late = ask.fence === undefined && now - ask.openedAt >= state.config.limits.hostAskMs
-    if (late && ((ask.role === 'host' && !ask.told) || (ask.role === 'target' && ask.pid !== undefined))) {
+    if (late && ((ask.role === 'host' && !ask.told) || ask.role === 'target')) {
       finishAsk(turn, ask, 'ERR_TIMEOUT', 'the holder of the slot says nothing of this start')
       continue
     }

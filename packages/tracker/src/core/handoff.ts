@@ -1,7 +1,7 @@
 /**
- * Handing a placed process over to another node with its state (PROTOCOL.md 4.4), in two phases: the target makes a
- * paused process of what the source exported and asks for the name in the place of just that claim of the source; the
- * holder of the slot is the only one who can say yes. Until the target's claim is there, the source has the process and
+ * Handing a placed process over to another node with its state (PROTOCOL.md 4.4), in two phases: the target asks for
+ * the name in the place of just that claim of the source, makes a process of what the source exported, and claims it;
+ * the holder of the slot is the only one who can say yes. Until the target's claim is there, the source has the process and
  * all that waits for it, and takes it back whatever becomes of the target; from then on the target has it, whatever
  * becomes of the source.
  *

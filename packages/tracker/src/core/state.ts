@@ -63,8 +63,8 @@ export type TrackerOutput =
   | { type: 'ready' }
   | { type: 'granted'; ask: number; fence: number }
   /**
-   * The host's side of a placed name, granted: run its init, then commit or abandon this ask. With `state` (cause
-   * `handoff`) the name is asked for after the commit: make the process of it, paused until `registered`.
+   * The host's side of a placed name, granted: run its init (or with `state`, for the cause `handoff`, make the process
+   * of that), then commit or abandon this ask.
    */
   | {
       type: 'activate'
@@ -74,7 +74,7 @@ export type TrackerOutput =
       spec: unknown
       fence: number
       cause: Ask['cause']
-      /** What the source exported, and where it runs. */
+      /** What the source exported, and where that was. */
       state: Uint8Array | undefined
       source: BootId | undefined
     }
@@ -280,7 +280,7 @@ export interface Ask {
   readonly from: (Source & { readonly fence: number }) | undefined
   /** What a target was given. */
   readonly handed: { readonly number: number; readonly groups: readonly GroupOf[] } | undefined
-  /** Until its process is made of it. */
+  /** What the source exported, until the process is made of it. */
   image: Uint8Array | undefined
 }
 
