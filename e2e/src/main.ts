@@ -18,7 +18,9 @@ import { killAll } from '@skep/example-counter/processes'
 import { badinput } from './badinput.js'
 import { coldstart } from './coldstart.js'
 import { demo } from './demo.js'
+import { drain } from './drain.js'
 import { kill9 } from './kill9.js'
+import { rolling } from './rolling.js'
 import type { Report, Say } from './scenario.js'
 
 interface Options {
@@ -35,6 +37,8 @@ const scenarios: Record<string, { defaults: Partial<Options>; run(options: Optio
   },
   kill9: { defaults: { times: 5 }, run: async (options, say) => [await kill9(options, say)] },
   badinput: { defaults: {}, run: async (_, say) => [await badinput(say)] },
+  rolling: { defaults: {}, run: async (_, say) => [await rolling(say)] },
+  drain: { defaults: {}, run: async (_, say) => [await drain(say)] },
   demo: { defaults: {}, run: async (_, say) => [await demo(say)] },
   ci: {
     defaults: {},

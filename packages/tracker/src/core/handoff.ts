@@ -115,7 +115,7 @@ export function onOrder(turn: Turn, from: BootId, { name, seq, to }: Message<'or
   const own = logOf(state.registry, state.self).claims.get(name)
   if (own?.seq !== seq || own.placed === undefined || to === state.self || state.leaving) return
   if (ownerOf(state, slotOf(name, state.held.length)) !== from || state.handoffs.has(name)) return
-  if (state.handoffs.size < state.config.limits.maxHandoffs) beginHandoff(turn, own, to)
+  if (hasRoom(state)) beginHandoff(turn, own, to)
 }
 
 export function onExported(turn: Turn, { name, number, state: image }: Input<'exported'>): void {
@@ -257,20 +257,27 @@ export function drainOn(turn: Turn): void {
     if (to !== undefined) beginHandoff(turn, claim, to)
     else if (!state.shunned.has(claim.name)) draining.stuck.set(claim.name, 'no other member can run it')
   }
-  const coming = [...state.asks.host.values(), ...state.asks.target.values()].some((queue) => queue[0]?.told === true)
-  if (draining.told || draining.queue.length > 0 || handoffs.size > 0 || coming) return
+  if (draining.told || draining.queue.length > 0 || handoffs.size > 0 || isComing(state)) return
   gather(turn)
   if (draining.queue.length > 0) return
   draining.told = true
   turn.out.push({ type: 'emptied', left: [...draining.stuck].map(([name, reason]) => ({ name, reason })) })
 }
 
+/** Is any process being started here? */
+function isComing({ asks }: TrackerState): boolean {
+  for (const queues of [asks.host, asks.target]) for (const [first] of queues.values()) if (first?.told) return true
+  return false
+}
+
 function hasRoom(state: TrackerState): boolean {
-  const { maxHandoffs, handoffBytes } = state.config.limits
-  if (state.handoffs.size >= maxHandoffs) return false
-  let bytes = 0
-  for (const handoff of state.handoffs.values()) bytes += handoff.bytes
-  return bytes < handoffBytes
+  const { maxHandoffs, maxPassing, handoffBytes } = state.config.limits
+  let [bytes, passing] = [0, 0]
+  for (const handoff of state.handoffs.values()) {
+    bytes += handoff.bytes
+    if (handoff.stage === 'pass') passing += 1
+  }
+  return state.handoffs.size - passing < maxHandoffs && passing < maxPassing && bytes < handoffBytes
 }
 
 // -- the target

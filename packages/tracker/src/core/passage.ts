@@ -77,10 +77,13 @@ export function onKnown(turn: Turn, from: BootId, { boot }: Message<'known'>): v
 }
 
 export function onKnows(turn: Turn, from: BootId, { boot, seq }: Message<'knows'>): void {
-  const barrier = turn.state.barriers.get(boot)
+  const { state, now } = turn
+  const barrier = state.barriers.get(boot)
   if (barrier === undefined) return
   barrier.have.set(from, Math.max(seq, barrier.have.get(from) ?? 0))
-  passKnown(turn, boot)
+  if (seq >= barrier.asked) return passKnown(turn, boot)
+  // It is a frame behind: processes wait for it, so it is asked again before the next sweep.
+  state.nextSweepAt = Math.min(state.nextSweepAt, now + state.config.limits.knownAgainMs)
 }
 
 /** Ask whoever is behind; at the end of each step in which something came up, and again with time. */
@@ -95,7 +98,7 @@ export function askKnown(turn: Turn): void {
       state.barriers.delete(target)
       continue
     }
-    if (wanted <= barrier.asked && now - barrier.sentAt < state.config.limits.sweepMs) continue
+    if (wanted <= barrier.asked && now - barrier.sentAt < state.config.limits.knownAgainMs) continue
     barrier.asked = wanted
     barrier.sentAt = now
     for (const boot of others(state, target)) {

@@ -140,10 +140,14 @@ export interface TrackerLimits {
   readonly exportMs: number
   /** How long a source waits until all members know where a process went. */
   readonly knownMs: number
+  /** After how long a member that did not know it yet is asked again. */
+  readonly knownAgainMs: number
   /** How long after a failed handoff its target is not tried again with that name. */
   readonly shunMs: number
-  /** Handoffs that a source has on the way at once. */
+  /** Handoffs that a source has on the way to their targets at once. */
   readonly maxHandoffs: number
+  /** Those whose target has the name, and of which not all know yet. */
+  readonly maxPassing: number
   /** Bytes of exported states on their way, above which no further handoff is begun. */
   readonly handoffBytes: number
   /** Handoffs that a target takes in at once; more are refused, and come again. */
@@ -190,8 +194,10 @@ export const trackerLimits: TrackerLimits = {
   handoffMs: 5000,
   exportMs: 10_000,
   knownMs: 1000,
+  knownAgainMs: 10,
   shunMs: 3000,
   maxHandoffs: 32,
+  maxPassing: 1024,
   handoffBytes: 8 * 2 ** 20,
   maxTargets: 512,
   hostAskMs: 10_000,

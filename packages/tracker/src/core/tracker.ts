@@ -28,6 +28,7 @@ import { onChange } from './changes.js'
 import { contestAgain, onRunning, onRuns } from './conflicts.js'
 import { checkGrants, dropYielded, onAsk, onUnused, serveSlots, serveWaiting } from './grants.js'
 import {
+  drainOn,
   onExported,
   onExportFailed,
   onHandoff,
@@ -280,6 +281,7 @@ function settle(turn: Turn): void {
     drain(turn, turn.released, (name) => serveWaiting(turn, name))
     drain(turn, turn.risen, (ask) => riseAsk(turn, ask))
     if (state.barriers.size > 0) askKnown(turn)
+    if (state.draining !== undefined) drainOn(turn)
   } while (state.registry.changes.length + turn.inbox.length + turn.released.length > 0 || hold(turn))
   if (state.gate && !state.ready) checkReady(turn)
   flushOps(turn)
