@@ -7,7 +7,7 @@
 import type { Timers } from '@skep/tracker'
 import type { Outgoing } from './outgoing.js'
 
-/** Milliseconds that a call waits for a link: a dial takes a few, a redial after a broken link up to 100. */
+/** Milliseconds that a call waits for a link: a redial takes up to 100, a link through a neighbour about 300. */
 const linkWaitMs = 1000
 
 interface Queue {

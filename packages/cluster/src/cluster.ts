@@ -25,8 +25,10 @@ import { type DiscoveryRunner, runDiscovery } from './discovery/discovery.js'
 import { isSkepError, SkepError } from './errors.js'
 import type { Hello, Refusal } from './handshake.js'
 import type { Lane } from './limits.js'
+import type { Link } from './link.js'
 import { Links } from './links.js'
 import { defaultLogger, type Logger, LogLimiter } from './log.js'
+import { relayCapability } from './relays.js'
 import { realTime, type Time } from './time.js'
 import type { Transport } from './transport.js'
 import { packFrame } from './wire.js'
@@ -35,7 +37,7 @@ import { WsTransport } from './ws.js'
 /** What a layer is told besides what the machine says. */
 export type LayerInput =
   | ClusterUpward
-  /** This peer was overloaded and `droppable` messages to it were dropped; now it takes them again. */
+  /** This peer was overloaded and `droppable` messages or posts were turned away; now it takes them again. */
   | { type: 'drained'; boot: BootId }
 
 /** A layer above: the frames of its kinds are its own. */
@@ -61,6 +63,8 @@ export interface ClusterStats {
   readonly links: readonly {
     readonly boot: BootId
     readonly name: string
+    /** The name of the member through which it goes; undefined for a direct link. */
+    readonly via: string | undefined
     readonly overloaded: boolean
     /** Bytes that wait to be sent. */
     readonly waitingBytes: number
@@ -86,7 +90,10 @@ export interface Cluster {
   members(): readonly Member[]
   /** Also a gone one, as long as it is remembered. */
   member(boot: BootId): Member | undefined
+  /** Is there a link to it, a direct one or one through another member? */
   linked(boot: BootId): boolean
+  /** Through whom frames to this member go, while there is no direct link; else undefined. */
+  via(boot: BootId): MemberInfo | undefined
   /** Adds a layer. It is told at once what is known: members, view, links, and the gate where it is open. */
   attach<M>(layer: Layer<M>): void
   /**
@@ -97,8 +104,11 @@ export interface Cluster {
   send(to: BootId, message: unknown, options?: { readonly carry?: boolean; readonly relay?: boolean }): void
   /**
    * Puts a frame straight onto the link, in order with other posts: `unlinked` where there is none, `overloaded` above
-   * the high water mark; nothing is queued then. The array must not be changed afterwards. Throws ERR_NOT_SENDABLE or
-   * ERR_TOO_LARGE.
+   * the high water mark; nothing is queued then, and `drained` follows when there is room. The array must not be changed
+   * afterwards. Throws ERR_NOT_SENDABLE or ERR_TOO_LARGE.
+   *
+   * From `linked` to `unlinked` what is posted arrives in order and at most once, also where the link is a relayed one
+   * and where a direct one takes over from that; what had not arrived by `unlinked` may be lost.
    */
   post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
   /** Whether this node has joined; not for a while after the others had held it to be down. */
@@ -149,6 +159,9 @@ export async function startClusterIn(world: ClusterWorld, options: ClusterOption
 
 /** Lines a minute about refused peers, all together. */
 const maxRefusalLines = 30
+
+/** How often the machine hears that a link is used: a link that fell silent is found within this and a probe's time. */
+const usedAgainMs = 250
 
 /** A message of an upper layer on its way through the machine, which does not look inside. */
 interface Load {
@@ -212,11 +225,13 @@ class ClusterNode implements Cluster {
       self: () => this.#state.self,
       admit: (peer) => this.#admit(peer),
       events: {
-        up: (peer) => this.#edge(() => this.#linkUp(peer)),
+        up: (peer, link, _role, continues) => this.#edge(() => this.#linkUp(peer, link.via, continues)),
         down: (boot, byPeer, reason) => this.#edge(() => this.#linkDown(boot, byPeer, reason)),
         frame: (boot, frame, open) => this.#edge(() => this.#receive(boot, frame, open)),
         drained: (boot) => this.#edge(() => this.#tell({ type: 'drained', boot })),
         dialled: (address, outcome, boot) => this.#edge(() => this.#dialled(address, outcome, boot)),
+        dialledThrough: (boot, via, linked) =>
+          this.#edge(() => this.#input({ type: 'dialledThrough', boot, via, linked })),
         dropped: (from, reason) => this.#drop(from, reason),
         refused: (peer, by, refusal) => this.#refused(peer, by, refusal),
       },
@@ -270,6 +285,11 @@ class ClusterNode implements Cluster {
     return this.#links.get(boot) !== undefined
   }
 
+  via(boot: BootId): MemberInfo | undefined {
+    const via = this.#links.get(boot)?.via
+    return via === undefined ? undefined : this.member(via)?.info
+  }
+
   attach<M>(layer: Layer<M>): void {
     const [from, to] = layer.kinds
     if (!isLayerKind(from) || !isLayerKind(to) || from > to)
@@ -291,12 +311,29 @@ class ClusterNode implements Cluster {
   }
 
   post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded' {
+    if (this.#ended) return 'unlinked'
     const link = this.#links.get(to)
-    if (!link || this.#ended) return 'unlinked'
-    if (link.overloaded) return 'overloaded'
+    if (!link) {
+      this.#input({ type: 'used', boot: to })
+      return 'unlinked'
+    }
+    if (link.overloaded) {
+      link.noteRefused()
+      return 'overloaded'
+    }
     const bytes = this.#pack(frame, undefined, () => frame)
     this.#frames.out++
-    return link.send(bytes, 'call') ? 'sent' : 'unlinked'
+    const isSent = link.send(bytes, 'call')
+    this.#noteUsed(link)
+    return isSent ? 'sent' : 'unlinked'
+  }
+
+  /** After the frame has been sent: what comes of it may end this very link. */
+  #noteUsed(link: Link): void {
+    const now = this.#time.now()
+    if (now < link.tellUsedAt) return
+    link.tellUsedAt = now + usedAgainMs
+    this.#input({ type: 'used', boot: link.boot })
   }
 
   get isReady(): boolean {
@@ -356,6 +393,7 @@ class ClusterNode implements Cluster {
     const links = [...this.#links.all()].map((link) => ({
       boot: link.boot,
       name: this.#nameOf(link.boot),
+      via: link.via === undefined ? undefined : this.#nameOf(link.via),
       overloaded: link.overloaded,
       waitingBytes: link.waitingBytes,
       ...link.counts,
@@ -416,6 +454,8 @@ class ClusterNode implements Cluster {
         return this.#transmit(output.to, output.frame)
       case 'dial':
         return this.#links.dial(output.address)
+      case 'dialThrough':
+        return this.#links.dialThrough(output.boot, output.via)
       case 'close':
         return this.#links.close(output.boot, output.reason)
       case 'refresh':
@@ -585,10 +625,24 @@ class ClusterNode implements Cluster {
 
   // What the links and discovery report.
 
-  #linkUp(peer: Hello): void {
+  #linkUp(peer: Hello, via: BootId | undefined, continues: boolean): void {
     const { info, incarnation, phase } = peer
-    this.#log.info({ peer: info.name, address: info.address, boot: info.boot }, `linked to ${nodeText(info)}`)
-    this.#input({ type: 'linkUp', peer: info, incarnation, phase })
+    const { name, address, boot } = info
+    if (via === undefined && !continues) this.#log.info({ peer: name, address, boot }, `linked to ${nodeText(info)}`)
+    else if (continues) this.#logWay(info, 'back', {}, 'the direct link to it is back, and takes over')
+    else {
+      const relayer = this.#nameOf(via as BootId)
+      this.#logWay(info, 'relayed', { via: relayer }, `there is no direct link to it: its frames go through ${relayer}`)
+    }
+    const carries = peer.capabilities.includes(relayCapability)
+    this.#input({ type: 'linkUp', peer: info, incarnation, phase, via, carries, continues })
+  }
+
+  /** A change of the way to a member, at most once a minute in what is read every day. */
+  #logWay({ name, address, boot }: MemberInfo, change: string, fields: object, text: string): void {
+    const count = this.#limiter.count(`${change} ${boot}`)
+    const level = count === 0 ? 'debug' : change === 'back' ? 'info' : 'warn'
+    this.#log[level]({ peer: name, address, boot, count, ...fields }, `${name}: ${text}`)
   }
 
   #linkDown(boot: BootId, byPeer: boolean, reason: string): void {

@@ -17,6 +17,9 @@ export interface LinkEvents {
   frame(link: Link, frame: readonly unknown[]): void
   dropped(link: Link, reason: string): void
   drained(link: Link): void
+  /** Of a relayed link: its far end sends nothing more on it; or has read the last that we sent on it. */
+  last(link: Link): void
+  lastRead(link: Link): void
   closed(link: Link, byPeer: boolean, reason: string): void
 }
 
@@ -24,6 +27,12 @@ export interface LinkEvents {
 const bulkWindowBytes = 2 * chunkBytes
 export class Link {
   readonly boot: BootId
+  /** The neighbour through which it goes; undefined for a direct one. */
+  readonly via: BootId | undefined
+  /** The far end has sent its last frame here: it goes on on another link. */
+  peerIsDone = false
+  /** When the machine is to be told next that it is used. */
+  tellUsedAt = 0
   /** Counters for `stats`. */
   readonly counts: { framesIn: number; framesOut: number; bytesIn: number; bytesOut: number } = {
     framesIn: 0,
@@ -38,14 +47,25 @@ export class Link {
   readonly #bulk: BulkQueue = new BulkQueue()
   #overloaded = false
   #hasDropped = false
+  /** While another link runs dry: what is sent waits here, in order. */
+  #paused: { readonly bytes: Buffer; readonly lane: Lane }[] | undefined
+  #pausedBytes = 0
   #corked = false
   #over = false
   #unreadable = false
   #chunks: Uint8Array[] = []
   #chunkedBytes = 0
 
-  constructor(boot: BootId, connection: Connection, time: Timers, limits: LinkLimits, events: LinkEvents) {
+  constructor(
+    boot: BootId,
+    connection: Connection,
+    time: Timers,
+    limits: LinkLimits,
+    events: LinkEvents,
+    via?: BootId,
+  ) {
     this.boot = boot
+    this.via = via
     this.#connection = connection
     this.#time = time
     this.#limits = limits
@@ -60,7 +80,7 @@ export class Link {
 
   /** Bytes that wait, in the connection and in the queue. */
   get waitingBytes(): number {
-    return this.#connection.bufferedAmount + this.#bulk.bytes
+    return this.#connection.bufferedAmount + this.#bulk.bytes + this.#pausedBytes
   }
 
   /** Above the high water mark, until the low one is reached again. */
@@ -75,13 +95,43 @@ export class Link {
       if (lane === 'droppable') this.#hasDropped = true
       return false
     }
+    if (this.#paused) {
+      this.#paused.push({ bytes, lane })
+      this.#pausedBytes += bytes.length
+    } else this.#put(bytes, lane)
+    this.#measure()
+    return !this.#over
+  }
+
+  /** From here on what is sent waits, until `resume`. */
+  pause(): void {
+    this.#paused ??= []
+  }
+
+  resume(): void {
+    const paused = this.#paused ?? []
+    this.#paused = undefined
+    this.#pausedBytes = 0
+    for (const { bytes, lane } of paused) if (!this.#over) this.#put(bytes, lane)
+    this.#measure()
+  }
+
+  /** Behind all that was sent: the far end answers when it has handed on all of that. */
+  sendLast(): void {
+    this.send(packFrame([linkKinds.last]), 'bulk')
+  }
+
+  /** What it refused is worth a word when there is room again. */
+  noteRefused(): void {
+    this.#hasDropped = true
+  }
+
+  #put(bytes: Buffer, lane: Lane): void {
     const mustWait = lane === 'bulk' || (lane !== 'control' && this.#bulk.holds(lane))
     if (mustWait || bytes.length > chunkBytes) {
       this.#bulk.push(bytes, lane)
       this.#pump()
     } else this.#write(bytes)
-    this.#measure()
-    return !this.#over
   }
 
   /**
@@ -91,9 +141,15 @@ export class Link {
   async close(reason: string): Promise<void> {
     if (this.#over) return
     this.#over = true
-    this.#bulk.clear()
+    this.#clear()
     this.#uncork()
     await this.#connection.close(reason)
+  }
+
+  #clear(): void {
+    this.#bulk.clear()
+    this.#paused = undefined
+    this.#pausedBytes = 0
   }
 
   #write(bytes: Buffer): void {
@@ -125,6 +181,7 @@ export class Link {
   }
 
   #measure(): void {
+    if (this.#over) return
     const waiting = this.waitingBytes
     if (waiting > this.#limits.maxQueueBytes) {
       this.#fail(`it does not read: over ${this.#limits.maxQueueBytes} bytes wait`)
@@ -154,9 +211,24 @@ export class Link {
       return this.#events.dropped(this, 'not msgpack')
     }
     if (!Array.isArray(frame) || !Number.isInteger(frame[0])) return this.#events.dropped(this, 'not a frame')
-    if (frame[0] !== linkKinds.chunk) return this.#events.frame(this, frame)
+    if (frame[0] !== linkKinds.chunk) return this.#read(frame)
     if (fromChunks) return this.#events.dropped(this, 'a chunk within a chunk')
     this.#receiveChunk(frame)
+  }
+
+  #read(frame: readonly unknown[]): void {
+    if (this.via !== undefined) {
+      if (frame[0] === linkKinds.lastRead) return this.#events.lastRead(this)
+      if (this.peerIsDone) return this.#events.dropped(this, 'a frame after the last one')
+      if (frame[0] === linkKinds.last) return this.#receiveLast()
+    }
+    this.#events.frame(this, frame)
+  }
+
+  #receiveLast(): void {
+    this.peerIsDone = true
+    if (!this.#over) this.#write(packFrame([linkKinds.lastRead]))
+    this.#events.last(this)
   }
 
   #receiveChunk(frame: readonly unknown[]): void {
@@ -188,7 +260,7 @@ export class Link {
   #closed({ byPeer, reason }: ConnectionEnd): void {
     if (this.#over) return
     this.#over = true
-    this.#bulk.clear()
+    this.#clear()
     this.#events.closed(this, byPeer, reason)
   }
 }

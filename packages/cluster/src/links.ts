@@ -9,25 +9,38 @@
  *   has an outcome: the link dialled by the smaller boot id survives;
  * - any other acceptor answers, also when it believes to have a link: the dialler says UP only if it has none, so the
  *   old one is dead over there, and the new one replaces it.
+ *
+ * **Relayed and direct.** A dial through a neighbour (`relays.ts`) follows the same rules among its kind. It gives way to
+ * a direct link, never the other way round: where a direct link comes up beside a relayed one it takes over
+ * (`handover.ts`). Where the two come up at the same moment, in one order here and in the other there, both may end:
+ * whoever dialled dials again.
  */
 import type { Address } from './address.js'
 import type { Chance } from './chance.js'
 import type { DialOutcome } from './core/contract.js'
 import type { BootId, MemberInfo, Phase } from './core/member.js'
+import { Handover } from './handover.js'
 import { Handshake, type Hello, protocol, type Refusal, type Role, type Step } from './handshake.js'
 import type { LinkLimits } from './limits.js'
-import { Link } from './link.js'
+import { Link, type LinkEvents } from './link.js'
+import { RelayedConnection, Relays, relayCapability } from './relays.js'
 import type { Timers } from './time.js'
 import type { Connection, Transport } from './transport.js'
+import { linkKinds } from './wire.js'
 
 export interface LinksEvents {
-  /** A handshake ended well. A later `up` of the same boot replaces the link; there is no `down` between. */
-  up(peer: Hello, link: Link, role: Role): void
+  /**
+   * A handshake ended well. A later `up` of the same boot replaces the link; there is no `down` between. `continues`:
+   * it is a direct link that takes over from a relayed one, without losing a frame.
+   */
+  up(peer: Hello, link: Link, role: Role, continues: boolean): void
   down(boot: BootId, byPeer: boolean, reason: string): void
   /** `open` is false for what was under way when this side closed the link. */
   frame(boot: BootId, frame: readonly unknown[], open: boolean): void
   drained(boot: BootId): void
   dialled(address: string, outcome: DialOutcome, boot: BootId | undefined): void
+  /** What came of `dialThrough`; where it is linked, `up` came before. */
+  dialledThrough(boot: BootId, via: BootId, linked: boolean): void
   /** Something from outside was dropped or refused: for the counters. */
   dropped(from: string, reason: string): void
   /** One of the two sides refused the other. */
@@ -60,6 +73,8 @@ interface Meeting {
   readonly connection: Connection
   /** Ends a dialler's patience; an acceptor's runs from the connection on, see `#meetStranger`. */
   readonly cancel: () => void
+  /** The connection, where it goes through a neighbour. */
+  readonly relayed: RelayedConnection | undefined
 }
 
 export class Links {
@@ -75,6 +90,13 @@ export class Links {
   readonly #dials: Map<string, Connection> = new Map()
   /** Dials given up for another connection to the same peer: their outcome is that one's. */
   readonly #yielded: Map<BootId, Set<string>> = new Map()
+  readonly #relays: Relays
+  /** Boots being dialled through a neighbour. */
+  readonly #through: Map<BootId, RelayedConnection> = new Map()
+  /** Direct links that take over from relayed ones. */
+  readonly #handovers: Map<BootId, Handover> = new Map()
+  /** Direct links to peers that know relayed ones. */
+  readonly #carriers: WeakSet<Link> = new WeakSet()
   #closed = false
 
   constructor(options: LinksOptions) {
@@ -82,6 +104,14 @@ export class Links {
     this.#events = options.events
     this.#time = options.world.time
     this.#transport = options.world.transport
+    this.#relays = new Relays({
+      chance: options.world.chance,
+      time: options.world.time,
+      self: () => options.self().info.boot,
+      carrier: (boot) => this.#carrier(boot),
+      met: (connection) => this.#meetStranger(connection),
+      dropped: (from, reason) => this.#events.dropped(from, reason),
+    })
   }
 
   /**
@@ -128,6 +158,17 @@ export class Links {
     }
   }
 
+  /** Dials `boot` through a neighbour; the outcome comes as the event `dialledThrough`. */
+  dialThrough(boot: BootId, via: BootId): void {
+    if (this.#closed || this.#through.has(boot)) return
+    const connection = this.#relays.dial(boot, via)
+    this.#through.set(boot, connection)
+    connection.events = {
+      open: () => this.#meet('dialler', connection, connection),
+      closed: () => this.#settleThrough(connection, false),
+    }
+  }
+
   /** Ends the link to this peer; `down` follows in the same turn. */
   close(boot: BootId, reason: string): void {
     const link = this.#links.get(boot)
@@ -148,9 +189,19 @@ export class Links {
       this.#endMeeting(meeting)
       meeting.connection.terminate()
     }
+    const links = this.#letGo()
+    for (const link of links) void link.close(reason)
+    this.#relays.reset()
+  }
+
+  /** All links, of which none is one any more. */
+  #letGo(): Link[] {
     const links = [...this.#links.values()]
     this.#links.clear()
-    for (const link of links) void link.close(reason)
+    this.#through.clear()
+    for (const { old } of this.#handovers.values()) links.push(old)
+    this.#handovers.clear()
+    return links
   }
 
   /** Ends everything; resolves when all connections are closed, which is bounded. No events after this. */
@@ -162,8 +213,8 @@ export class Links {
       meeting.cancel()
       meeting.connection.terminate()
     }
-    const closing = [...this.#links.values()].map((link) => link.close(reason))
-    this.#links.clear()
+    const closing = this.#letGo().map((link) => link.close(reason))
+    this.#relays.reset()
     for (const [connection, cancel] of this.#strangers) {
       cancel()
       connection.terminate()
@@ -174,6 +225,7 @@ export class Links {
   // Strangers: connections that have proved nothing. Their number, their time and what they may send are bounded.
 
   #meetStranger(connection: Connection): void {
+    const relayed = connection instanceof RelayedConnection ? connection : undefined
     const { maxStrangers, handshakeTimeoutMs } = this.#options.limits
     if (this.#strangers.size >= maxStrangers) {
       this.#events.dropped(connection.remote, 'too many strangers')
@@ -186,7 +238,7 @@ export class Links {
     }
     this.#strangers.set(connection, this.#time.setTimer(late, handshakeTimeoutMs))
     connection.events = {
-      open: () => this.#meet('acceptor', connection),
+      open: () => this.#meet('acceptor', connection, relayed),
       closed: () => this.#forgetStranger(connection),
     }
   }
@@ -198,24 +250,24 @@ export class Links {
 
   // Handshakes.
 
-  #meet(role: Role, connection: Connection): void {
+  #meet(role: Role, connection: Connection, relayed?: RelayedConnection): void {
     if (this.#closed) return connection.terminate()
     const { world, cluster, secrets, limits } = this.#options
     const hello: Hello = {
       ...protocol,
       cluster,
       ...this.#options.self(),
-      capabilities: [],
+      capabilities: [relayCapability],
       nonce: world.chance.bytes(32),
     }
     const handshake = new Handshake(role, hello, {
       secrets,
-      admit: (peer) => this.#options.admit(peer),
+      admit: (peer) => this.#admit(peer, relayed),
       rival: (peer) => this.#rival(peer.info.boot, meeting),
     })
     const late = (): void => connection.terminate()
     const cancel = role === 'dialler' ? this.#time.setTimer(late, limits.handshakeTimeoutMs) : () => {}
-    const meeting: Meeting = { role, handshake, connection, cancel }
+    const meeting: Meeting = { role, handshake, connection, cancel, relayed }
     this.#meetings.add(meeting)
     connection.events = {
       message: (data) => {
@@ -234,40 +286,78 @@ export class Links {
     else this.#refused(meeting, step.end.by, step.end.refusal)
   }
 
+  /** Whom the relayer names must be who proves itself. */
+  #admit(peer: Hello, relayed: RelayedConnection | undefined): Refusal | undefined {
+    if (relayed === undefined || peer.info.boot === relayed.peer) return this.#options.admit(peer)
+    return { code: 'malformed', text: 'it is another node than it was relayed as' }
+  }
+
   /** What other connections mean for the next step of this one: see the head of this file. */
   #rival(boot: BootId, own: Meeting): 'none' | 'wait' | 'duplicate' {
     if (own.role === 'dialler') return this.#hasOther(boot, own) ? 'duplicate' : 'none'
-    return this.#options.self().info.boot < boot && this.#isDialling(boot) ? 'wait' : 'none'
+    return this.#options.self().info.boot < boot && this.#isDialling(boot, own) ? 'wait' : 'none'
   }
 
   #hasOther(boot: BootId, own: Meeting): boolean {
-    if (this.#links.has(boot)) return true
-    for (const { handshake, role } of this.#meetings) {
+    if (this.#outranks(this.#links.get(boot), own)) return true
+    for (const { handshake, role, relayed } of this.#meetings) {
       if (handshake === own.handshake || handshake.peer?.info.boot !== boot) continue
-      if (role === 'dialler' || handshake.state === 'committed') return true
+      const isOfKind = (relayed === undefined) === (own.relayed === undefined)
+      if (isOfKind && role === 'dialler') return true
+      if (handshake.state === 'committed' && (isOfKind || relayed === undefined)) return true
     }
     return false
   }
 
-  #isDialling(boot: BootId): boolean {
-    for (const { handshake, role } of this.#meetings) {
+  /** Is there no use for what is met here beside this link? A relayed link keeps no direct one away. */
+  #outranks(link: Link | undefined, { relayed }: Meeting): boolean {
+    return link !== undefined && (link.via === undefined || relayed !== undefined)
+  }
+
+  #isDialling(boot: BootId, own: Meeting): boolean {
+    for (const { handshake, role, relayed } of this.#meetings) {
+      if ((relayed === undefined) !== (own.relayed === undefined)) continue
       if (role === 'dialler' && handshake.peer?.info.boot === boot) return true
     }
     return false
   }
 
   #linkUp(meeting: Meeting): void {
-    const { connection, handshake } = meeting
+    const { connection, handshake, relayed } = meeting
     const peer = handshake.peer as Hello
     const { boot } = peer.info
-    this.#endMeeting(meeting)
     const old = this.#links.get(boot)
-    const link = new Link(boot, connection, this.#time, this.#options.limits, this.#linkEvents)
+    this.#endMeeting(meeting)
+    const link = new Link(boot, connection, this.#time, this.#options.limits, this.#linkEvents, relayed?.via)
+    if (relayed === undefined && peer.capabilities.includes(relayCapability)) this.#carriers.add(link)
     this.#links.set(boot, link)
-    void old?.close('replaced by a newer link')
-    this.#events.up(peer, link, meeting.role)
-    if (meeting.role === 'dialler') this.#settleDial(connection.remote, connection, 'linked', boot)
+    const continues = old !== undefined && this.#replace(old, link)
+    this.#events.up(peer, link, meeting.role, continues)
+    if (relayed) this.#settleThrough(relayed, true)
+    else if (meeting.role === 'dialler') this.#settleDial(connection.remote, connection, 'linked', boot)
     this.#settleRivals(boot)
+  }
+
+  /** True where the new link goes on with all that was sent on the old one. */
+  #replace(old: Link, link: Link): boolean {
+    const { boot } = link
+    this.#handovers.get(boot)?.fail('replaced by a newer link')
+    if (old.via !== undefined && link.via === undefined) return this.#takeOver(old, link)
+    void old.close('replaced by a newer link')
+    if (old.via === undefined) this.#relays.lost(boot)
+    return false
+  }
+
+  #takeOver(old: Link, link: Link): boolean {
+    const { boot } = link
+    const handover = new Handover(old, link, this.#time, (failure) => {
+      if (this.#handovers.get(boot) === handover) this.#handovers.delete(boot)
+      void old.close(failure ?? 'the direct link has taken over')
+      if (failure !== undefined && this.#links.get(boot) === link) this.close(boot, failure)
+    })
+    this.#handovers.set(boot, handover)
+    handover.begin()
+    return true
   }
 
   #refused(meeting: Meeting, by: 'us' | 'peer', refusal: Refusal): void {
@@ -285,7 +375,8 @@ export class Links {
   /** A dial given up for another connection to the same peer shares that one's outcome. */
   #yieldDial(meeting: Meeting, boot: BootId): void {
     this.#endMeeting(meeting)
-    if (meeting.role === 'dialler') {
+    if (meeting.relayed) this.#settleThrough(meeting.relayed, this.#links.has(boot))
+    else if (meeting.role === 'dialler') {
       const waiting = this.#yielded.get(boot) ?? new Set()
       this.#yielded.set(boot, waiting.add(meeting.connection.remote))
     }
@@ -296,7 +387,8 @@ export class Links {
     if (!this.#meetings.has(meeting)) return
     this.#endMeeting(meeting)
     const boot = meeting.handshake.peer?.info.boot
-    if (meeting.role === 'dialler') this.#settleDial(meeting.connection.remote, meeting.connection, outcome, boot)
+    if (meeting.relayed) this.#settleThrough(meeting.relayed, false)
+    else if (meeting.role === 'dialler') this.#settleDial(meeting.connection.remote, meeting.connection, outcome, boot)
     if (boot !== undefined) this.#settleRivals(boot)
   }
 
@@ -310,17 +402,20 @@ export class Links {
   #settleRivals(boot: BootId): void {
     for (const meeting of [...this.#meetings]) {
       if (meeting.handshake.peer?.info.boot !== boot || meeting.handshake.state !== 'held') continue
-      if (!this.#isDialling(boot)) this.#follow(meeting, meeting.handshake.resume(this.#links.has(boot)))
+      if (this.#isDialling(boot, meeting)) continue
+      this.#follow(meeting, meeting.handshake.resume(this.#outranks(this.#links.get(boot), meeting)))
     }
     const waiting = this.#yielded.get(boot)
-    const isUp = this.#links.has(boot)
+    const isUp = this.#isDirect(boot)
     if (!waiting || (!isUp && this.#isMeeting(boot))) return
     this.#yielded.delete(boot)
     for (const address of waiting) this.#settleDial(address, undefined, isUp ? 'linked' : 'failed', boot)
   }
 
   #isMeeting(boot: BootId): boolean {
-    for (const { handshake } of this.#meetings) if (handshake.peer?.info.boot === boot) return true
+    for (const { handshake, relayed } of this.#meetings) {
+      if (relayed === undefined && handshake.peer?.info.boot === boot) return true
+    }
     return false
   }
 
@@ -332,23 +427,61 @@ export class Links {
     this.#events.dialled(address, outcome, boot)
   }
 
+  #settleThrough(connection: RelayedConnection, linked: boolean): void {
+    const { peer, via } = connection
+    if (this.#closed || this.#through.get(peer) !== connection) return
+    this.#through.delete(peer)
+    this.#events.dialledThrough(peer, via, linked)
+  }
+
   // Links.
 
-  readonly #linkEvents = {
+  #isDirect(boot: BootId): boolean {
+    const link = this.#links.get(boot)
+    return link !== undefined && link.via === undefined
+  }
+
+  #carrier(boot: BootId): Link | undefined {
+    const link = this.#links.get(boot)
+    return link && this.#carriers.has(link) ? link : undefined
+  }
+
+  readonly #linkEvents: LinkEvents = {
     frame: (link: Link, frame: readonly unknown[]): void => this.#frame(link, frame),
     dropped: (link: Link, reason: string): void => this.#events.dropped(link.boot, reason),
     drained: (link: Link): void => this.#events.drained(link.boot),
-    closed: (link: Link, byPeer: boolean, reason: string): void => this.#drop(link, byPeer, reason),
+    last: (link: Link): void => this.#handoverOf(link)?.settle(),
+    lastRead: (link: Link): void => this.#handoverOf(link)?.lastRead(),
+    closed: (link: Link, byPeer: boolean, reason: string): void => {
+      this.#handoverOf(link)?.fail('the relayed link broke before the direct one had taken over')
+      this.#drop(link, byPeer, reason)
+    },
+  }
+
+  /** Where this is the relayed link of one. */
+  #handoverOf(link: Link): Handover | undefined {
+    const handover = this.#handovers.get(link.boot)
+    return handover?.old === link ? handover : undefined
   }
 
   #frame(link: Link, frame: readonly unknown[]): void {
-    if (!this.#closed) this.#events.frame(link.boot, frame, this.#links.get(link.boot) === link)
+    if (this.#closed) return
+    const handover = this.#handovers.get(link.boot)
+    // The far end has nothing of a handover: for it the relayed link broke, and what it says now would overtake the rest.
+    if (handover?.next === link && !handover.old.peerIsDone) return handover.fail('the far end lost the relayed link')
+    const isOpen = this.#links.get(link.boot) === link || handover?.old === link
+    if (frame[0] !== linkKinds.relay) this.#events.frame(link.boot, frame, isOpen)
+    else if (isOpen) this.#relays.receive(link, frame)
   }
 
   #drop(link: Link, byPeer: boolean, reason: string): void {
     if (this.#closed || this.#links.get(link.boot) !== link) return
     this.#links.delete(link.boot)
+    const handover = this.#handovers.get(link.boot)
+    this.#handovers.delete(link.boot)
+    handover?.fail(reason)
     this.#events.down(link.boot, byPeer, reason)
+    if (link.via === undefined) this.#relays.lost(link.boot)
   }
 }
 

@@ -6,7 +6,7 @@ import { Packr, Unpackr } from 'msgpackr'
 import { checkGrammar } from './core/grammar.js'
 
 /** Kinds of the link itself. */
-export const linkKinds = { hello: 1, proof: 2, refuse: 3, up: 4, chunk: 8 } as const
+export const linkKinds = { hello: 1, proof: 2, refuse: 3, up: 4, chunk: 8, last: 9, lastRead: 10, relay: 12 } as const
 
 /** Bytes of a frame above which it travels in chunks, and of the load of one chunk. */
 export const chunkBytes: number = 64 * 1024

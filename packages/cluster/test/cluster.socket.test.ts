@@ -36,8 +36,12 @@ class Chat implements Layer<{ text: string }> {
     return this.inputs.flatMap((input) => (input.type === 'message' ? [(input.message as { text: string }).text] : []))
   }
 
-  async heard(text: string): Promise<void> {
-    while (!this.texts.includes(text)) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  heard(text: string): Promise<void> {
+    return this.until(() => this.texts.includes(text))
+  }
+
+  async until(test: () => boolean): Promise<void> {
+    while (!test()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 }
 
@@ -179,6 +183,17 @@ describe('a layer', () => {
       }
     })
     expect(got).toEqual(Array.from({ length: 30 }, (_, i) => i))
+  })
+
+  it('hears when a peer takes posts again that was too full for one', async () => {
+    const [a, b] = await three()
+    const chat = new Chat()
+    a.cluster.attach(chat)
+    const frame = [96, Buffer.alloc(100_000)]
+    while (a.cluster.post(b.cluster.self.boot, frame) === 'sent');
+    expect(a.cluster.post(b.cluster.self.boot, frame)).toBe('overloaded')
+    await chat.until(() => chat.inputs.some(({ type }) => type === 'drained'))
+    expect(a.cluster.post(b.cluster.self.boot, frame)).toBe('sent')
   })
 
   it("that does not share its kinds; and only kinds that are a layer's", async () => {

@@ -35,6 +35,8 @@ class End {
       frame: (_link, frame) => this.#note(() => this.frames.push(frame)),
       dropped: () => {},
       drained: () => this.#note(() => this.drained++),
+      last: () => {},
+      lastRead: () => {},
       closed: (_link, byPeer, reason) => this.#note(() => this.closed.push({ byPeer, reason })),
     })
   }

@@ -54,6 +54,7 @@ class Side {
         frame: (boot, frame, open) => this.#add({ type: 'frame', boot, frame, open }),
         drained: (boot) => this.#add({ type: 'drained', boot }),
         dialled: (address, outcome, boot) => this.#add({ type: 'dialled', address, outcome, boot }),
+        dialledThrough: () => {},
         dropped: (from, reason) => this.#add({ type: 'dropped', from, reason }),
         refused: (peer, by, refusal) => this.#add({ type: 'refused', peer, by, refusal }),
       },

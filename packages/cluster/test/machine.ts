@@ -55,10 +55,20 @@ export class Machine {
 
   link(
     name: string,
-    change: { boot?: BootId; address?: string; startedAt?: number; incarnation?: number; phase?: Phase } = {},
+    change: {
+      boot?: BootId
+      address?: string
+      startedAt?: number
+      incarnation?: number
+      phase?: Phase
+      via?: BootId
+      carries?: boolean
+      continues?: boolean
+    } = {},
   ): ClusterOutput[] {
+    const { incarnation = 0, phase = 'up', via, carries = false, continues = false } = change
     const peer = { ...infoOf(name, change.boot, change.address), startedAt: change.startedAt ?? 0 }
-    return this.step({ type: 'linkUp', peer, incarnation: change.incarnation ?? 0, phase: change.phase ?? 'up' })
+    return this.step({ type: 'linkUp', peer, incarnation, phase, via, carries, continues })
   }
 
   frame(name: string, frame: ClusterFrame): ClusterOutput[] {

@@ -45,6 +45,17 @@ const address = fc.constantFrom('10.0.0.1:me', '10.0.0.1:a', '10.0.0.1:b', 'x:1'
 const input: fc.Arbitrary<ClusterInput> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('frame' as const), from: boot, frame }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('linkUp' as const), peer: info, incarnation, phase }) },
+  fc.record({
+    type: fc.constant('linkUp' as const),
+    peer: info,
+    incarnation,
+    phase,
+    via: fc.option(boot, { nil: undefined }),
+    carries: fc.boolean(),
+    continues: fc.boolean(),
+  }),
+  fc.record({ type: fc.constant('dialledThrough' as const), boot, via: boot, linked: fc.boolean() }),
+  fc.record({ type: fc.constant('used' as const), boot }),
   fc.record({ type: fc.constant('linkDown' as const), boot, byPeer: fc.boolean() }),
   fc.record({ type: fc.constant('discovered' as const), addresses: fc.array(address, { maxLength: 10 }) }),
   fc.record({
@@ -86,6 +97,10 @@ function checkState(state: MembershipState): void {
   for (const linked of state.links) expect(state.members.get(linked)?.phase).not.toBe('down')
   for (const subject of state.absences.keys()) expect(present.some((m) => m.info.boot === subject)).toBe(true)
   for (const probe of state.probes.values()) expect(present.some((m) => m.info.boot === probe.subject)).toBe(true)
+  for (const via of state.vias.keys()) expect(state.links.has(via)).toBe(true)
+  for (const carrier of state.carriers) expect(state.links.has(carrier) && !state.vias.has(carrier)).toBe(true)
+  for (const watched of state.watches.keys()) expect(state.links.has(watched)).toBe(true)
+  for (const sought of state.searches.keys()) expect(present.some((m) => m.info.boot === sought)).toBe(true)
   expect(state.order.length).toBeLessThanOrEqual(2 * limits.maxMembers)
   expect(state.dials.size).toBeLessThanOrEqual(40)
   expect(state.helps.size).toBeLessThanOrEqual(256)

@@ -16,6 +16,7 @@ import {
   seedRandom,
   stepMembership,
 } from '../src/core/index.js'
+import { isDirect } from '../src/core/state.js'
 
 export const limits: MembershipLimits = membershipLimits
 
@@ -115,6 +116,11 @@ export class VirtualNetwork {
     const node = this.node(name)
     node.life = 'dead'
     for (const other of this.nodes.values()) this.drop(node, other, true)
+    for (const other of this.nodes.values()) {
+      for (const [boot, via] of other.state.vias) {
+        if (via === node.boot) this.input(other, { type: 'linkDown', boot, byPeer: false })
+      }
+    }
   }
 
   /** The machine vanishes: nothing is closed, nothing answers. */
@@ -122,9 +128,10 @@ export class VirtualNetwork {
     this.node(name).life = 'silent'
   }
 
-  /** Nothing passes between these two; links stay as they are. */
-  cut(a: string, b: string): void {
-    this.cuts.add(`${a}|${b}`).add(`${b}|${a}`)
+  /** Nothing passes between these two, or only back; links stay as they are. */
+  cut(a: string, b: string, oneWay = false): void {
+    this.cuts.add(`${a}|${b}`)
+    if (!oneWay) this.cuts.add(`${b}|${a}`)
   }
 
   mend(): void {
@@ -181,13 +188,17 @@ export class VirtualNetwork {
     if (output.type === 'rejoined') node.boot = output.self.boot
     else if (output.type === 'transmit') this.transmit(node, output)
     else if (output.type === 'dial') this.dial(node, output.address)
+    else if (output.type === 'dialThrough') this.dialThrough(node, output.boot, output.via)
     else if (output.type === 'defer') {
       const { token } = output
       this.later(0, () => this.input(node, { type: 'verdict', token }))
     } else if (output.type === 'close') {
       const peer = this.byBoot.get(output.boot)
       const { boot } = node
-      if (peer) this.later(this.fifo(node, peer), () => this.input(peer, { type: 'linkDown', boot, byPeer: true }))
+      if (!peer) return
+      this.later(this.fifo(node, peer), () => {
+        if (this.reaches(node, peer)) this.input(peer, { type: 'linkDown', boot, byPeer: true })
+      })
     }
   }
 
@@ -204,13 +215,37 @@ export class VirtualNetwork {
     this.frames++
     const from = node.boot
     const { frame, to } = output
+    const via = node.state.vias.get(to)
     this.later(this.fifo(node, peer), () => {
-      if (this.reaches(node, peer) && peer.boot === to) this.input(peer, { type: 'frame', from, frame })
+      if (this.passes(node, peer, via) && peer.boot === to) this.input(peer, { type: 'frame', from, frame })
     })
   }
 
   private reaches(a: Node, b: Node): boolean {
     return !this.cuts.has(`${a.name}|${b.name}`) && b.life === 'alive'
+  }
+
+  private passes(a: Node, b: Node, via: string | undefined): boolean {
+    if (via === undefined) return this.reaches(a, b)
+    const relayer = this.byBoot.get(via)
+    return relayer !== undefined && this.reaches(a, relayer) && this.reaches(relayer, b)
+  }
+
+  /** The relayer refuses where it has no direct link, and says nothing where it is out of reach. */
+  private dialThrough(node: Node, boot: string, via: string): void {
+    const [peer, relayer] = [this.byBoot.get(boot), this.byBoot.get(via)]
+    const done = (ms: number, linked: boolean): void =>
+      this.later(ms, () => void this.input(node, { type: 'dialledThrough', boot, via, linked }))
+    if (!peer || !relayer || !this.passes(node, peer, via)) return done(2000, false)
+    if (!isDirect(relayer.state, boot)) return done(2 * this.delay(), false)
+    this.later(4 * this.delay(), () => {
+      if (!this.passes(node, peer, via) || !this.passes(peer, node, via)) return done(2000, false)
+      if (!node.state.links.has(boot)) {
+        this.hello(node, peer, { via })
+        this.hello(peer, node, { via })
+      }
+      done(0, true)
+    })
   }
 
   private dial(node: Node, address: string): void {
@@ -223,20 +258,21 @@ export class VirtualNetwork {
       return done(2000, 'failed')
     if (!peer || peer.life === 'dead') return done(2 * this.delay(), 'refused')
     this.later(2 * this.delay(), () => {
-      if (!this.reaches(node, peer) || node.life !== 'alive') return done(0, 'failed')
+      if (!this.reaches(node, peer) || !this.reaches(peer, node) || node.life !== 'alive') return done(0, 'failed')
       const { boot } = peer
-      const linked = node.state.links.has(boot) && peer.state.links.has(node.boot)
+      const linked = isDirect(node.state, boot) && isDirect(peer.state, node.boot)
+      const continues = node.state.vias.has(boot) && peer.state.vias.has(node.boot)
       if (!linked) {
-        this.hello(node, peer)
-        this.hello(peer, node)
+        this.hello(node, peer, { continues })
+        this.hello(peer, node, { continues })
       }
       done(0, 'linked', boot)
     })
   }
 
-  private hello(node: Node, of: Node): void {
+  private hello(node: Node, of: Node, how: { via?: string; continues?: boolean }): void {
     const { info, incarnation, phase } = of.state.self
-    this.input(node, { type: 'linkUp', peer: info, incarnation, phase })
+    this.input(node, { type: 'linkUp', peer: info, incarnation, phase, carries: true, ...how })
   }
 
   private drop(gone: Node, at: Node, byPeer: boolean): void {

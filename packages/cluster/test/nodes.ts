@@ -80,17 +80,25 @@ export async function startNode(
   options: Partial<ClusterOptions> & { readonly peers?: readonly (TestNode | string)[] } = {},
 ): Promise<TestNode> {
   const { peers, ...rest } = options
+  const addresses = peers?.map((peer) => (typeof peer === 'string' ? peer : peer.cluster.self.address))
+  return adopt(name, startCluster, { ...(addresses ? { discovery: staticPeers(addresses) } : {}), ...rest })
+}
+
+/** A node that is started otherwise; it ends with the test all the same. */
+export async function adopt(
+  name: string,
+  start: (options: ClusterOptions) => Promise<Cluster>,
+  options: Partial<ClusterOptions>,
+): Promise<TestNode> {
   const log = new Recorder()
   const fatal: unknown[] = []
-  const addresses = peers?.map((peer) => (typeof peer === 'string' ? peer : peer.cluster.self.address))
-  const cluster = await startCluster({
+  const cluster = await start({
     cluster: 'test',
     name,
     secret: 's',
     logger: log.logger,
     onFatal: (error) => fatal.push(error),
-    ...(addresses ? { discovery: staticPeers(addresses) } : {}),
-    ...rest,
+    ...options,
   })
   const node = { cluster, log, fatal }
   running.push(node)

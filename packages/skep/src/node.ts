@@ -36,6 +36,8 @@ export interface DrainReport {
 /** Where a name is and why, and what its actor is at when it runs on the node that explains. */
 export interface NodeExplanation extends Explanation {
   readonly process: ProcessReport | undefined
+  /** The name of the member through which calls to the holder go, while there is no direct link to its node. */
+  readonly via: string | undefined
 }
 
 /** A running node. Made by `startNode`. */
@@ -206,7 +208,11 @@ class RunningNode implements SkepNode {
   }
 
   members(): readonly NodeMember[] {
-    return this.#layers.cluster.members().map(memberOf).sort(byName)
+    const { cluster } = this.#layers
+    return cluster
+      .members()
+      .map((member) => memberOf(member, cluster.via(member.info.boot)?.name))
+      .sort(byName)
   }
 
   registered(filter: { readonly prefix?: string; readonly local?: boolean } = {}): Claim[] {
@@ -214,9 +220,10 @@ class RunningNode implements SkepNode {
   }
 
   explain(name: string): NodeExplanation {
-    const { tracker, actors } = this.#layers
+    const { cluster, tracker, actors } = this.#layers
     const pid = tracker.whereis(name)
-    return { ...tracker.explain(name), process: pid === undefined ? undefined : actors.report(pid) }
+    const process = pid && actors.report(pid)
+    return { ...tracker.explain(name), process, via: pid && cluster.via(pid.boot)?.name }
   }
 
   on<E extends keyof NodeEvents>(event: E, listener: (data: NodeEvents[E]) => void): () => void {

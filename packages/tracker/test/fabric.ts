@@ -252,6 +252,8 @@ export class FabricCluster implements Cluster {
     return this.members().find((member) => member.info.boot === boot)
   }
 
+  via(): undefined {}
+
   linked(boot: string): boolean {
     return boot !== this.self.boot
   }

@@ -31,8 +31,20 @@ export type ClusterFrame =
 export type DialOutcome = 'linked' | 'refused' | 'failed' | 'self' | 'rejected' | 'taken'
 
 export type ClusterInput =
-  /** A handshake with this peer ended well; sent on both sides. A later linkUp of the same boot replaces the link. */
-  | { type: 'linkUp'; peer: MemberInfo; incarnation: number; phase: Phase }
+  /**
+   * A handshake with this peer ended well; sent on both sides. A later linkUp of the same boot replaces the link.
+   * `via`: it is a relayed one, through this neighbour. `carries`: the peer can carry relayed links of ours.
+   * `continues`: a direct link took over from a relayed one, and no frame was lost or came out of order.
+   */
+  | {
+      type: 'linkUp'
+      peer: MemberInfo
+      incarnation: number
+      phase: Phase
+      via?: BootId | undefined
+      carries?: boolean
+      continues?: boolean
+    }
   /** The link is gone. `byPeer`: the far end closed or reset it (a process that died does that). */
   | { type: 'linkDown'; boot: BootId; byPeer: boolean }
   | { type: 'frame'; from: BootId; frame: ClusterFrame }
@@ -40,6 +52,10 @@ export type ClusterInput =
   | { type: 'discovered'; addresses: readonly string[] }
   /** The answer to a `dial`. */
   | { type: 'dialled'; address: string; outcome: DialOutcome; boot?: BootId }
+  /** The answer to a `dialThrough`; where `linked`, linkUp came before. */
+  | { type: 'dialledThrough'; boot: BootId; via: BootId; linked: boolean }
+  /** Something was sent to this member past the machine, or could not be for want of a link. Told now and then. */
+  | { type: 'used'; boot: BootId }
   /** Send an upper layer's message. `carry`: with our members. Without a link: relayed when `relay`, else dropped. */
   | { type: 'send'; to: BootId; message: unknown; carry: boolean; relay: boolean }
   /** The layers above are synced (or there is none): announce `up`. */
@@ -59,6 +75,8 @@ export type ClusterInput =
 export type ClusterOutput =
   | { type: 'transmit'; to: BootId; frame: ClusterFrame }
   | { type: 'dial'; address: string }
+  /** Make a link to `boot` that goes through the neighbour `via`. */
+  | { type: 'dialThrough'; boot: BootId; via: BootId }
   | { type: 'close'; boot: BootId; reason: string }
   /** Ask discovery again at once. */
   | { type: 'refresh' }
@@ -78,7 +96,7 @@ export type ClusterUpward =
   | { type: 'view'; view: View }
   /** This node goes on as another boot, `self`. `members` are all it knows now; each is told as `member` after this. */
   | { type: 'rejoined'; self: MemberInfo; members: readonly Member[] }
-  /** A direct link is up or gone. */
+  /** A link, direct or relayed, is up or gone: what was under way on one that is gone may be lost. */
   | { type: 'linked'; boot: BootId }
   | { type: 'unlinked'; boot: BootId }
   /** A member's phase or suspicion changed (also first sight: `previous` undefined). */

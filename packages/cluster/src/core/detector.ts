@@ -6,9 +6,11 @@
  * and it may refute until its suspicion runs out. Two rules guard against our own slowness: a timer that fires late
  * gives no verdict, and a verdict first waits (`defer`) until what had already arrived has been read.
  */
+import { askOthers, defer, stretched } from './asking.js'
 import type { ClusterFrame, ClusterOutput } from './contract.js'
-import { type BootId, inView, isGone, type Member } from './member.js'
+import { type BootId, isGone, type Member } from './member.js'
 import { below, sample } from './random.js'
+import { watchVouched } from './silence.js'
 import { dropped, type MembershipState, type Probe } from './state.js'
 import { confirmSuspicion } from './suspicion.js'
 import { announce, declareDown, forgetGone, learn, worsen } from './table.js'
@@ -112,11 +114,21 @@ export function help(
 }
 
 /** What a member that we asked found. */
-export function hearHelp(state: MembershipState, from: BootId, seq: number, ok: boolean): void {
+export function hearHelp(
+  state: MembershipState,
+  from: BootId,
+  seq: number,
+  ok: boolean,
+  now: number,
+  out: ClusterOutput[],
+): void {
   const probe = state.probes.get(seq)
   if (!probe?.asked.includes(from)) return
-  if (ok) succeed(state, probe)
-  else if (!probe.nacks.includes(from)) probe.nacks.push(from)
+  if (ok) {
+    succeed(state, probe)
+    // It lives, and did not answer us: that speaks against our link.
+    watchVouched(state, probe.subject, from, now, out)
+  } else if (!probe.nacks.includes(from)) probe.nacks.push(from)
 }
 
 function nextPeriod(state: MembershipState, now: number, out: ClusterOutput[]): void {
@@ -160,7 +172,7 @@ function beginProbe(state: MembershipState, subject: BootId, urgent: boolean, no
   state.probes.set(seq, probe)
   state.stale = true
   if (!state.links.has(subject)) {
-    askOthers(state, probe, out)
+    askFor(state, probe, out)
     return
   }
   const member = state.members.get(subject)
@@ -171,20 +183,13 @@ function beginProbe(state: MembershipState, subject: BootId, urgent: boolean, no
 
 function advance(state: MembershipState, probe: Probe, now: number, out: ClusterOutput[]): void {
   if (probe.token !== 0) return
-  if (probe.askAt <= now) askOthers(state, probe, out)
+  if (probe.askAt <= now) askFor(state, probe, out)
   if (probe.due <= now) probe.token = defer(state, out)
 }
 
-function askOthers(state: MembershipState, probe: Probe, out: ClusterOutput[]): void {
-  const { subject, seq } = probe
-  const able: BootId[] = []
-  for (const boot of state.links) {
-    const member = state.members.get(boot)
-    if (boot !== subject && member && inView(member) && !member.suspect) able.push(boot)
-  }
+function askFor(state: MembershipState, probe: Probe, out: ClusterOutput[]): void {
   probe.askAt = Infinity
-  probe.asked = sample(state.random, able, state.config.limits.indirectProbes)
-  for (const to of probe.asked) out.push({ type: 'transmit', to, frame: { type: 'pingReq', seq, subject } })
+  probe.asked = askOthers(state, probe.subject, probe.seq, state.links, out)
 }
 
 function succeed(state: MembershipState, probe: Probe): void {
@@ -235,14 +240,4 @@ function rearm(state: MembershipState, now: number): void {
   for (const suspicion of state.suspicions.values()) {
     if (suspicion.token === 0) suspicion.due = Math.max(suspicion.due, now + stretched(state, probeMs))
   }
-}
-
-function stretched(state: MembershipState, ms: number): number {
-  return ms * (state.health + 1)
-}
-
-function defer(state: MembershipState, out: ClusterOutput[]): number {
-  const token = ++state.lastToken
-  out.push({ type: 'defer', token })
-  return token
 }

@@ -1,13 +1,13 @@
 /**
  * Which addresses are dialled, and when again. Wanted is every address that discovery names and every member's, as long
- * as no link leads there: for ever, with jittered exponential backoff, so that cuts heal. Never wanted: our own
+ * as no link of our own leads there: for ever, with jittered exponential backoff, so that cuts heal. Never wanted: our own
  * address, a leaver's, and anything once we leave ourselves. Whether two nodes that dial each other end with one link
  * is decided by the shells.
  */
 import type { ClusterInput, ClusterOutput } from './contract.js'
 import { inView, type Member } from './member.js'
 import { nextFloat } from './random.js'
-import { type Dial, logged, type MembershipState } from './state.js'
+import { type Dial, isDirect, logged, type MembershipState } from './state.js'
 
 /** The wait before the next dial: half of the backoff for certain, the other half by chance (`r` in [0, 1)). */
 export function redialDelayMs(backoffMs: number, r: number): number {
@@ -18,11 +18,12 @@ export function redialDelayMs(backoffMs: number, r: number): number {
 export function isWanted(state: MembershipState, address: string): boolean {
   if (address === state.self.info.address || !inView(state.self)) return false
   const dial = state.dials.get(address)
-  let answered = dial?.boot !== undefined && state.links.has(dial.boot)
+  let answered = dial?.boot !== undefined && isDirect(state, dial.boot)
   for (const member of state.members.values()) {
     if (member.info.address !== address) continue
-    if (state.links.has(member.info.boot)) answered = true
+    if (isDirect(state, member.info.boot)) answered = true
     else if (inView(member) || isMissed(state, member)) return true
+    else if (state.links.has(member.info.boot)) answered = true
   }
   return !answered && state.discovered.has(address)
 }

@@ -5,7 +5,8 @@
  * This file is the switch board. The ideas stand in files of their own: `member.ts` (what a record is and how two are
  * joined), `table.ts` (how news is learned and told on), `view.ts` (when the view changes), `detector.ts` and
  * `suspicion.ts` (SWIM with Lifeguard), `absence.ts` (how a killed process is noticed at once), `dialling.ts` (whom to
- * dial and when again), `gate.ts` (when a starting node may believe that it has met the cluster), `stall.ts` (when a
+ * dial and when again), `silence.ts` (when an open link is of no use), `routes.ts` (through whom to link a member that
+ * cannot be linked straight), `gate.ts` (when a starting node may believe that it has met the cluster), `stall.ts` (when a
  * node that stood still may believe that it is still a member), `rejoin.ts` (how a node goes on that was declared down).
  *
  * In one step the layers above see member changes first, then the view that contains them, then the message. A leaver
@@ -29,14 +30,25 @@ import { gateDue, noteDiscovered, noteMet, noteTaken, settleGate } from './gate.
 import { type BootId, inView, isGone, type Member, type MemberInfo, succeeds } from './member.js'
 import { pick } from './random.js'
 import { rejoin } from './rejoin.js'
+import {
+  endSearch,
+  hearRoute,
+  noteCarrier,
+  noteDialledThrough,
+  searchesDue,
+  searchSoon,
+  wakeSearches,
+} from './routes.js'
+import { concludeWatch, hearVouched, hearWatched, noteUsed, wakeWatches, watchesDue } from './silence.js'
 import { doubtAgain, doubtDue, noticeStall, settleDoubts, trustAnswer } from './stall.js'
-import { dropped, label, logged, type MembershipState } from './state.js'
+import { dropped, isDirect, label, logged, type MembershipState } from './state.js'
 import {
   announce,
   carryList,
   changeSelf,
   cutLink,
   declareDown,
+  dropLink,
   endNews,
   hear,
   hearOurEnd,
@@ -93,12 +105,18 @@ function handle(state: MembershipState, input: ClusterInput, now: number, out: C
     case 'dialled':
       dialled(state, input, now, out)
       return
+    case 'dialledThrough':
+      noteDialledThrough(state, input, now, out)
+      return
+    case 'used':
+      noteUsed(state, input.boot, now, out)
+      return
     case 'discovered':
       noteDiscovered(state, input.addresses, now, out)
       settleGate(state, now, out)
       return
     case 'verdict':
-      conclude(state, input.token, now, out)
+      if (!concludeWatch(state, input.token, now, out)) conclude(state, input.token, now, out)
       return
     case 'ready':
       if (state.self.phase === 'joining') say(state, { ...state.self, phase: 'up' }, 'ready', now, out)
@@ -129,6 +147,8 @@ function start(state: MembershipState, now: number, out: ClusterOutput[]): void 
 
 function wake(state: MembershipState, now: number, out: ClusterOutput[]): void {
   wakeDetector(state, now, out)
+  wakeWatches(state, now, out)
+  wakeSearches(state, now, out)
   wakeDials(state, now, out)
   tellBatch(state, now, out)
   if (now >= gateDue(state)) settleGate(state, now, out)
@@ -139,7 +159,8 @@ function earliest(state: MembershipState, now: number): number {
   state.stale = false
   if (state.self.phase === 'left') return Infinity
   const tick = now + state.config.limits.probeMs
-  return Math.min(tick, detectorDue(state), state.dialAt, state.tellAt, viewDue(state), gateDue(state), doubtDue(state))
+  const links = Math.min(state.dialAt, watchesDue(state), searchesDue(state))
+  return Math.min(tick, detectorDue(state), links, state.tellAt, viewDue(state), gateDue(state), doubtDue(state))
 }
 
 // ---- links
@@ -162,10 +183,12 @@ function linkUp(
     return
   }
   replaceOlder(state, input.peer, now, out)
-  const again = state.links.has(boot)
+  const again = dropLink(state, boot)
+  const continues = again && input.continues === true
   // Before the record is learned, or the newcomer would be dialled.
   state.links.add(boot)
   state.linkedAt.set(boot, now)
+  if (input.via !== undefined) state.vias.set(boot, input.via)
   const record: Member = { info: input.peer, phase: input.phase, incarnation: input.incarnation, suspect: false }
   const changed = learn(state, record, boot, 'hello', now, out)
   const member = state.members.get(boot)
@@ -174,14 +197,18 @@ function linkUp(
     return
   }
   if (changed) tellOn(state, member, now, out)
-  if (again) out.push({ type: 'unlinked', boot })
+  if (again && !continues) out.push({ type: 'unlinked', boot })
+  endSearch(state, boot)
+  if (input.via === undefined && input.carries === true) noteCarrier(state, boot, now)
+  // The far end may be the only one of us that can dial the other: so both do.
+  if (input.via !== undefined && inView(member) && inView(state.self)) dialSoon(state, member.info.address, now, false)
   endAbsence(state, boot)
   endUrgentProbe(state, boot)
   doubtAgain(state, boot, out)
   noteMet(state, now)
   out.push({ type: 'transmit', to: boot, frame: { type: 'news', members: newsList(state) } })
   settleView(state, now, out)
-  out.push({ type: 'linked', boot })
+  if (!continues) out.push({ type: 'linked', boot })
   settleGate(state, now, out)
 }
 
@@ -222,8 +249,7 @@ function replaceOlder(state: MembershipState, peer: MemberInfo, now: number, out
 function turnAway(state: MembershipState, member: Member, out: ClusterOutput[]): void {
   const { boot } = member.info
   out.push({ type: 'transmit', to: boot, frame: endNews(state, member) })
-  if (state.links.delete(boot)) out.push({ type: 'unlinked', boot })
-  state.linkedAt.delete(boot)
+  if (dropLink(state, boot)) out.push({ type: 'unlinked', boot })
   out.push({ type: 'close', boot, reason: member.phase })
 }
 
@@ -234,15 +260,19 @@ function linkDown(
   out: ClusterOutput[],
 ): void {
   const { boot } = input
-  if (!state.links.delete(boot)) return
+  const since = state.linkedAt.get(boot) ?? now
+  const wasDirect = isDirect(state, boot)
+  if (!dropLink(state, boot)) return
   out.push({ type: 'unlinked', boot })
   const member = state.members.get(boot)
   if (member === undefined || !inView(member) || !inView(state.self)) return
   out.push(logged('info', `link to ${label(member.info)} is gone`, { node: member.info.name, byPeer: input.byPeer }))
   // A peer that accepts and closes at once, time and again, is dialled with growing pauses, not in a hot loop.
-  const stood = now - (state.linkedAt.get(boot) ?? now) >= state.config.limits.redialMinMs
+  const stood = now - since >= state.config.limits.redialMinMs
+  searchSoon(state, boot, now)
+  // Its end says nothing of the far end, and that is being dialled as it is.
+  if (!wasDirect) return
   const calm = stood || isFresh(state, member.info.address)
-  state.linkedAt.delete(boot)
   dialSoon(state, member.info.address, now, stood)
   if (!input.byPeer || !calm) return
   noteClosed(state, boot, member.info.address, out)
@@ -260,7 +290,17 @@ function dialled(
   noteDialled(state, input, now, out)
   if (outcome === 'taken') noteTaken(state, now)
   if (outcome === 'refused') noteRefused(state, address, now, out)
+  if (outcome === 'refused' || outcome === 'failed') searchFor(state, address, now)
   settleGate(state, now, out)
+}
+
+/** Who cannot be dialled may still be reached through a neighbour. */
+function searchFor(state: MembershipState, address: string, now: number): void {
+  for (const member of state.members.values()) {
+    const { boot } = member.info
+    if (member.info.address !== address || member === state.self || !inView(member)) continue
+    if (!state.links.has(boot) && !state.searches.has(boot)) searchSoon(state, boot, now, 0)
+  }
 }
 
 /** Who answered at this address holds it: boots known there under its name are gone. */
@@ -292,13 +332,16 @@ function receive(state: MembershipState, from: BootId, frame: ClusterFrame, now:
       return void out.push({ type: 'transmit', to: from, frame: { type: 'ack', seq: frame.seq } })
     case 'ack':
       trustAnswer(state, from, frame.seq)
+      hearWatched(state, from, frame.seq)
       hearAck(state, from, frame.seq, out)
       return
     case 'pingReq':
       help(state, from, frame, now, out)
       return
     case 'pingReqAck':
-      hearHelp(state, from, frame.seq, frame.ok)
+      hearHelp(state, from, frame.seq, frame.ok, now, out)
+      hearVouched(state, from, frame.seq, frame.ok)
+      hearRoute(state, from, frame.seq, frame.ok, now, out)
       return
     case 'news':
       hear(state, frame.members, from, now, out)

@@ -1,6 +1,7 @@
 /**
  * All that the membership machine remembers, as plain data. Each part is changed by one file: the table by `table.ts`,
- * the view by `view.ts`, the dials by `dialling.ts`, probes and suspicions by `detector.ts`, the gate by `gate.ts`.
+ * the view by `view.ts`, the dials by `dialling.ts`, probes and suspicions by `detector.ts`, watches by `silence.ts`,
+ * searches by `routes.ts`, the gate by `gate.ts`.
  */
 import type { ClusterOutput, DialOutcome, LogOutput, MembershipConfig } from './contract.js'
 import type { BootId, Member, MemberInfo, View } from './member.js'
@@ -13,6 +14,10 @@ export interface MembershipState {
   /** Every boot known, ourselves included, and those that are gone as long as they are remembered. */
   members: Map<BootId, Member>
   links: Set<BootId>
+  /** Those of the links that are relayed, and the neighbour through which each goes. */
+  vias: Map<BootId, BootId>
+  /** Direct links to members that can carry relayed ones. */
+  carriers: Set<BootId>
   view: View
   gate: 'shut' | 'open'
   random: Random
@@ -54,6 +59,10 @@ export interface MembershipState {
   probes: Map<number, Probe>
   helps: Map<number, Help>
   suspicions: Map<BootId, Suspicion>
+  /** Links that are in use and owe us an ack. */
+  watches: Map<BootId, Watch>
+  /** Members without a link for which a neighbour is looked for that has one. */
+  searches: Map<BootId, Search>
   absences: Map<BootId, Absence>
   /** What the latest answer of discovery names. */
   discovered: Set<string>
@@ -98,6 +107,31 @@ export interface Help {
   readonly due: number
 }
 
+/** A link that is in use: did the far end answer what was sent after that began? */
+export interface Watch {
+  readonly seq: number
+  /** When others are asked whether the far end lives; Infinity once they were. */
+  askAt: number
+  due: number
+  asked: readonly BootId[]
+  /** Who has just heard of it while we did not. */
+  voucher: BootId | undefined
+  /** The token of the `defer` that precedes the verdict; 0 before. */
+  token: number
+}
+
+/** How far the search for a neighbour has come: it rests, asks, or has one dialled through. */
+export interface Search {
+  /** The number of the question that is open; 0 while none is. */
+  seq: number
+  asked: readonly BootId[]
+  /** Who cannot, as far as is known since the last rest. */
+  readonly tried: Set<BootId>
+  through: BootId | undefined
+  due: number
+  pauseMs: number
+}
+
 export interface Suspicion {
   readonly subject: BootId
   /** The incarnation suspected; a refutation carries a higher one. */
@@ -140,6 +174,8 @@ export function initMembership(config: MembershipConfig, now: number): Membershi
     self,
     members: new Map([[config.self.boot, self]]),
     links: new Set(),
+    vias: new Map(),
+    carriers: new Set(),
     view: { number: 1, members: [config.self] },
     gate: 'shut',
     random: seedRandom(config.seed),
@@ -166,6 +202,8 @@ export function initMembership(config: MembershipConfig, now: number): Membershi
     probes: new Map(),
     helps: new Map(),
     suspicions: new Map(),
+    watches: new Map(),
+    searches: new Map(),
     absences: new Map(),
     discovered: new Set(),
     dials: new Map(),
@@ -178,6 +216,11 @@ export function initMembership(config: MembershipConfig, now: number): Membershi
     due: now,
     stale: false,
   }
+}
+
+/** Is there a link to it that goes through nobody else? */
+export function isDirect(state: MembershipState, boot: BootId): boolean {
+  return state.links.has(boot) && !state.vias.has(boot)
 }
 
 /** How a member is named in logs. */

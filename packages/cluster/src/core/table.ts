@@ -231,10 +231,18 @@ export function carryList(state: MembershipState): readonly Member[] {
 
 /** Closes a link from our side; the layers above hear of it at once, what the shell says later is no news. */
 export function cutLink(state: MembershipState, boot: BootId, reason: string, out: ClusterOutput[]): void {
-  if (!state.links.delete(boot)) return
-  state.linkedAt.delete(boot)
+  if (!dropLink(state, boot)) return
   out.push({ type: 'close', boot, reason })
   out.push({ type: 'unlinked', boot })
+}
+
+/** There is no link to it any more, and nothing that was remembered of it. False where there was none. */
+export function dropLink(state: MembershipState, boot: BootId): boolean {
+  state.linkedAt.delete(boot)
+  state.vias.delete(boot)
+  state.carriers.delete(boot)
+  if (state.watches.delete(boot)) state.stale = true
+  return state.links.delete(boot)
 }
 
 /** Lifeguard's local health gets worse (or, below 0, better) by so much. */
@@ -355,6 +363,7 @@ function endMember(state: MembershipState, member: Member, reason: string, now: 
   } else forgetTrouble(state, address)
   endSuspicion(state, boot)
   state.absences.delete(boot)
+  state.searches.delete(boot)
   for (const [seq, probe] of state.probes) if (probe.subject === boot) state.probes.delete(seq)
   state.stale = true
   // A member that left still sends its last frames: its link stays until its bye. One that is down must hear of it.

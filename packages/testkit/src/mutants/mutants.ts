@@ -175,7 +175,7 @@ export const mutants: readonly Mutant[] = [
     ['cuts'],
     cluster,
     'detector.js',
-    'probe.asked = sample(',
+    'probe.asked = askOthers(',
     'probe.asked = (() => [])(',
   ),
   without(
