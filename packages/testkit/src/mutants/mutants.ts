@@ -283,7 +283,7 @@ export const mutants: readonly Mutant[] = [
     ['joins', 'leaves', 'crashes'],
     tracker,
     'own.js',
-    "const strike = claim.placed?.origin ?? (claimsOf(registry, claim.name).length > 1 ? '' : undefined);",
+    "const strike = claim.placed?.origin ?? (claimsOf(turn.state.registry, claim.name).length > 1 ? '' : undefined);",
     'const strike = undefined;',
   ),
   without(

@@ -382,8 +382,8 @@ export function askAgain(turn: Turn): void {
       settleAsk(turn, ask, ask.awaited)
       continue
     }
-    const late = ask.fence === undefined && now - ask.openedAt >= state.config.limits.hostAskMs
-    if (late && ((ask.role === 'host' && !ask.told) || ask.role === 'target')) {
+    const ordered = ask.role === 'host' || ask.role === 'target'
+    if (ordered && !ask.told && now - ask.openedAt >= state.config.limits.hostAskMs) {
       finishAsk(turn, ask, 'ERR_TIMEOUT', 'the holder of the slot says nothing of this start')
       continue
     }
