@@ -3,6 +3,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { ExploreOptions } from '../explorer/explore.js'
+import { matrixOf, missedOf } from '../machines/phases.js'
 import type { Fault } from '../machines/plan.js'
 import { type RunReport, Tally, type Violation } from '../machines/report.js'
 import { maxFound } from '../machines/simulate.js'
@@ -80,20 +81,24 @@ async function runAll(options: CliOptions, mutant: Mutant | undefined): Promise<
   found.sort((a, b) => a.seed - b.seed)
   const seconds = Math.round((performance.now() - began) / 100) / 10
   const summary = tally.summary()
+  const phases = options.phases ? { phases: matrixOf(tally.phases), missed: missedOf(tally.phases) } : {}
   const speed = { seconds, stepsPerSecond: Math.round(summary.steps / Math.max(seconds, 0.1)) }
   const page = options.html === undefined ? undefined : resolve(options.html)
   if (options.json) {
     const told = found.map((one) => ({ ...one, replay: replay(options, one.seed) }))
-    print(JSON.stringify({ seed: options.seed, ...summary, ...speed, found: told, html: page }, undefined, 2))
+    print(
+      JSON.stringify({ seed: options.seed, ...summary, ...speed, ...phases, found: told, html: page }, undefined, 2),
+    )
   } else {
     for (const one of found) {
       print(`seed ${one.seed} at ${one.at.toFixed(0)} ms: ${one.rule}: ${one.text}\n  ${replay(options, one.seed)}`)
     }
     if (found.length > 0 && page === undefined) print('  with --html run.html instead of --trace: to look at it')
-    for (const [name, value] of Object.entries({ ...summary, ...speed })) print(`${name}: ${JSON.stringify(value)}`)
+    const all = { ...summary, ...speed, ...phases }
+    for (const [name, value] of Object.entries(all)) print(`${name}: ${JSON.stringify(value)}`)
     if (page !== undefined) print(`page: ${page}`)
   }
-  return summary.violations > 0 ? 1 : 0
+  return summary.violations > 0 || (phases.missed?.length ?? 0) > 0 ? 1 : 0
 }
 
 /** A mutant is looked for where it shows, unless the user says where. */

@@ -18,6 +18,8 @@ export interface CliOptions {
   readonly nodeFaults: readonly NodeFaultName[]
   readonly jobs: number
   readonly json: boolean
+  /** Show in the middle of what each fault struck; a pair that never was is a failure. */
+  readonly phases: boolean
   readonly trace: boolean
   readonly freeze: boolean
   readonly mutant: string | undefined
@@ -40,6 +42,7 @@ export const usage: string = `npm run sim -- [options]
                     or all, or none (default joins,leaves);
                     level nodes: of ${nodeFaultNames.join(', ')} (default all)
   --jobs J          processes (default: one a core, for at least 200 runs each)
+  --phases          also the matrix of faults and of what they struck in the middle of; exit code 1 where one is 0
   --trace           print every event of the runs (level nodes: every line of the logs)
   --html FILE       make a page that shows the run, to be opened in a browser; of one run
   --freeze          freeze every frame, so that a machine that writes into one is caught
@@ -87,6 +90,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
       faults: { type: 'string' },
       jobs: { type: 'string' },
       json: { type: 'boolean', default: false },
+      phases: { type: 'boolean', default: false },
       trace: { type: 'boolean', default: false },
       freeze: { type: 'boolean', default: false },
       mutant: { type: 'string' },
@@ -146,6 +150,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
     faults: isNodes || values.faults === undefined ? undefined : parseFaults(values.faults, faultNames, faulty),
     nodeFaults: isNodes ? parseFaults(values.faults ?? 'all', nodeFaultNames, faulty) : [],
     json,
+    phases: values.phases,
     trace: values.trace,
     freeze: values.freeze,
     mutant: values.mutant,
@@ -160,6 +165,7 @@ export function parseOptions(args: readonly string[]): CliOptions {
   if (options.html !== undefined && options.mutants) faulty.push('--html shows one run: choose a --mutant NAME')
   const tiny = (['fault', 'delays', 'depth', 'states'] as const).filter((name) => values[name] !== undefined)
   if (!values.explore && tiny.length > 0) faulty.push(`--${tiny.join(' and --')}: only with --explore`)
+  if (options.phases && (isNodes || options.mutants)) faulty.push('--phases: only with runs of the level machines')
   if (options.mutants && options.mutant !== undefined) faulty.push('--mutants already tries every --mutant')
   if (isNodes && (options.mutants || options.mutant !== undefined || options.freeze || options.html !== undefined)) {
     faulty.push('--mutant, --mutants, --freeze and --html are of the level machines')

@@ -1,4 +1,5 @@
 /** What a run finds, and how the findings of many runs are added up. */
+import type { PhaseHits } from './phases.js'
 
 /** The invariants of PROTOCOL.md section 6 that are checked, by the word the summary counts them under. */
 export type Rule =
@@ -71,6 +72,8 @@ export interface RunReport {
   readonly violations: readonly Violation[]
   /** How asks ended: `registered`, `done` or the code of the refusal, each with its number. */
   readonly outcomes: Readonly<Record<string, number>>
+  /** Of the level of machines: in the middle of what each fault struck. */
+  readonly phases?: Readonly<PhaseHits>
 }
 
 export interface Summary {
@@ -110,6 +113,8 @@ export class Tally {
   private readonly opsOfRuns: number[] = []
   private readonly rules = new Map<Rule, number>()
   private readonly outcomes = new Map<string, number>()
+  /** In the middle of what each fault struck. */
+  readonly phases: PhaseHits = {}
 
   add(report: RunReport): void {
     this.runs++
@@ -125,6 +130,7 @@ export class Tally {
     for (const [outcome, count] of Object.entries(report.outcomes)) {
       this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + count)
     }
+    for (const [key, count] of Object.entries(report.phases ?? {})) this.phases[key] = (this.phases[key] ?? 0) + count
     // A sum does not depend on the order; the seed makes swapped hashes of two runs count.
     const salted = Math.imul(report.seed + 1, 0x9e3779b1)
     this.high = (this.high + (Number.parseInt(report.hash.slice(0, 8), 16) ^ salted)) >>> 0

@@ -20,6 +20,7 @@ import type { Link } from './link.js'
 import { type DialOutcome, Network } from './network.js'
 import { type NodeHost, SimNode } from './node.js'
 import type { Observe } from './observation.js'
+import { Phases } from './phases.js'
 import {
   type Fault,
   makePlan,
@@ -111,6 +112,7 @@ export class World implements NodeHost {
   private readonly extraStarts: Start[] = []
   private lastFaultAt = 0
   private readonly premise: Premise
+  private readonly phases = new Phases()
   /** The second act begins: nothing strikes any more. */
   private readonly healedAt: number
   private aims: Extract<Strike, { type: 'aim' }>[] = []
@@ -159,6 +161,7 @@ export class World implements NodeHost {
       hash: this.hash.toString(),
       violations: this.violations,
       outcomes: Object.fromEntries(this.ledger.outcomes),
+      phases: this.phases.hits,
     }
   }
 
@@ -298,6 +301,7 @@ export class World implements NodeHost {
         return replica.track({ type: 'gone', pid: event.value }, now)
       case kinds.leave:
         if (node.leaving) return
+        this.phases.strike('leave', this.live, [node])
         if (this.handing === undefined || node.draining) this.leave(node)
         else this.drain(node)
         return
@@ -369,6 +373,7 @@ export class World implements NodeHost {
     const start = this.plan.starts[index] ?? this.extraStarts[index - this.plan.starts.length]
     if (start === undefined) return
     this.lastFaultAt = this.now
+    this.phases.strike('join', this.live)
     if (this.plan.clocks && this.wrongMs.has(start.address)) this.premise.mistakesBoots(this.now)
     const number = this.nodes.length
     const node = new SimNode(
@@ -478,6 +483,7 @@ export class World implements NodeHost {
 
   private kill(node: SimNode, vanishes: boolean, back: Return): void {
     this.options.trace?.(`           ${node.boot} ${vanishes ? 'vanishes' : 'is killed'}`)
+    this.phases.strike(vanishes ? 'vanish' : 'kill', this.live, [node])
     this.lastFaultAt = this.now
     node.killedAt = this.now
     this.bury(node, vanishes ? 'vanished' : 'killed')
@@ -493,6 +499,7 @@ export class World implements NodeHost {
   private rejoin(node: SimNode): void {
     if (node.leaving) return
     this.lastFaultAt = this.now
+    this.phases.strike('rejoin', this.live, [node])
     this.bury(node, 'goes on as another boot')
     this.safety.gone(node)
     this.network.remove(node)
@@ -559,6 +566,7 @@ export class World implements NodeHost {
     if (link.b.links.get(link.a.boot) !== link) return
     const text = `the link ${link.a.boot} - ${link.b.boot} drops`
     this.options.trace?.(`           ${text}`)
+    this.phases.strike('drop', this.live, [link.a, link.b] as SimNode[])
     this.network.drop(link)
     const until = this.now + this.network.outage()
     this.options.observe?.(this.now, { type: 'fault', kind: 'drop', text, boots: [link.a.boot, link.b.boot], until })
@@ -579,6 +587,7 @@ export class World implements NodeHost {
       }
       case 'restart':
         this.premise.breaks(this.now, this.now + strike.backWithinMs)
+        this.phases.strike('restart', this.live)
         for (const node of this.live) {
           const back: Return = { backAfterMs: nextFloat(this.random) * strike.backWithinMs, sameName: true }
           this.push(this.now + nextFloat(this.random) * 5, kinds.crash, node, undefined, 0, '', back)
@@ -586,6 +595,7 @@ export class World implements NodeHost {
         return
       case 'cut':
         if (!over) this.premise.breaks(this.now, strike.until)
+        this.phases.strike(over ? 'heal' : 'cut', this.live)
         for (const [from, to] of strike.ways) {
           if (over) this.network.mend(from, to)
           else this.network.cut(from, to)
@@ -597,6 +607,7 @@ export class World implements NodeHost {
       case 'reader': {
         const { address } = this.plan.starts[strike.node] as Start
         if (!over) this.premise.breaks(this.now, strike.until)
+        if (!over) this.phases.strike('reader', this.live, this.nodesAt(strike.node))
         if (over) this.network.speedUp(address)
         else this.network.slowDown(address, strike.until)
         return
@@ -624,6 +635,7 @@ export class World implements NodeHost {
 
   private stall(node: SimNode | undefined, until: number): void {
     if (node === undefined) return
+    this.phases.strike('stall', this.live, [node])
     if (until - this.now >= harmlessMs) this.premise.breaks(this.now, until)
     node.stalledUntil = Math.max(node.stalledUntil, until)
     node.timersFirst = nextFloat(this.random) < 0.5
@@ -634,6 +646,11 @@ export class World implements NodeHost {
   private standing(start: number): SimNode | undefined {
     const { name } = this.plan.starts[start] as Start
     return this.live.find((node) => node.name === name)
+  }
+
+  private nodesAt(start: number): SimNode[] {
+    const node = this.standing(start)
+    return node === undefined ? [] : [node]
   }
 
   /** A message is sent: is something aimed at it? */
@@ -659,6 +676,7 @@ export class World implements NodeHost {
       }
       case 'slow': {
         const link = from.links.get(to)
+        this.phases.strike('slow', this.live, [from, far])
         if (link !== undefined) link.wayTo(victim).baseMs = 50 + nextFloat(this.random) * 150
         return
       }
