@@ -149,7 +149,7 @@ export async function comeBack({ times }: { readonly times: number }, say: Say):
       node
         .output()
         .split('\n')
-        .filter((line) => /refus|reject/i.test(line)),
+        .filter((line) => line.includes('"msg":"refused ')),
     )
     checks.check('nobody refuses who comes back', refusals.length === 0, refusals.slice(0, 5).join('\n'))
   })

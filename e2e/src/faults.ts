@@ -27,8 +27,8 @@ export interface Fault {
   begin(nodes: readonly Node[]): Promise<void>
   /** Just before its end. */
   end?(nodes: readonly Node[]): Promise<void>
-  /** Names besides the placed ones that must have one holder afterwards. */
-  readonly names?: readonly string[]
+  /** Names besides the placed ones that must have one holder afterwards; asked at the end. */
+  names?(): readonly string[]
 }
 
 export interface Course {
@@ -97,7 +97,7 @@ export async function underFault(
     await fault.end?.(nodes)
     await network.heal()
     const healedAt = clock()
-    const names = [...placed, ...(fault.names ?? [])]
+    const names = [...placed, ...(fault.names?.() ?? [])]
     const [known, holder] = await Promise.all([
       until(healedAt, WATCHED_MS, everybodyKnown(nodes)),
       until(healedAt, WATCHED_MS, oneHolder(nodes, names)),

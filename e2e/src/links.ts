@@ -108,7 +108,7 @@ export async function delay(say: Say): Promise<Report> {
         const readies = await allReady(nodes, since)
         figures.allReadyMs = Math.round(Math.max(...readies))
         await mustHold(everybodyKnown(nodes))
-        await nodes[0]?.ask('startAll', ['far'])
+        await nodes[0]?.ask('startAll', ['far'], 5000)
         await mustHold(sameRegistry(nodes))
         const times: number[] = []
         for (let i = 0; i < 20; i++) {

@@ -73,8 +73,8 @@ const steps = {
     await node.start(Place, via(name))
   },
   /** Starts each here; gives those that were acknowledged. */
-  startAll: async (names: readonly string[]) => {
-    const all = names.map((name) => node.start(Place, via(name, { timeout: 5000 })).then(() => name))
+  startAll: async (names: readonly string[], timeout: number) => {
+    const all = names.map((name) => node.start(Place, via(name, { timeout })).then(() => name))
     return (await Promise.allSettled(all)).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   },
   /** Starts a placed actor and gives the name of its node. */
