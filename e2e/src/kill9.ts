@@ -48,12 +48,13 @@ async function oneKill(nodes: Node[], round: number, say: Say): Promise<number> 
   const caller = nodes[round % nodes.length] as Node
   const { name, index, holder } = await spawnElsewhere(nodes, caller, `target-${round}`)
   const victim = nodes[index] as Node
-  const waiting = caller.ask('answeredByOther', name, holder)
+  const waiting = caller.ask('answeredByOther', name, holder, ANSWER_MS)
   const since = clock()
   const dead = victim.kill('SIGKILL')
-  const { at, failed } = await within(ANSWER_MS, `an answer from ${name}`, waiting).catch(async (error: Error) => {
-    throw new Error(`${error.message}\n${await views(nodes, victim, name)}`)
-  })
+  const answer = await within(2 * ANSWER_MS, `an answer from ${name}`, waiting)
+  if (answer === undefined)
+    throw new Error(`${name}: no answer within ${ANSWER_MS} ms\n${await views(nodes, victim, name)}`)
+  const { at, failed } = answer
   await dead
   say(`  kill ${round}: ${(at - since).toFixed(0)} ms (${failed} calls failed meanwhile)`)
   nodes[index] = startAgain(victim)

@@ -96,17 +96,24 @@ const steps = {
     })
     return (await Promise.all(all)).flat()
   },
-  /** Calls the name every 5 ms, nothing is retried inside, until another process answers with a higher fence. */
-  answeredByOther: (name: string, old: Who) =>
-    new Promise<Who & { at: number; failed: number }>((resolve) => {
+  /**
+   * Calls the name every 5 ms, nothing is retried inside, until another process answers with a higher fence: when, and
+   * how many calls failed. Undefined when none does within `limitMs`.
+   */
+  answeredByOther: (name: string, old: Who, limitMs: number) =>
+    new Promise<{ at: number; failed: number } | undefined>((resolve) => {
       const place = node.via(Place, name).$.with({ timeout: 2000 })
+      const end = clock() + limitMs
       let failed = 0
+      const stop = (outcome: { at: number; failed: number } | undefined): void => {
+        clearInterval(timer)
+        resolve(outcome)
+      }
       const timer = setInterval(() => {
+        if (clock() > end) stop(undefined)
         place.who().then(
-          (who) => {
-            if (who.process === old.process || who.fence <= old.fence) return
-            clearInterval(timer)
-            resolve({ ...who, at: clock(), failed })
+          ({ process, fence }) => {
+            if (process !== old.process && fence > old.fence) stop({ at: clock(), failed })
           },
           () => {
             failed++

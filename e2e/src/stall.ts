@@ -76,12 +76,14 @@ async function oneStall(
   const stoppedAt = clock()
   process.kill(victim.pid, 'SIGSTOP')
   try {
-    const elsewhere = seconds < NEVER_BELOW_S ? undefined : awaited(nodes, caller, victim, target, seconds, stoppedAt)
+    const limit = Math.max(seconds * 1000, seconds < ALWAYS_FROM_S ? 0 : ANSWER_MS)
+    const elsewhere = caller.ask('answeredByOther', target.name, target.holder, limit)
     const straight = straightCalls(caller, stoppedAt + seconds * 1000)
     await pause(seconds * 1000)
     const continuedAt = clock()
     process.kill(victim.pid, 'SIGCONT')
-    const ms = await elsewhere
+    const answer = await within(limit + ANSWER_MS, `an answer from ${target.name}`, elsewhere)
+    const ms = answer === undefined ? undefined : answer.at - stoppedAt
     await mustHold(everybodyKnown(nodes), 30_000)
     await mustHold(oneHolder(nodes, [target.name]), 30_000)
     const same = await until(clock(), 10_000, sameRegistry(nodes))
@@ -89,11 +91,14 @@ async function oneStall(
     const answers = await straight
     const downs = (await askAll(others, 'downs')).flat().length - downsBefore
     const inside = await victim.ask('knocked', continuedAt)
-    if (ms === undefined) await unmoved(checks, label, nodes, target, downs)
-    else await movedOnce(checks, label, { nodes, caller, victim, target, continuedAt, answers })
-    if (seconds >= ALWAYS_FROM_S) checks.check(`${label}: it is answered elsewhere`, ms !== undefined)
+    // A stall of middling length may be noticed just when it ends.
+    const moved = (await caller.ask('who', target.name)).process !== target.holder.process
+    if (seconds < NEVER_BELOW_S || !moved) await unmoved(checks, label, nodes, target, downs)
+    else await movedOnce(checks, label, { caller, victim, target, continuedAt, answers })
+    if (seconds >= ALWAYS_FROM_S)
+      checks.check(`${label}: it is answered elsewhere`, ms !== undefined, await views(nodes, victim, target.name))
     say(`  ${label}: ${ms === undefined ? 'nothing moved' : `answered elsewhere after ${ms.toFixed(0)} ms`}`)
-    if (ms !== undefined) {
+    if (moved) {
       // Nothing holds back what a node's own code asks of its own actors: told, and not judged.
       say(`  ${label}: its own code was answered by the old copy ${inside.own} times after it went on`)
       insideAnswers.push(inside.own)
@@ -102,26 +107,6 @@ async function oneStall(
   } finally {
     process.kill(victim.pid, 'SIGCONT')
   }
-}
-
-/** In ms after the stop; undefined where a stall of middling length was not noticed. */
-async function awaited(
-  nodes: readonly Node[],
-  caller: Node,
-  victim: Node,
-  { name, holder }: Elsewhere,
-  seconds: number,
-  stoppedAt: number,
-): Promise<number | undefined> {
-  const limit = seconds < ALWAYS_FROM_S ? seconds * 1000 : ANSWER_MS
-  const answer = within(limit, `an answer from ${name}`, caller.ask('answeredByOther', name, holder))
-  return answer.then(
-    ({ at }) => at - stoppedAt,
-    async (error: Error) => {
-      if (seconds < ALWAYS_FROM_S) return undefined
-      throw new Error(`${error.message}\n${await views(nodes, victim, name)}`)
-    },
-  )
 }
 
 /** Calls to the stopped process itself, by pid, spread over the stall, each waiting long past its end. */
@@ -136,7 +121,6 @@ async function straightCalls(caller: Node, until: number): Promise<readonly unkn
 }
 
 interface Moved {
-  readonly nodes: readonly Node[]
   readonly caller: Node
   readonly victim: Node
   readonly target: Elsewhere
@@ -147,7 +131,7 @@ interface Moved {
 async function movedOnce(
   checks: Checks,
   label: string,
-  { nodes, caller, victim, target, continuedAt, answers }: Moved,
+  { caller, victim, target, continuedAt, answers }: Moved,
 ): Promise<void> {
   const who = await caller.ask('who', target.name)
   const moved = who.process !== target.holder.process && who.boot !== target.holder.boot
