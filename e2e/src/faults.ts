@@ -56,9 +56,16 @@ export async function gathered(
   await withOutputs(nodes, async () => {
     await mustHold(everybodyKnown(nodes))
     await nodes[0]?.ask('spawnAll', placed)
+    // Whatever part it is in, each node has somebody who can answer it.
+    await Promise.all(nodes.map((node) => node.ask('start', localName(node))))
     await mustHold(sameRegistry(nodes))
   })
   return { nodes, placed }
+}
+
+/** An actor that stays with its node. */
+function localName({ name }: Node): string {
+  return `local-${name}`
 }
 
 /** Waits, bounded, and throws what is wrong when it does not come to hold. */
@@ -83,7 +90,7 @@ export async function underFault(
     await Promise.all(
       nodes.map((node) =>
         node.ask('startLoad', {
-          names: placed,
+          names: [...placed, localName(node)],
           callsPerS: CALLS_PER_S,
           startsPerS: STARTS_PER_S,
           prefix: `own-${round}-${node.name}`,

@@ -100,11 +100,15 @@ async function oneSplit(
     kept.acknowledged > 0,
     `${kept.acknowledged} were`,
   )
+  const first = new Set(parts[0]?.map(({ name }) => name))
+  const condemned = course.downs.filter(({ by, name }) => first.has(by) && first.has(name)).length
   const small = await lostStarts(course, parts.slice(1).flat())
-  const serving = servingParts(course, parts)
+  // A policy speaks of placed names; what a node started itself may go on.
+  const serving = servingParts(course, parts, policy === 'serve' ? undefined : new Set(course.placed))
   say(
     `  starts acknowledged: largest part ${kept.acknowledged}, others ${small.acknowledged}, lost ${small.lost.length}`,
   )
+  say(`  verdicts within the largest part on one of its own: ${condemned}`)
   say(`  rivals started: ${rivalStarts.map((list) => list.length).join(' | ')} of ${RIVALS} in each part`)
   if (policy === 'serve') {
     checks.check('every part serves', serving.every(Boolean), `answers late in the cut: ${serving.join(' | ')}`)
@@ -124,7 +128,7 @@ async function oneSplit(
     const givers = rivalStarts.filter((list) => list.length > 0).length
     checks.check('at most one part gives names away', givers <= 1, rivalStarts.map((list) => list.length).join(' | '))
   }
-  return { ...course.figures, lostOfOthers: small.lost.length, serving }
+  return { ...course.figures, lostOfOthers: small.lost.length, condemnedInLargest: condemned, serving }
 }
 
 /** The largest first, in the order of the nodes. */
@@ -163,12 +167,18 @@ function startsIn({ nodes, loads }: Course, part: readonly Node[], from: number,
 }
 
 /** Whether any of a part's callers was answered by a process of the part in the last second of the cut. */
-function servingParts({ nodes, loads, healedAt, beganAt }: Course, parts: readonly Node[][]): boolean[] {
+function servingParts(
+  { nodes, loads, healedAt, beganAt }: Course,
+  parts: readonly Node[][],
+  names?: ReadonlySet<string>,
+): boolean[] {
   const late = Math.max(beganAt, healedAt - 1000)
   return parts.map((part) => {
     const own = new Set(part.map(({ pid }) => pid))
     return part.some((node) =>
-      loads[nodes.indexOf(node)]?.answers.some(({ process, lastAt }) => own.has(process) && lastAt >= late),
+      loads[nodes.indexOf(node)]?.answers.some(
+        ({ name, process, lastAt }) => own.has(process) && lastAt >= late && names?.has(name) !== false,
+      ),
     )
   })
 }

@@ -698,6 +698,19 @@ describe('the detector', () => {
     expect(only(m.out, 'dropped').map((output) => output.reason)).toEqual(['too many probes for others'])
   })
 
+  it('says it again to a suspect that probes us: what it was told before may be lost', () => {
+    const m = linkedWith('a', 'b')
+    m.news('b', record('a', { suspect: true }))
+    m.frame('a', { type: 'ping', seq: 5 })
+    expect(only(m.out, 'transmit').filter(({ to }) => to === B('a'))).toEqual([
+      { type: 'transmit', to: B('a'), frame: { type: 'ack', seq: 5 } },
+      { type: 'transmit', to: B('a'), frame: { type: 'news', members: [record('a', { suspect: true })] } },
+    ])
+    m.news('a', record('a', { incarnation: 1 }))
+    m.frame('a', { type: 'ping', seq: 6 })
+    expect(sent(m.out, 'news').filter(({ to }) => to === B('a'))).toEqual([])
+  })
+
   it('clears a suspicion when the subject refutes, and says it again to a suspect that it probes', () => {
     const m = linkedWith('a', 'b')
     m.news('b', record('a', { suspect: true }))
