@@ -63,6 +63,11 @@ export async function scale(say: Say): Promise<Report> {
       figures.answered = ok
       say(`  ${ok} of ${calls} calls answered; grown in ${figures.grownMs} ms, shrunk in ${figures.shrunkMs} ms`)
       checks.check(
+        'no call fails, since nobody crashes',
+        ok === calls,
+        JSON.stringify(loads.map(({ failed }) => failed)),
+      )
+      checks.check(
         'no call is stuck',
         loads.every(({ open }) => open === 0),
       )
