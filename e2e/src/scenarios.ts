@@ -5,9 +5,11 @@ import { comeBack, restartall, scale } from './changes.js'
 import { churn } from './churn.js'
 import { coldstart } from './coldstart.js'
 import { demo } from './demo.js'
+import { drain } from './drain.js'
 import { kill9 } from './kill9.js'
 import { delay, flapping, loss, oneway, partial } from './links.js'
 import { type Policy, partition } from './partition.js'
+import { rolling } from './rolling.js'
 import type { Report, Say } from './scenario.js'
 import { stall } from './stall.js'
 import { twoclusters } from './twoclusters.js'
@@ -59,6 +61,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   scale: one((_, say) => scale(say)),
   restartall: one(restartall, { times: 3 }),
   return: one(comeBack, { times: 3 }),
+  rolling: one((_, say) => rolling(say)),
+  drain: one((_, say) => drain(say)),
   twoclusters: one((_, say) => twoclusters(say)),
   badinput: one((_, say) => badinput(say)),
   demo: one((_, say) => demo(say)),
@@ -72,6 +76,7 @@ const selection: readonly ((say: Say) => Promise<Report>)[] = [
   (say) => kill9({ times: 3 }, say),
   (say) => stall({ seconds: [1, 8], times: 1 }, say),
   (say) => partition({ split: [2, 1], seconds: 10, times: 1, policy: 'serve' }, say),
+  (say) => partial({ seconds: 10 }, say),
   (say) => comeBack({ times: 1 }, say),
   (say) => scale(say),
   (say) => badinput(say),
