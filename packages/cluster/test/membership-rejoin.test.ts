@@ -296,6 +296,13 @@ describe('of two parts that hold each other down', () => {
     expect(only(m.out, 'condemned')).toHaveLength(1)
   })
 
+  it("nobody is told of its end by itself: such news is nobody's", () => {
+    const m = linkedWith(['a'])
+    m.news('me', down('me'), down('a'))
+    expect(only(m.out, 'dropped').map(({ reason }) => reason)).toEqual(['from ourselves'])
+    expect(m.state.members.get(B('me'))).toBe(m.state.self)
+  })
+
   it('leavers and the gone of either count for nothing', () => {
     const m = linkedWith(['a', 'b'])
     m.news('a', down('y'), down('z'))

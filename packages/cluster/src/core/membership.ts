@@ -377,7 +377,8 @@ function receiveUnlinked(
   now: number,
   out: ClusterOutput[],
 ): void {
-  if (frame.type === 'news' && tellsOurEnd(state, frame.members)) hearOurEnd(state, frame.members, from, now, out)
+  if (from === state.self.info.boot) out.push(dropped(from, 'from ourselves'))
+  else if (frame.type === 'news' && tellsOurEnd(state, frame.members)) hearOurEnd(state, frame.members, from, now, out)
   else out.push(dropped(from, 'no link'))
 }
 
