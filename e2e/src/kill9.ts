@@ -1,14 +1,26 @@
 /**
  * The process that holds a placed name is killed with SIGKILL while another node calls the name every 5 ms, without
- * retries: how long until the first call is answered by another process. The dead node is started again, and so on.
+ * retries: how long until the first call is answered by another process with a higher fence. The dead node is started
+ * again, and so on.
  */
 
-import { allReady, clock, type Node, notOneRegistry, startAll, startOne, uniqueCluster, withOutputs } from './nodes.js'
+import {
+  allReady,
+  clock,
+  type Node,
+  notOneRegistry,
+  startAgain,
+  startAll,
+  uniqueCluster,
+  withOutputs,
+} from './nodes.js'
+import type { Who } from './place.js'
 import { Checks, eventually, type Report, type Say, within } from './scenario.js'
 import { inWords, summary } from './statistics.js'
 
-/** What the issue asks of the median on three nodes, in milliseconds. */
-const MEDIAN_MS = 500
+/** What is promised on three nodes, in milliseconds. */
+const P50_MS = 250
+const P99_MS = 1000
 
 /** No answer within this time is none. */
 const ANSWER_MS = 20_000
@@ -27,46 +39,51 @@ export async function kill9({ times }: { readonly times: number }, say: Say): Pr
   const answeredMs = summary(answered)
   say(`  first answer after the kill: ${inWords(answeredMs)}`)
   checks.check(`${times} kills, each answered by another process`, answered.length === times, `${answered.length} were`)
-  checks.check(`median under ${MEDIAN_MS} ms`, answeredMs.median < MEDIAN_MS, `${answeredMs.median} ms`)
+  checks.check(`p50 at most ${P50_MS} ms`, answeredMs.p50 <= P50_MS, `${answeredMs.p50} ms`)
+  checks.check(`p99 at most ${P99_MS} ms`, answeredMs.p99 <= P99_MS, `${answeredMs.p99} ms`)
   return { scenario: 'kill9', checks: checks.all, figures: { times, answeredMs } }
 }
 
 async function oneKill(nodes: Node[], round: number, say: Say): Promise<number> {
   const caller = nodes[round % nodes.length] as Node
-  const { name, index } = await spawnElsewhere(nodes, caller, round)
+  const { name, index, holder } = await spawnElsewhere(nodes, caller, `target-${round}`)
   const victim = nodes[index] as Node
-  const waiting = caller.ask('answeredByOther', name, victim.pid)
+  const waiting = caller.ask('answeredByOther', name, holder, ANSWER_MS)
   const since = clock()
   const dead = victim.kill('SIGKILL')
-  const { at, failed } = await within(ANSWER_MS, `an answer from ${name}`, waiting).catch(async (error: Error) => {
-    throw new Error(`${error.message}\n${await views(nodes, victim, name)}`)
-  })
+  const answer = await within(2 * ANSWER_MS, `an answer from ${name}`, waiting)
+  if (answer === undefined)
+    throw new Error(`${name}: no answer within ${ANSWER_MS} ms\n${await views(nodes, victim, name)}`)
+  const { at, failed } = answer
   await dead
   say(`  kill ${round}: ${(at - since).toFixed(0)} ms (${failed} calls failed meanwhile)`)
-  nodes[index] = startOne(victim.argument)
+  nodes[index] = startAgain(victim)
   await allReady(nodes, clock())
   await whole(nodes, round)
   return at - since
 }
 
-/** A placed name whose host is not the caller's node, and the index of that host. */
-async function spawnElsewhere(
-  nodes: readonly Node[],
-  caller: Node,
-  round: number,
-): Promise<{ name: string; index: number }> {
+export interface Elsewhere {
+  readonly name: string
+  /** Of the node that runs it. */
+  readonly index: number
+  readonly holder: Who
+}
+
+/** A placed name whose host is not the caller's node. */
+export async function spawnElsewhere(nodes: readonly Node[], caller: Node, prefix: string): Promise<Elsewhere> {
   for (let i = 0; i < 50; i++) {
-    const name = `target-${round}-${i}`
+    const name = `${prefix}-${i}`
     const host = await caller.ask('spawn', name)
     const index = nodes.findIndex((node) => node.name === host)
-    if (index >= 0 && host !== caller.name && (await caller.ask('call', name)) === nodes[index]?.pid)
-      return { name, index }
+    const holder = await caller.ask('who', name)
+    if (host !== caller.name && holder.process === nodes[index]?.pid) return { name, index, holder }
   }
   throw new Error(`50 names were spawned and all went to ${caller.name}`)
 }
 
 /** What the others know of the name. */
-async function views(nodes: readonly Node[], victim: Node, name: string): Promise<string> {
+export async function views(nodes: readonly Node[], victim: Node, name: string): Promise<string> {
   const others = nodes.filter((node) => node !== victim)
   return (await Promise.all(others.map(async (node) => `${node.name}: ${await node.ask('explain', name)}`))).join('\n')
 }

@@ -2,11 +2,16 @@
 
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:net'
-import { type Process, startProcess } from '@skep/example-counter/processes'
+import { type Process, type ProcessOptions, startProcess } from '@skep/example-counter/processes'
+import type { Host } from './net/network.js'
 import type { NodeArgument, NodeSteps } from './node.js'
 import { eventually, within } from './scenario.js'
 
-export type Node = Process<NodeSteps> & { readonly name: string; readonly argument: NodeArgument }
+export type Node = Process<NodeSteps> & {
+  readonly name: string
+  readonly argument: NodeArgument
+  readonly options: ProcessOptions
+}
 
 const PROGRAM = new URL('./node.js', import.meta.url)
 
@@ -22,8 +27,13 @@ export function uniqueCluster(): string {
   return `e2e-${randomBytes(4).toString('hex')}`
 }
 
-export function startOne(argument: NodeArgument): Node {
-  return Object.assign(startProcess<NodeSteps>(PROGRAM, argument), { name: argument.name, argument })
+export function startOne(argument: NodeArgument, options: ProcessOptions = {}): Node {
+  return Object.assign(startProcess<NodeSteps>(PROGRAM, argument, options), { name: argument.name, argument, options })
+}
+
+/** A new process in the place of one that ended. */
+export function startAgain({ argument, options }: Node): Node {
+  return startOne(argument, options)
 }
 
 /** `listen`: the address of each, in order; absent: any free port. */
@@ -89,3 +99,29 @@ export async function withOutputs<T>(nodes: readonly Node[], work: () => Promise
     throw new Error([error instanceof Error ? error.message : String(error), ...outputs].join('\n'))
   }
 }
+
+/** Nodes on the hosts of a network, a node each, that know each other's addresses. */
+export function startOnHosts(hosts: readonly Host[], shared: Omit<NodeArgument, 'name'>): Node[] {
+  const peers = hosts.map(({ address }) => `${address}:${PORT}`)
+  // Where others could listen in, a node wants a secret.
+  const secret = randomBytes(16).toString('hex')
+  return hosts.map(({ under }, i) => {
+    const listen = peers[i] ?? ''
+    return startOne({ secret, peers, ...shared, listen, name: `node-${i + 1}` }, { under })
+  })
+}
+
+/** Each host has its own. */
+const PORT = 4370
+
+/** What each node answers, in order; a node that does not answer in time is a failure. */
+export function askAll<K extends keyof NodeSteps & string>(
+  nodes: readonly Node[],
+  step: K,
+  ...args: Parameters<NodeSteps[K]>
+): Promise<Awaited<ReturnType<NodeSteps[K]>>[]> {
+  return Promise.all(nodes.map((node) => within(ANSWER_MS, `${node.name} ${step}`, node.ask(step, ...args))))
+}
+
+/** The slowest step waits for calls of some seconds. */
+const ANSWER_MS = 20_000

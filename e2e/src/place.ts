@@ -1,10 +1,38 @@
-/** An actor that tells which process runs it. */
+/** An actor that tells which process runs it and counts its calls; and what each process knows of those that ran in it. */
 
 import { defineActor } from 'skep'
 
+/** Who answered: two copies of a name differ in all of it but the name. */
+export interface Who {
+  readonly process: number
+  readonly pid: string
+  readonly boot: string
+  readonly fence: number
+}
+
+/**
+ * The names of the copies that run in this process: the truth about them, whatever any registry says. By their state,
+ * which stays the same object where a pid does not: it is another one once the node has become another boot.
+ */
+export const copies: Map<object, string> = new Map()
+
+/** When a call last ran in this process, by name, on the clock that all processes of a host share. */
+export const lastRun: Map<string, number> = new Map()
+
 export const Place = defineActor('place', {
-  init: () => ({}),
+  init: () => ({ calls: 0 }),
+  onStart: (self) => {
+    if (self.name !== undefined) copies.set(self.state, self.name)
+  },
+  onStop: (self) => {
+    copies.delete(self.state)
+  },
   on: {
     process: () => process.pid,
+    who: (self): Who => {
+      self.state.calls++
+      if (self.name !== undefined) lastRun.set(self.name, Number(process.hrtime.bigint()) / 1e6)
+      return { process: process.pid, pid: String(self.pid), boot: self.pid.boot, fence: self.fence }
+    },
   },
 })

@@ -5,6 +5,8 @@ import { killAll } from '@skep/example-counter/processes'
 export interface Check {
   readonly name: string
   readonly ok: boolean
+  /** Why it could not be made here; it counts as neither passed nor failed. */
+  readonly skipped?: string
   /** What was seen: for a person who must find out why it failed. */
   readonly detail: string
 }
@@ -33,6 +35,12 @@ export class Checks {
     this.#say(`  ${ok ? 'ok    ' : 'FAILED'} ${name}${ok || indented === '' ? '' : `\n       ${indented}`}`)
   }
 
+  /** What cannot be looked at here, and why: counted by itself, so that it is seen. */
+  skip(name: string, why: string): void {
+    this.all.push({ name, ok: false, skipped: why, detail: '' })
+    this.#say(`  skip   ${name}\n       ${why}`)
+  }
+
   /** Runs a part; what it throws is a failed check. Whatever it started is killed at its end. */
   async part(name: string, run: () => Promise<void>): Promise<void> {
     try {
@@ -43,6 +51,18 @@ export class Checks {
       killAll()
     }
   }
+}
+
+export interface Counts {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+export function countsOf(checks: readonly Check[]): Counts {
+  const skipped = checks.filter((check) => check.skipped !== undefined).length
+  const passed = checks.filter(({ ok }) => ok).length
+  return { passed, failed: checks.length - passed - skipped, skipped }
 }
 
 export async function pause(ms: number): Promise<void> {

@@ -3,7 +3,7 @@
 export interface Summary {
   readonly count: number
   readonly min: number
-  readonly median: number
+  readonly p50: number
   readonly p99: number
   readonly max: number
 }
@@ -15,9 +15,9 @@ export function summary(times: readonly number[]): Summary {
     const rank = Math.max(1, Math.ceil(share * sorted.length))
     return Math.round((sorted[rank - 1] ?? Number.NaN) * 10) / 10
   }
-  return { count: sorted.length, min: at(0), median: at(0.5), p99: at(0.99), max: at(1) }
+  return { count: sorted.length, min: at(0), p50: at(0.5), p99: at(0.99), max: at(1) }
 }
 
-export function inWords({ min, median, p99, max }: Summary): string {
-  return `min ${min}, median ${median}, p99 ${p99}, max ${max} ms`
+export function inWords({ min, p50, p99, max }: Summary): string {
+  return `min ${min}, p50 ${p50}, p99 ${p99}, max ${max} ms`
 }

@@ -201,7 +201,7 @@ async function openPrompt(number: number): Promise<void> {
   // In a cluster that is up only this node is new; else the others of the three are started too.
   if (!joins) for (const other of NAMES) if (other !== name) startOne(other)
   const argument: NodeArgument = { name, cluster, promptAt: joins ? 2 : NAMES.length }
-  const { code } = await startProcess<NodeSteps>(PROGRAM, argument, true).exited
+  const { code } = await startProcess<NodeSteps>(PROGRAM, argument, { terminal: true }).exited
   killAll()
   process.exitCode = code ?? 1
 }

@@ -70,15 +70,26 @@ export function killAll(): void {
 
 process.on('exit', killAll)
 
-/**
- * Starts `program` with one argument (JSON) in a process of its own.
- * `terminal`: it gets this process's own stdin, stdout and stderr (for a prompt) instead of having them collected.
- */
-export function startProcess<S extends Steps>(program: URL, argument: unknown, terminal = false): Process<S> {
+export interface ProcessOptions {
+  /** It gets this process's own stdin, stdout and stderr (for a prompt) instead of having them collected. */
+  readonly terminal?: boolean
+  /** Flags of Node's. */
+  readonly flags?: readonly string[]
+  /** A command that becomes the program in the end (by exec), put before it: `nsenter` and its arguments. */
+  readonly under?: readonly string[]
+}
+
+/** Starts `program` with one argument (JSON) in a process of its own. */
+export function startProcess<S extends Steps>(
+  program: URL,
+  argument: unknown,
+  { terminal = false, flags = [], under = [] }: ProcessOptions = {},
+): Process<S> {
   const streams = terminal ? 'inherit' : 'pipe'
+  const [command = process.execPath, ...before] = [...under, process.execPath, ...flags]
   const child = fork(fileURLToPath(program), [JSON.stringify(argument)], {
-    execPath: process.execPath,
-    execArgv: [],
+    execPath: command,
+    execArgv: before,
     serialization: 'advanced',
     stdio: [terminal ? 'inherit' : 'ignore', streams, streams, 'ipc'],
   })

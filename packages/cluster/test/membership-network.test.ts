@@ -70,7 +70,7 @@ describe('a node that joins later', () => {
     network.run(10_000)
     expect(network.node('early').state.gate).toBe('open')
     network.start('n0', undefined)
-    network.run(5100)
+    network.run(2100)
     expectOneView(network)
   })
 })

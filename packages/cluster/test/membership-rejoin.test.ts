@@ -275,10 +275,32 @@ describe('of two parts that hold each other down', () => {
     expect(only(stays.out, 'condemned')).toEqual([])
   })
 
+  it('whom either suspects counts for neither: a part that is still at finding the others gone takes nobody along', () => {
+    // A lone node, cut off from three, has declared one of them down and does not yet know of the others.
+    const m = linkedWith(['a', 'b'])
+    m.news('a', down('z'))
+    m.link('z')
+    m.news('z', down('me'), record('z'), record('a', { suspect: true }), record('b', { suspect: true }))
+    expect(only(m.out, 'condemned')).toEqual([])
+    expect(m.phase('a')).toBe('up')
+    // And the lone node, told of its end by one of the three, counts on none of those that it suspects.
+    const lone = linkedWith(['a', 'b'])
+    lone.news('b', record('a', { suspect: true }))
+    lone.news('a', down('me'), record('a'), record('b'))
+    expect(only(lone.out, 'condemned')).toHaveLength(1)
+  })
+
   it('two that stood still while three others went on give way, though they take those for their own', () => {
     const m = linkedWith(['mate', 'a', 'b', 'c'])
     m.news('a', down('me'), down('mate'), record('a'), record('b'), record('c'))
     expect(only(m.out, 'condemned')).toHaveLength(1)
+  })
+
+  it("nobody is told of its end by itself: such news is nobody's", () => {
+    const m = linkedWith(['a'])
+    m.news('me', down('me'), down('a'))
+    expect(only(m.out, 'dropped').map(({ reason }) => reason)).toEqual(['from ourselves'])
+    expect(m.state.members.get(B('me'))).toBe(m.state.self)
   })
 
   it('leavers and the gone of either count for nothing', () => {
@@ -303,25 +325,40 @@ describe('of two parts that hold each other down', () => {
       const yours = theirs.filter((name) => !shared.includes(name))
       return { mine, yours, shared }
     })
+    const suspects = fc.uniqueArray(fc.stringMatching(/^[a-f][0-9]$/))
     fc.assert(
-      fc.property(sides, fc.boolean(), ({ mine, yours, shared }, greater) => {
-        // `me` stands on one side, `p` on the other, and each is told of its end by the other.
-        const opposite = greater ? 'zz' : '00'
-        const here = new Set(['me', ...mine, ...shared])
-        const there = new Set([opposite, ...yours, ...shared])
-        const gives = (us: ReadonlySet<string>, them: ReadonlySet<string>, self: string, teller: string): boolean => {
-          const m = new Machine({ name: self })
-          m.step({ type: 'wake' })
-          for (const name of us) if (name !== self) m.link(name)
-          m.link(teller)
-          m.news(teller, ...[...them].filter((name) => !us.has(name)).map(down))
-          m.news(teller, down(self), ...[...them].map((name) => record(name)))
-          return only(m.out, 'condemned').length > 0
-        }
-        const [we, they] = [gives(here, there, 'me', opposite), gives(there, here, opposite, 'me')]
-        expect(we || they).toBe(true)
-        if (shared.length === 0) expect(we && they).toBe(false)
-      }),
+      fc.property(
+        sides,
+        fc.boolean(),
+        suspects,
+        suspects,
+        ({ mine, yours, shared }, greater, doubted, doubtedThere) => {
+          // `me` stands on one side, `p` on the other, and each is told of its end by the other.
+          const opposite = greater ? 'zz' : '00'
+          const here = new Set(['me', ...mine, ...shared])
+          const there = new Set([opposite, ...yours, ...shared])
+          const gives = (
+            [us, doubtedByUs]: readonly [ReadonlySet<string>, readonly string[]],
+            [them, doubtedByThem]: readonly [ReadonlySet<string>, readonly string[]],
+            self: string,
+            teller: string,
+          ): boolean => {
+            const m = new Machine({ name: self })
+            m.step({ type: 'wake' })
+            for (const name of us) if (name !== self) m.link(name)
+            m.link(teller)
+            for (const name of us) if (doubtedByUs.includes(name)) m.news(teller, record(name, { suspect: true }))
+            m.news(teller, ...[...them].filter((name) => !us.has(name)).map(down))
+            const part = [...them].map((name) => record(name, { suspect: doubtedByThem.includes(name) }))
+            m.news(teller, down(self), ...part)
+            return only(m.out, 'condemned').length > 0
+          }
+          const we = gives([here, doubted], [there, doubtedThere], 'me', opposite)
+          const they = gives([there, doubtedThere], [here, doubted], opposite, 'me')
+          expect(we || they).toBe(true)
+          if (shared.length === 0) expect(we && they).toBe(false)
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -396,6 +433,22 @@ describe('cuts that outlast every suspicion, with nodes that go on as other boot
       { numRuns: 60 },
     )
   }, 60_000)
+
+  it('that heal while one node is still finding two others gone cost those two no boot', () => {
+    for (let ms = 2000; ms <= 14_000; ms += 500) {
+      for (let seed = 1; seed <= 3; seed++) {
+        const network = startTogether(3, { seed, rejoin: true })
+        network.run(2000 + seed * 137)
+        for (const other of ['n01', 'n02']) network.cut('n00', other)
+        network.run(ms)
+        network.mend()
+        network.run(30_000)
+        const boots = ['n01', 'n02'].map((name) => network.node(name).boot)
+        expect(boots, `a cut of ${ms} ms, seed ${seed}`).toEqual(['n01', 'n02'].map(B))
+        for (const name of ['n00', 'n01', 'n02']) expect(network.names(name)).toEqual(['n00', 'n01', 'n02'])
+      }
+    }
+  })
 
   it('random ones, one after the other, whole and partial, end with one view of all under their last boots', () => {
     const network = (cuts: readonly (readonly [number, number])[], count: number, seed: number): void => {

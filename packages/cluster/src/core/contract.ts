@@ -149,7 +149,7 @@ export const membershipLimits: MembershipLimits = {
   suspicionMinMs: 2000,
   suspicionMaxMs: 6000,
   redialMinMs: 100,
-  redialMaxMs: 5000,
+  redialMaxMs: 2000,
   redialDownMs: 3600 * 1000,
   gateMs: 3000,
   gateSilentMs: 1000,

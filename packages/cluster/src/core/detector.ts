@@ -175,10 +175,17 @@ function beginProbe(state: MembershipState, subject: BootId, urgent: boolean, no
     askFor(state, probe, out)
     return
   }
-  const member = state.members.get(subject)
-  // A suspect that lives can refute only what it has heard of.
-  if (member?.suspect) out.push({ type: 'transmit', to: subject, frame: { type: 'news', members: [member] } })
+  tellSuspect(state, subject, out)
   out.push({ type: 'transmit', to: subject, frame: { type: 'ping', seq } })
+}
+
+/**
+ * A suspect that lives can refute only what it has heard of, and what it was told before may be lost: so it hears it
+ * with our own probes, and when it probes us. Ours alone may be long in coming, since failures stretch our periods.
+ */
+export function tellSuspect(state: MembershipState, subject: BootId, out: ClusterOutput[]): void {
+  const member = state.members.get(subject)
+  if (member?.suspect) out.push({ type: 'transmit', to: subject, frame: { type: 'news', members: [member] } })
 }
 
 function advance(state: MembershipState, probe: Probe, now: number, out: ClusterOutput[]): void {

@@ -23,6 +23,7 @@ import {
   help,
   probeUrgently,
   startDetector,
+  tellSuspect,
   wakeDetector,
 } from './detector.js'
 import { dialSoon, isFresh, noteDialled, wakeDials } from './dialling.js'
@@ -329,7 +330,9 @@ function receive(state: MembershipState, from: BootId, frame: ClusterFrame, now:
   }
   switch (frame.type) {
     case 'ping':
-      return void out.push({ type: 'transmit', to: from, frame: { type: 'ack', seq: frame.seq } })
+      out.push({ type: 'transmit', to: from, frame: { type: 'ack', seq: frame.seq } })
+      tellSuspect(state, from, out)
+      return
     case 'ack':
       trustAnswer(state, from, frame.seq)
       hearWatched(state, from, frame.seq)
@@ -374,7 +377,8 @@ function receiveUnlinked(
   now: number,
   out: ClusterOutput[],
 ): void {
-  if (frame.type === 'news' && tellsOurEnd(state, frame.members)) hearOurEnd(state, frame.members, from, now, out)
+  if (from === state.self.info.boot) out.push(dropped(from, 'from ourselves'))
+  else if (frame.type === 'news' && tellsOurEnd(state, frame.members)) hearOurEnd(state, frame.members, from, now, out)
   else out.push(dropped(from, 'no link'))
 }
 

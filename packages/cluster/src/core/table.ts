@@ -152,16 +152,24 @@ export function hearOurEnd(
   now: number,
   out: ClusterOutput[],
 ): void {
-  const theirs = records.filter(inView)
+  const theirs = records.filter(isMate)
   const { boot: mine } = state.self.info
   const apart = records.some((record) => {
     const known = state.members.get(record.info.boot)
     if (known === undefined || record.info.boot === mine) return false
     return inView(record) ? known.phase === 'down' : isGone(record) && inView(known)
   })
-  if (!apart || !isGreater([...state.members.values()].filter(inView), theirs))
+  if (!apart || !isGreater([...state.members.values()].filter(isMate), theirs))
     return condemn(state, records, from, out)
   declareDown(state, from, 'of the smaller part', now, out)
+}
+
+/**
+ * Does it count for the part of whoever has this record? One that is suspected may be of the other part: a cut that
+ * heals while one part is still at finding the others gone would else count them for it, and both parts gave way.
+ */
+function isMate(record: Member): boolean {
+  return inView(record) && !record.suspect
 }
 
 /**

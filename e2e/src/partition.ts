@@ -1,0 +1,203 @@
+/**
+ * The network falls into parts, each with its own nodes and callers, for some seconds, and heals: then each name has
+ * one holder within three seconds, on every node, and nothing that the largest part acknowledged meanwhile is lost.
+ */
+
+import { type Course, gathered, mustHold, refusal, underFault } from './faults.js'
+import { type Network, onNetwork } from './net/network.js'
+import { askAll, type Node, startOne, uniqueCluster } from './nodes.js'
+import { Checks, pause, type Report, type Say, within } from './scenario.js'
+import { inWords, summary } from './statistics.js'
+import { sameRegistry } from './whole.js'
+
+/** What a node is told to do while the cluster is split. */
+export type Policy = 'serve' | 'majority' | 'keep-oldest' | { readonly quorum: number }
+
+export interface PartitionOptions {
+  /** Nodes in each part, such as [3, 2]. */
+  readonly split: readonly number[]
+  readonly seconds: number
+  readonly times: number
+  readonly policy: Policy
+}
+
+/** Started in each part under the same names, during the cut. */
+const RIVALS = 10
+
+/**
+ * A cut of this length lets each part find the others gone (a probe takes 2 s at most, a suspicion that nobody confirms
+ * 6 s) and take their slots (a second or two), so that every name can be had in it.
+ */
+const WHOLE_S = 12
+
+export async function partition(options: PartitionOptions, say: Say): Promise<Report> {
+  const { split, seconds, times, policy } = options
+  const checks = new Checks(say)
+  const title = `partition ${split.join('|')}, ${typeof policy === 'string' ? policy : `quorum ${policy.quorum}`}`
+  say(`${title}: ${times} times, ${seconds} s each`)
+  const rounds: Record<string, unknown>[] = []
+  const refused = await notSupported(policy)
+  if (refused !== undefined) {
+    checks.skip(title, `not supported: ${refused}`)
+    return { scenario: 'partition', checks: checks.all, figures: { policy, supported: false } }
+  }
+  const count = split.reduce((sum, size) => sum + size, 0)
+  await onNetwork(checks, title, count, async (network) => {
+    const cluster = await gathered(network, policy === 'serve' ? {} : { partition: policy })
+    for (let round = 1; round <= times; round++) {
+      rounds.push(await oneSplit(checks, say, network, cluster, options, round))
+    }
+  })
+  const oneHolderMs = summary(rounds.flatMap((one) => (typeof one.oneHolderMs === 'number' ? [one.oneHolderMs] : [])))
+  if (times > 1) say(`  one holder for each name after the heal: ${inWords(oneHolderMs)}`)
+  const figures = { split: split.join('|'), seconds, times, policy, oneHolderMs, rounds }
+  return { scenario: 'partition', checks: checks.all, figures }
+}
+
+/** What a node says that refuses this policy; undefined when it takes it. */
+async function notSupported(policy: Policy): Promise<string | undefined> {
+  if (policy === 'serve') return undefined
+  const node = startOne({ name: 'asked', cluster: uniqueCluster(), partition: policy, peers: [] })
+  const taken = await Promise.race([
+    within(20_000, 'a first node', node.ask('boot')).then(
+      () => true,
+      () => false,
+    ),
+    node.exited.then(() => false),
+  ])
+  const said = taken ? undefined : await refusal(node)
+  await node.kill()
+  return said
+}
+
+async function oneSplit(
+  checks: Checks,
+  say: Say,
+  network: Network,
+  cluster: { readonly nodes: Node[]; readonly placed: string[] },
+  { split, seconds, policy }: PartitionOptions,
+  round: number,
+): Promise<Record<string, unknown>> {
+  await mustHold(sameRegistry(cluster.nodes))
+  const parts = partsOf(cluster.nodes, split)
+  const indices = parts.map((part) => part.map((node) => cluster.nodes.indexOf(node)))
+  const rivals = Array.from({ length: RIVALS }, (_, i) => `rival-${round}-${i + 1}`)
+  let rivalStarts: string[][] = []
+  const course = await underFault(checks, say, network, cluster, {
+    seconds,
+    begin: async () => {
+      await network.split(indices)
+      await pause(seconds * 300)
+      const speakers = parts.flatMap((part) => part.slice(0, 1))
+      rivalStarts = await askAll(speakers, 'startAll', rivals, Math.max(1000, seconds * 600))
+    },
+    names: () => [...new Set(rivalStarts.flat())],
+  })
+  const kept = await lostStarts(course, parts[0] ?? [])
+  checks.check('no start acknowledged in the largest part is lost', kept.lost.length === 0, kept.lost.join(' '))
+  checks.check(
+    'the load was one: starts were acknowledged in the largest part, before and in the cut',
+    kept.acknowledged > 0,
+    `${kept.acknowledged} were`,
+  )
+  const first = new Set(parts[0]?.map(({ name }) => name))
+  const condemned = course.downs.filter(({ by, name }) => first.has(by) && first.has(name)).length
+  const small = await lostStarts(course, parts.slice(1).flat())
+  // A policy speaks of placed names; what a node started itself may go on.
+  const serving = servingParts(course, parts, policy === 'serve' ? undefined : new Set(course.placed))
+  say(
+    `  starts acknowledged: largest part ${kept.acknowledged}, others ${small.acknowledged}, lost ${small.lost.length}`,
+  )
+  say(`  verdicts within the largest part on one of its own: ${condemned}`)
+  say(`  rivals started: ${rivalStarts.map((list) => list.length).join(' | ')} of ${RIVALS} in each part`)
+  if (policy === 'serve') {
+    checks.check('every part serves', serving.every(Boolean), `answers late in the cut: ${serving.join(' | ')}`)
+    const starters = parts.map((part) => startsIn(course, part, course.beganAt, course.healedAt))
+    checks.check(
+      'every part acknowledges starts in the cut',
+      starters.every((count) => count > 0),
+      starters.join(' | '),
+    )
+    const all = rivalStarts.every((list) => list.length === RIVALS)
+    const text = rivalStarts.map((list) => list.length).join(' | ')
+    if (seconds >= WHOLE_S) checks.check('every part can give every name away', all, text)
+  } else {
+    const twice = answeredTwice(course)
+    checks.check('no two copies of a name answer at one time', twice.length === 0, twice.slice(0, 5).join('; '))
+    checks.check('at most one part serves late in the cut', serving.filter(Boolean).length <= 1, serving.join(' | '))
+    const givers = rivalStarts.filter((list) => list.length > 0).length
+    checks.check('at most one part gives names away', givers <= 1, rivalStarts.map((list) => list.length).join(' | '))
+  }
+  return { ...course.figures, lostOfOthers: small.lost.length, condemnedInLargest: condemned, serving }
+}
+
+/** The largest first, in the order of the nodes. */
+function partsOf(nodes: readonly Node[], split: readonly number[]): Node[][] {
+  let from = 0
+  return [...split]
+    .sort((a, b) => b - a)
+    .map((size) => {
+      from += size
+      return nodes.slice(from - size, from)
+    })
+}
+
+/** Names whose start was acknowledged to these nodes and that are nowhere now, or run on another node. */
+async function lostStarts(course: Course, part: readonly Node[]): Promise<{ acknowledged: number; lost: string[] }> {
+  let acknowledged = 0
+  const lost: string[] = []
+  for (const node of part) {
+    const started = course.loads[course.nodes.indexOf(node)]?.started ?? []
+    acknowledged += started.length
+    const names = started.map(({ name }) => name)
+    const [copies] = await askAll([node], 'copies', names)
+    const everywhere = await askAll(course.nodes, 'holders', names)
+    for (const [i, name] of names.entries()) {
+      const seen = everywhere.every((list) => list[i]?.startsWith(`<${node.name}.`))
+      if (copies?.[i] !== 1 || !seen) lost.push(name)
+    }
+  }
+  return { acknowledged, lost }
+}
+
+/** How many starts were acknowledged in a part in this time. */
+function startsIn({ nodes, loads }: Course, part: readonly Node[], from: number, to: number): number {
+  const started = part.flatMap((node) => loads[nodes.indexOf(node)]?.started ?? [])
+  return started.filter(({ at }) => at >= from && at < to).length
+}
+
+/** Whether any of a part's callers was answered by a process of the part in the last second of the cut. */
+function servingParts(
+  { nodes, loads, healedAt, beganAt }: Course,
+  parts: readonly Node[][],
+  names?: ReadonlySet<string>,
+): boolean[] {
+  const late = Math.max(beganAt, healedAt - 1000)
+  return parts.map((part) => {
+    const own = new Set(part.map(({ pid }) => pid))
+    return part.some((node) =>
+      loads[nodes.indexOf(node)]?.answers.some(
+        ({ name, process, lastAt }) => own.has(process) && lastAt >= late && names?.has(name) !== false,
+      ),
+    )
+  })
+}
+
+/** Names for which one process still answered after another one had begun to. */
+function answeredTwice({ loads }: Course): string[] {
+  const spans = new Map<string, Map<number, { first: number; last: number }>>()
+  for (const { name, process, firstAt, lastAt } of loads.flatMap((load) => load.answers)) {
+    const processes = spans.get(name) ?? new Map()
+    const span = processes.get(process) ?? { first: firstAt, last: lastAt }
+    processes.set(process, { first: Math.min(span.first, firstAt), last: Math.max(span.last, lastAt) })
+    spans.set(name, processes)
+  }
+  return [...spans].flatMap(([name, processes]) => {
+    const inOrder = [...processes.entries()].sort(([, a], [, b]) => a.first - b.first)
+    return inOrder.flatMap(([process, { last }], i) => {
+      const next = inOrder[i + 1]
+      const overlap = next === undefined ? 0 : last - next[1].first
+      return overlap > 0 ? [`${name}: ${process} and ${next?.[0]} for ${Math.round(overlap)} ms`] : []
+    })
+  })
+}
