@@ -143,7 +143,7 @@ function drawPolicy(random: Random, count: number, faults: readonly Fault[]): Po
   const least = Math.floor(count / 2) + 1
   const quorum = { quorum: least + below(random, Math.max(1, count - least)) }
   // Where nodes leave for good a quorum may be out of reach, and where others join two sides may have it.
-  const isFixed = !faults.includes('leaves') && !faults.includes('aims')
+  const isFixed = !faults.some((fault) => fault === 'leaves' || fault === 'aims' || fault === 'handoffs')
   const policy = shape < 0.6 ? 'majority' : shape < 0.8 || !isFixed ? 'keep-oldest' : quorum
   return { policy, stableMs: 800 + nextFloat(random) * 2000 }
 }
