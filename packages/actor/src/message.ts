@@ -17,6 +17,8 @@ export abstract class Message {
   passedOn = false
   /** The caller gave up. What has not begun is not begun. */
   withdrawn = false
+  /** A later part of something that was accepted before, or a timer: never refused while its actor is paused. */
+  step = false
   /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
   over = false
   #context: { deadline: number } | undefined

@@ -50,6 +50,12 @@ export interface Feeding {
   endBecause(code: ErrorCode, text: string): void
 }
 
+/** With what callers of a halted actor are refused. */
+export interface Refusal {
+  readonly code: ErrorCode
+  readonly text: string
+}
+
 export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
 
 export class Process implements Runner, Runnable {
@@ -63,6 +69,8 @@ export class Process implements Runner, Runnable {
   failures = 0
   /** What those are told who watch it, once it has ended. */
   end: DownReason = 'stopped'
+  /** It is halted, and its callers are told so. */
+  #refusal: Refusal | undefined
   #queue: Queue<Message> | undefined
   /** The message that runs; of a reentrant actor nothing stands here. */
   #current: Message | undefined
@@ -217,11 +225,40 @@ export class Process implements Runner, Runnable {
     this.#watchers = undefined
   }
 
+  /** Nothing of it begins at present: it is held, or halted. */
+  get paused(): boolean {
+    return this.#held || this.#refusal !== undefined
+  }
+
+  /**
+   * Nothing begins from here on, until `unhalt`, and callers are refused so, those that wait as well; timers and what
+   * was begun before wait. Apart from `hold`: a node may halt while an actor is on its way to another one.
+   */
+  halt(refusal: Refusal): void {
+    this.#refusal = refusal
+    this.#asked = []
+    const waiting = this.#gate ?? []
+    if (this.#gate !== undefined) this.#gate = []
+    for (let left = this.waiting; left > 0; left--) waiting.push(this.#queue?.shift() as Message)
+    for (const message of waiting) {
+      if (message.step) this.#queue?.push(message)
+      else message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
+    }
+  }
+
+  unhalt(): void {
+    this.#refusal = undefined
+    if (this.waiting > 0 && this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
+  }
+
   /** Put a message at the end of the mailbox, or refuse it. */
   deliver(message: Message): void {
+    const refusal = this.#refusal
     if (this.#onward !== undefined) message.passOn(this.#onward)
     else if (this.phase === 'stopping' || this.phase === 'stopped') {
       message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
+    } else if (refusal !== undefined) {
+      message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
     } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
       message.refuse('ERR_OVERLOADED', `the mailbox of ${this.title} is full: ${this.waiting} messages wait`, 'no')
     } else if (this.#gate !== undefined && !message.passedOn) {
@@ -238,6 +275,8 @@ export class Process implements Runner, Runnable {
    */
   deliverStop(message: Message, reason: string): void {
     if (this.#onward !== undefined) return message.passOn(this.#onward)
+    const refusal = this.#refusal
+    if (refusal !== undefined) return message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
     if (this.#gate !== undefined && !message.passedOn) {
       this.#gate.push(message)
       return
@@ -268,6 +307,7 @@ export class Process implements Runner, Runnable {
 
   /** The next step of something that was accepted before: never refused for want of room. */
   deliverStep(message: Message): void {
+    message.step = true
     if (this.phase === 'starting' || this.phase === 'running') this.#enqueue(message)
   }
 
@@ -296,7 +336,7 @@ export class Process implements Runner, Runnable {
   }
 
   get #mayBegin(): boolean {
-    return this.phase === 'running' && !this.#held
+    return this.phase === 'running' && !this.paused
   }
 
   turn(max: number, now: number): number {

@@ -19,12 +19,15 @@ export interface Runnable {
 
 export class Scheduler {
   readonly #time: Timers
+  readonly #before: () => void
   #ready: Runnable[] = []
   #armed = false
   #left = turnMessages
 
-  constructor(time: Timers) {
+  /** `before`: what must be known before anybody has a turn. */
+  constructor(time: Timers, before: () => void = () => {}) {
     this.#time = time
+    this.#before = before
   }
 
   /** Give it a turn soon. Asking again before that changes nothing. */
@@ -46,6 +49,7 @@ export class Scheduler {
   }
 
   readonly #run = (): void => {
+    this.#before()
     const ready = this.#ready
     this.#ready = []
     const now = this.#time.now()

@@ -19,7 +19,7 @@ import { type Isolation, isolateAll } from './isolation.js'
 import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
 import type { Back, Errand, Passing } from './passing.js'
-import { type Phase, Process, type ProcessHost, type ProcessInfo } from './process.js'
+import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
 import { type Address, addressOf, type CallContext, refFor } from './ref.js'
 import { Scheduler } from './scheduler.js'
 import { type RefSource, Refused } from './values.js'
@@ -49,6 +49,12 @@ export const actorLimits: ActorLimits = {
   startTimeoutMs: 10_000,
 }
 
+/** What callers of actors are told whose node may not go on. */
+const haltedRefusal: Refusal = {
+  code: 'ERR_NO_MAJORITY',
+  text: 'paused, since its node is in a part of the cluster that may not go on',
+}
+
 /** What actors need of a cluster. */
 export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' | 'describe' | 'linked'>
 
@@ -71,6 +77,9 @@ export type ActorTracker = Pick<
   | 'onDeactivate'
   | 'onHandoff'
   | 'livesHere'
+  | 'onHalted'
+  | 'onResumed'
+  | 'haltIfDue'
 >
 
 export interface ActorSystemOptions {
@@ -93,6 +102,8 @@ export interface ProcessReport {
   readonly fence: number
   readonly placed: boolean
   readonly phase: Phase
+  /** No message of it begins at present. */
+  readonly paused: boolean
   /** Messages that wait, and those that run. */
   readonly waiting: number
   readonly running: number
@@ -179,7 +190,8 @@ class System implements ProcessHost, ActorHome {
     this.stopTimeoutMs = limits.callTimeoutMs + 2 * limits.stopGraceMs
     this.startTimeoutMs = limits.startTimeoutMs
     this.#cluster = options.cluster
-    this.scheduler = new Scheduler(this.time)
+    // Timers may be late: no actor has a turn by votes that have lapsed.
+    this.scheduler = new Scheduler(this.time, () => this.tracker.haltIfDue())
     this.#deadlines = new Deadlines(this.time)
     this.calls = new Calls(this, this.#deadlines)
     this.#incoming = new Incoming(this)
@@ -216,8 +228,17 @@ class System implements ProcessHost, ActorHome {
     })
     this.tracker.onActivate((activation) => this.#activate(activation))
     this.tracker.livesHere((pid) => this.#processes.has(pid.id))
+    this.tracker.onHalted((on) => {
+      if (on) this.#haltNamed()
+    })
+    this.tracker.onResumed(({ id }) => this.process(id)?.unhalt())
     this.tracker.onDeactivate(({ pid, name, reason }) => this.#deactivate(pid, name, reason))
     this.tracker.onHandoff(this.#movement)
+  }
+
+  /** All that hold a name: what the part that goes on may give to another. Who has none is nobody's but this node's. */
+  #haltNamed(): void {
+    for (const process of this.#processes.values()) if (process.info.name !== undefined) process.halt(haltedRefusal)
   }
 
   #frame(from: BootId, raw: readonly unknown[]): void {
@@ -531,8 +552,8 @@ class System implements ProcessHost, ActorHome {
     const process = pid.boot === this.boot ? this.process(pid.id) : undefined
     if (process === undefined) return undefined
     const { name, fence, placed } = process.info
-    const { phase, waiting, running, streams, failures } = process
-    return { pid, kind: process.actor.kind, name, fence, placed, phase, waiting, running, streams, failures }
+    const { phase, paused, waiting, running, streams, failures } = process
+    return { pid, kind: process.actor.kind, name, fence, placed, phase, paused, waiting, running, streams, failures }
   }
 
   reports(): ProcessReport[] {

@@ -501,6 +501,7 @@ describe('an actor', () => {
     expect(await ref.n()).toBe(1)
     expect(system.report(pid)).toEqual({
       pid,
+      paused: false,
       kind: 'clumsy',
       name: undefined,
       fence: 0,

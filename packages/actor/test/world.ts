@@ -273,6 +273,10 @@ export class TestNode {
   activate: ((activation: Activation) => Promise<Pid>) | undefined
   deactivate: ((deactivation: Deactivation) => void) | undefined
   handing: Handing | undefined
+  halted: (on: boolean) => void = () => {}
+  resumed: (pid: Pid) => void = () => {}
+  /** What the registry does before anybody has a turn. */
+  haltIfDue: () => void = () => {}
   phase: Member['phase'] = 'up'
   kinds: readonly string[] = []
   readonly gone: Pid[] = []
@@ -380,6 +384,13 @@ export class TestNode {
         this.activate = fn
       },
       livesHere: () => {},
+      onHalted: (fn) => {
+        this.halted = fn
+      },
+      onResumed: (fn) => {
+        this.resumed = fn
+      },
+      haltIfDue: () => this.haltIfDue(),
       onDeactivate: (fn) => {
         this.deactivate = fn
       },

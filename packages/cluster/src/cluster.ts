@@ -42,7 +42,7 @@ export type LayerInput =
 
 /** A layer above: the frames of its kinds are its own. */
 export interface Layer<M> {
-  /** Kinds of its frames, both included: tracker 32-63, actors 64-95, applications 96-127. */
+  /** Kinds of its frames, both included: tracker 28-63, actors 64-95, applications 96-127. */
   readonly kinds: readonly [number, number]
   /** The frame of a message: an array that starts with a kind. */
   encode(message: M): readonly unknown[]
@@ -54,6 +54,14 @@ export interface Layer<M> {
   raw?(from: BootId, frame: readonly unknown[]): void
   /** How a full link treats a message; `control` where not given. */
   lane?(message: M): Lane
+}
+
+/** What a node may say anew of itself while it runs. */
+export interface Description {
+  readonly kinds?: readonly string[]
+  readonly cordoned?: boolean
+  /** This node's part may not go on, by the partition policy: where it meets another part, it gives way. */
+  readonly halted?: boolean
 }
 
 export interface ClusterStats {
@@ -117,7 +125,7 @@ export interface Cluster {
   ready(options?: { readonly timeout?: number; readonly signal?: AbortSignal }): Promise<void>
   markReady(): void
   /** Changes what this node says of itself, and tells everybody. */
-  describe(change: { readonly kinds?: readonly string[]; readonly cordoned?: boolean }): void
+  describe(change: Description): void
   /** Listens; the function returned ends it. */
   on<E extends keyof ClusterEvents>(event: E, listener: ClusterEvents[E]): () => void
   /** Announces that this node leaves; resolves when that is handed to the links. */
@@ -366,9 +374,9 @@ class ClusterNode implements Cluster {
     this.#settleReady()
   }
 
-  describe(change: { readonly kinds?: readonly string[]; readonly cordoned?: boolean }): void {
-    const { kinds = this.self.kinds, cordoned = this.self.cordoned } = change
-    this.#input({ type: 'describe', info: { ...this.self, kinds: [...kinds], cordoned } })
+  describe(change: Description): void {
+    const { kinds = this.self.kinds, cordoned = this.self.cordoned, halted = this.self.halted ?? false } = change
+    this.#input({ type: 'describe', info: { ...this.self, kinds: [...kinds], cordoned, halted } })
   }
 
   on<E extends keyof ClusterEvents>(event: E, listener: ClusterEvents[E]): () => void {

@@ -25,6 +25,10 @@ export const errorCodes = {
   ERR_NOT_READY: { meaning: 'The node has not joined and synced within the time given.', retryable: true },
   ERR_STOPPED: { meaning: 'The node has been stopped.', retryable: false },
   ERR_LEAVING: { meaning: 'The node is leaving the cluster and takes nothing new.', retryable: true },
+  ERR_NO_MAJORITY: {
+    meaning: 'The node is in a part of the cluster that may not go on, by its `partition` policy; nothing was done.',
+    retryable: true,
+  },
   ERR_ALREADY_STARTED: { meaning: 'An actor runs under this name; `pid` is the holder.', retryable: false },
   ERR_ALREADY_REGISTERED: {
     meaning: 'The name is held by a process registered by hand; `pid` is the holder.',

@@ -13,7 +13,7 @@
  * reused. With several secrets (rotation) a proof is a list, one per secret, and any match is enough.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { decodeInfo, decodePhase, encodeInfo, encodePhase, isCount, isText } from './core/frames.js'
+import { decodeInfo, decodePhase, encodeInfo, encodePhase, isCount, isText, withHalted } from './core/frames.js'
 import type { MemberInfo, Phase } from './core/member.js'
 import { linkKinds, packFrame, unpackFrame } from './wire.js'
 
@@ -214,7 +214,9 @@ function proofOf(secret: string, by: Role, dialler: Buffer, acceptor: Buffer): B
 
 function encodeHello(hello: Hello): unknown[] {
   const head = [linkKinds.hello, hello.min, hello.max, hello.cluster, hello.nonce, [...hello.capabilities]]
-  return [...head, encodePhase(hello.phase), hello.incarnation, ...encodeInfo(hello.info)]
+  const fields = [...head, encodePhase(hello.phase), hello.incarnation, ...encodeInfo(hello.info)]
+  if (hello.info.halted === true) fields.push(true)
+  return fields
 }
 
 /** Fields after the known ones are ignored. */
@@ -228,7 +230,7 @@ function decodeHello(frame: readonly unknown[]): Hello | undefined {
   if (!(nonce instanceof Uint8Array) || nonce.length !== nonceBytes) return undefined
   if (!Array.isArray(capabilities) || capabilities.length > maxCapabilities) return undefined
   if (!capabilities.every((one): one is string => isText(one, 1, 64))) return undefined
-  return { min, max, cluster, nonce, capabilities, phase, incarnation, info }
+  return { min, max, cluster, nonce, capabilities, phase, incarnation, info: withHalted(info, frame[17]) }
 }
 
 function readFrame(bytes: Buffer): readonly unknown[] | undefined {

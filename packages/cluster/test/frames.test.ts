@@ -10,7 +10,7 @@ const text = fc.stringMatching(/^[a-z0-9.:-]{1,30}$/)
 const address = fc.oneof(fc.stringMatching(/^[a-z0-9.-]{1,30}:[1-9][0-9]{0,3}$/), fc.constant('[::1]:4370'))
 const count = fc.nat({ max: Number.MAX_SAFE_INTEGER })
 
-const info: fc.Arbitrary<MemberInfo> = fc.record({
+const plainInfo: fc.Arbitrary<MemberInfo> = fc.record({
   boot,
   name: text,
   address,
@@ -21,6 +21,10 @@ const info: fc.Arbitrary<MemberInfo> = fc.record({
   kinds: fc.array(text, { maxLength: 3 }),
   version: fc.oneof(fc.constant(''), text),
 })
+const info = fc.oneof(
+  plainInfo,
+  plainInfo.map((one) => ({ ...one, halted: true })),
+)
 const member: fc.Arbitrary<Member> = fc.record({
   info,
   phase: fc.constantFrom('joining', 'up', 'leaving', 'down', 'left'),
@@ -30,7 +34,7 @@ const member: fc.Arbitrary<Member> = fc.record({
 const members = fc.array(member, { maxLength: 4 })
 /** An upper layer's message: its frame, which the codec under test does not look into. */
 const message = fc
-  .tuple(fc.integer({ min: 32, max: 127 }), fc.jsonValue({ noUnicodeString: true } as object))
+  .tuple(fc.integer({ min: 28, max: 127 }), fc.jsonValue({ noUnicodeString: true } as object))
   .map((m) => [...m])
 
 const frame: fc.Arbitrary<ClusterFrame> = fc.oneof(

@@ -72,6 +72,14 @@ describe('a handshake', () => {
     expect(run(...pair({}, {}))).toEqual({ dialler: { type: 'up' }, acceptor: { type: 'up' } })
   })
 
+  it('tells whether a side is halted', () => {
+    const plain = hello('d')
+    const [dialler, acceptor] = pair({ hello: { ...plain, info: { ...plain.info, halted: true } } }, {})
+    run(dialler, acceptor)
+    expect(acceptor.peer?.info.halted).toBe(true)
+    expect(dialler.peer?.info.halted).toBeUndefined()
+  })
+
   it.each([
     ['another cluster', 'cluster', { hello: hello('d', { cluster: 'other' }) }, {}],
     ['another secret', 'secret', withSecrets('wrong'), {}],

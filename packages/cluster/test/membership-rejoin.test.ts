@@ -235,6 +235,25 @@ describe('of two parts that hold each other down', () => {
     expect(m.names()).toEqual(['a', 'b', 'me'])
   })
 
+  it('one that is halted gives way to one that is not, though it is the greater', () => {
+    const m = linkedWith(['a', 'b'])
+    m.news('a', down('y'))
+    m.step({ type: 'describe', info: { ...m.state.self.info, halted: true } })
+    m.link('y')
+    m.news('y', down('me'), record('y'))
+    expect(only(m.out, 'condemned')).toHaveLength(1)
+  })
+
+  it('one that goes on stays where a halted one, though greater, holds it to be down', () => {
+    const m = linkedWith(['a'])
+    m.news('a', ...['x', 'y', 'z'].map(down))
+    m.link('y')
+    const teller = record('y')
+    m.news('y', down('me'), record('x'), { ...teller, info: { ...teller.info, halted: true } }, record('z'))
+    expect(only(m.out, 'condemned')).toEqual([])
+    expect(m.names()).toEqual(['a', 'me'])
+  })
+
   it('the smaller gives way', () => {
     expect(only(told(['a'], ['x', 'y', 'z'], 'y', ['x', 'y', 'z']).out, 'condemned')).toHaveLength(1)
   })

@@ -15,10 +15,11 @@ import {
   type LinkLimits,
   type Logger,
   type MembershipLimits,
+  membershipLimits,
   SkepError,
 } from '@skep/cluster'
 import { parseAddress } from '@skep/cluster/internal'
-import type { Rebalance } from '@skep/tracker'
+import type { PartitionPolicy, Rebalance } from '@skep/tracker'
 import { type AdminOptions, minTokenChars } from './admin.js'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
@@ -42,6 +43,12 @@ export interface NodeConfig {
   readonly actors?: readonly AnyActor[] | undefined
   /** How values pass between actors of this node: copied (default), frozen and shared, or shared as they are. */
   readonly isolation?: ActorSystemOptions['isolation'] | undefined
+  /**
+   * Which part goes on when the cluster is split: all of them (`serve`, the default), that with the majority of the
+   * members, with `quorum` of them, or with the oldest one. In the others actors that hold a name pause and no name is
+   * given. All members need the same policy.
+   */
+  readonly partition?: PartitionPolicy | undefined
   /** Free words that others can read in `members()`. */
   readonly roles?: readonly string[] | undefined
   /** Share of placed names relative to other nodes; 0 hosts none. Default 1. */
@@ -72,6 +79,8 @@ export interface NodeConfig {
   readonly onFatal?: ((error: unknown) => void) | undefined
 }
 
+const policies: readonly PartitionPolicy[] = ['serve', 'majority', 'keep-oldest']
+
 const LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /** Which part of the node reads a key, and so knows what is wrong with its value. */
@@ -93,6 +102,7 @@ const keys: { readonly [Key in keyof Required<NodeConfig>]: 'cluster' | 'node' }
   actors: 'node',
   admin: 'node',
   isolation: 'node',
+  partition: 'node',
   rebalance: 'node',
   signals: 'node',
   logger: 'node',
@@ -103,7 +113,7 @@ export function configFaults(config: unknown): string[] {
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     return [`the configuration must be an object, not ${shown(config)}`]
   }
-  const { actors, admin, isolation, rebalance, signals, logger } = config as Record<string, unknown>
+  const { actors, admin, isolation, partition, rebalance, signals, logger } = config as Record<string, unknown>
   return [
     ...Object.keys(config).flatMap(unknownKey),
     ...clusterFaults(clusterPart(config)),
@@ -111,6 +121,7 @@ export function configFaults(config: unknown): string[] {
     ...adminFaults(admin),
     ...choiceFaults('isolation', isolation, ['copy', 'freeze', 'off']),
     ...rebalanceFaults(rebalance),
+    ...partitionFaults(partition),
     ...choiceFaults('signals', signals, [true, false]),
     ...loggerFaults(logger),
   ]
@@ -212,6 +223,20 @@ export function rebalanceOf(given: NodeConfig['rebalance']): Partial<Rebalance> 
   const whole = typeof given === 'string' ? { mode: given } : given
   // Whoever wants it at once does not want to wait until others have come.
   return whole.mode === 'eager' ? { ...whole, afterMs: 200 } : whole
+}
+
+function partitionFaults(partition: unknown): string[] {
+  if (typeof partition !== 'object' || partition === null || Array.isArray(partition)) {
+    if (partition === undefined || policies.some((one) => one === partition)) return []
+    return [`partition must be one of ${policies.join(', ')}, or { quorum }, not ${shown(partition)}`]
+  }
+  const { quorum, ...rest } = partition as Record<string, unknown>
+  const faults = Object.keys(rest).map((key) => `partition: ${shownKey(key)} is not a key of it, only quorum`)
+  if (!Number.isInteger(quorum) || (quorum as number) < 1 || (quorum as number) > membershipLimits.maxMembers) {
+    const most = membershipLimits.maxMembers
+    faults.push(`partition.quorum must be a whole number from 1 to ${most}, not ${shown(quorum)}`)
+  }
+  return faults
 }
 
 function loggerFaults(logger: unknown): string[] {

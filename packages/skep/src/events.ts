@@ -16,6 +16,10 @@ export interface NodeEvents {
   /** A member has left, or is down. */
   memberDown: NodeMember
   viewChanged: { readonly number: number; readonly members: readonly string[] }
+  /** This node's part of the cluster may not go on, by the partition policy: actors with names pause here. */
+  paused: NodeMember
+  /** Names are given here again; actors go on as soon as their names are their own. */
+  resumed: NodeMember
   /** A name has a holder that it had not before (also: it moved). */
   registered: Claim
   /** A name has no holder any more; its last claim. */
@@ -25,7 +29,7 @@ export interface NodeEvents {
 type Listener = (data: never) => void
 
 interface Sources {
-  readonly cluster: Pick<Cluster, 'on' | 'members'>
+  readonly cluster: Pick<Cluster, 'on' | 'members' | 'self'>
   readonly tracker: Pick<Tracker, 'events'>
   readonly logger: Logger
 }
@@ -36,6 +40,8 @@ export class Events {
     memberUp: new Set(),
     memberDown: new Set(),
     viewChanged: new Set(),
+    paused: new Set(),
+    resumed: new Set(),
     registered: new Set(),
     unregistered: new Set(),
   }
@@ -43,6 +49,7 @@ export class Events {
   #before: Map<BootId, Member> = new Map()
   readonly #end = new AbortController()
   #readsNames = false
+  #halted = false
 
   constructor(sources: Sources) {
     this.#sources = sources
@@ -84,7 +91,11 @@ export class Events {
   }
 
   #member(member: Member, told: Member | undefined): void {
-    const { boot } = member.info
+    const { boot, halted = false } = member.info
+    if (boot === this.#sources.cluster.self.boot && halted !== this.#halted) {
+      this.#halted = halted
+      this.#emit(halted ? 'paused' : 'resumed', memberOf(member))
+    }
     const previous = told ?? this.#before.get(boot)
     this.#before.delete(boot)
     const was = previous !== undefined && inView(previous)

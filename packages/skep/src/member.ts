@@ -19,11 +19,13 @@ export interface NodeMember {
   /** The kinds of actors it can start. */
   readonly kinds: readonly string[]
   readonly version: string
+  /** Whether its part of a split cluster may not go on, by the partition policy. */
+  readonly halted: boolean
   /** The name of the member through which calls to it go, while there is no direct link to it; else undefined. */
   readonly via: string | undefined
 }
 
 export function memberOf({ info, phase, suspect }: Member, via?: string): NodeMember {
-  const { name, address, boot, roles, weight, cordoned, kinds, version } = info
-  return { name, address, boot, phase, suspect, roles, weight, cordoned, kinds, version, via }
+  const { name, address, boot, roles, weight, cordoned, kinds, version, halted = false } = info
+  return { name, address, boot, phase, suspect, roles, weight, cordoned, kinds, version, halted, via }
 }

@@ -8,10 +8,19 @@
  */
 
 import { type ActorNode, type ActorSystem, type ProcessReport, startActors } from '@skep/actor'
-import { type Cluster, type Logger, SkepError } from '@skep/cluster'
+import { type Cluster, type Logger, membershipLimits, SkepError } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
 import { startClusterIn } from '@skep/cluster/internal'
-import { type Claim, type Explanation, startTracker, type Tracker, type Unmoved, type WaitOptions } from '@skep/tracker'
+import {
+  type Claim,
+  type Explanation,
+  type PartitionConfig,
+  partitionTimes,
+  startTracker,
+  type Tracker,
+  type Unmoved,
+  type WaitOptions,
+} from '@skep/tracker'
 import type { AdminOptions, AdminServer, Readiness } from './admin.js'
 import { checkConfig, clusterPart, type NodeConfig, rebalanceOf } from './config.js'
 import { Events, type NodeEvents } from './events.js'
@@ -100,12 +109,14 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
   const logger = root.child({ node: name })
   const { time } = world
   const seed = world.chance.seed()
+  const partition = partitionOf(config)
   const tracker = startTracker({
     cluster,
     logger,
     time,
     seed,
     rebalance: rebalanceOf(rebalance),
+    ...(partition === undefined ? {} : { partition }),
     ...(onFatal === undefined ? {} : { onFatal }),
   })
   const actors = startActors({
@@ -127,6 +138,13 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
   }
   if (signals) node.obeySignals()
   return node
+}
+
+/** What the tracker needs of the policy; nothing where every part goes on. */
+function partitionOf({ partition = 'serve', limits }: NodeConfig): PartitionConfig | undefined {
+  return partition === 'serve'
+    ? undefined
+    : { policy: partition, ...partitionTimes({ ...membershipLimits, ...limits }) }
 }
 
 export interface Layers {

@@ -30,6 +30,7 @@ function stage() {
         return () => listeners.delete(event)
       }) as unknown as Cluster['on'],
       members: () => members,
+      self: { boot: 'own' } as MemberInfo,
     },
     tracker: {
       events: async function* () {

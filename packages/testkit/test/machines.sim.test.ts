@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { faultNames, runSeed, simulateMachines } from '../src/index.js'
+import { faultNames, runSeed, simulateMachines, usualFaults } from '../src/index.js'
 
 /** In portions, so that none takes long on a busy machine. */
 const portions = (runs: number): number[] => Array.from({ length: runs / 100 }, (_, i) => 1 + i * 100)
@@ -19,7 +19,7 @@ test.each(portions(400))('100 schedules from seed %d keep every rule at every in
 })
 
 test.each(portions(800))('100 schedules from seed %d with some of all faults come to rest as one registry', (seed) => {
-  const result = simulateMachines({ seed, runs: 100, nodes: [2, 12], faults: faultNames })
+  const result = simulateMachines({ seed, runs: 100, nodes: [2, 12], faults: usualFaults })
   expect(result.found).toEqual([])
   expect(result).toMatchObject({ runs: 100, violations: 0 })
 })
@@ -27,6 +27,17 @@ test.each(portions(800))('100 schedules from seed %d with some of all faults com
 test.each(faultNames)('25 schedules with %s and joins alone keep the rules', (fault) => {
   const result = simulateMachines({ seed: 5000, runs: 25, nodes: [2, 9], faults: ['joins', fault] })
   expect(result.found).toEqual([])
+})
+
+test.each([
+  [['policies']],
+  [['policies', 'joins', 'leaves']],
+  [['policies', 'stalls', 'crashes']],
+  [['policies', 'cuts', 'clocks']],
+] as const)('under other partition policies no name runs twice, with %j', (faults) => {
+  const result = simulateMachines({ seed: 6000, runs: 100, nodes: [2, 9], faults })
+  expect(result.found).toEqual([])
+  expect(result.outcomes['claim ERR_NO_MAJORITY']).toBeGreaterThan(0)
 })
 
 test('cuts and stalls that last make nodes go on as other boots, whose processes get their names again', () => {

@@ -84,7 +84,6 @@ describe('the command', () => {
     [['--runs', 'many'], /--runs must be a whole number/],
     [['--nodes', '5-2'], /--nodes must be A-B/],
     [['--faults', 'joins,earthquakes'], /there is no 'earthquakes'/],
-    [['--faults', 'joins,policies'], /'policies' is not built yet \(.*partition policies/],
     [['--mutant', 'none-such'], /there is no mutant 'none-such'/],
     [['--trace', '--json'], /choose one/],
     [['--html', 'run.html', '--runs', '2'], /--html shows one run, not 2/],

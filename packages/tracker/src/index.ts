@@ -1,10 +1,16 @@
 /** A registry of names over a Skep cluster, each name held by exactly one process. */
 
 export { realTime, type Time, type Timers } from '@skep/cluster'
-export type { ClaimReport, Explanation, HandoffReport, NodeReference } from './core/explain.js'
+export type { ClaimReport, Explanation, HandoffReport, NodeReference, PartitionReport } from './core/explain.js'
 export type { Claim, Lineage, NameEvent, Placement, Source, Stamp } from './core/messages.js'
 export { Pid } from './core/pid.js'
 export type { Rebalance, TrackerLimits } from './core/state.js'
+export {
+  type PartitionConfig,
+  type PartitionPolicy,
+  type PartitionTimes,
+  partitionTimes,
+} from './core/votes.js'
 export type { EventOptions, MissedEvents } from './events.js'
 export type * from './surface.js'
 export { startTracker } from './tracker.js'

@@ -5,6 +5,7 @@ import type { Explanation } from './core/explain.js'
 import type { Claim, NameEvent } from './core/messages.js'
 import type { Pid } from './core/pid.js'
 import type { Rebalance, TrackerLimits } from './core/state.js'
+import type { PartitionConfig } from './core/votes.js'
 import type { EventOptions, MissedEvents } from './events.js'
 
 export interface TrackerOptions {
@@ -15,6 +16,8 @@ export interface TrackerOptions {
   readonly limits?: Partial<TrackerLimits>
   /** Whether placed processes follow when others join; `gradual`, 50 names a second for each node, by default. */
   readonly rebalance?: Partial<Rebalance>
+  /** Which part of a split cluster goes on, and its times (`partitionTimes`). Default: all parts do. */
+  readonly partition?: PartitionConfig
   /** A broken invariant of the node itself. Default: log it as fatal and end the process with code 70. */
   readonly onFatal?: (error: unknown) => void
   /** The clock and its timers; tests and simulations give their own. */
@@ -152,6 +155,17 @@ export interface Tracker {
   onActivate(fn: (activation: Activation) => Promise<Pid>): void
   /** Who ends processes that lost their name. A later call replaces the function. */
   onDeactivate(fn: (deactivation: Deactivation) => void): void
+  /**
+   * Told `true` in the very turn in which this node's part may no longer go on, by the partition policy: processes that
+   * hold a name must not run from there on. `false`: names are given again. A later call replaces the function.
+   */
+  onHalted(fn: (on: boolean) => void): void
+  /** A process that held a name when this node halted holds it still and may run. A later call replaces the function. */
+  onResumed(fn: (pid: Pid) => void): void
+  /** Whether this node's part may not go on at present. */
+  readonly halted: boolean
+  /** Halts now if the time for it has come: who runs processes asks before each turn, for timers may be late. */
+  haltIfDue(): void
   /** Which of this node's processes still run: a name or group asked for a process that ended meanwhile is refused. */
   livesHere(fn: (pid: Pid) => boolean): void
   /** Who hands placed processes over. Without one they stay where they are. A later call replaces it. */

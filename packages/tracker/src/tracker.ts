@@ -18,6 +18,7 @@ import type { BootId } from '@skep/cluster/core'
 import { Activations } from './activations.js'
 import { Asks, abortError, type Wish } from './asks.js'
 import { type Explanation, explain } from './core/explain.js'
+import { haltsAt } from './core/halting.js'
 import { lookup, membersOf } from './core/logs.js'
 import type { Claim, NameEvent, NodeRequest, TrackerMessage } from './core/messages.js'
 import { Pid } from './core/pid.js'
@@ -69,6 +70,8 @@ class TrackerShell implements Tracker {
   #lastPid = 0
   #ready = false
   #lives: (pid: Pid) => boolean = () => true
+  #onHalted: (on: boolean) => void = () => {}
+  #onResumed: (pid: Pid) => void = () => {}
   /** Grants that their callers have not used yet, and the error of those that were lost meanwhile. */
   readonly #grants = new Map<number, SkepError | undefined>()
   #handing: Handing | undefined
@@ -96,6 +99,7 @@ class TrackerShell implements Tracker {
         ring: ringDefaults,
         rebalance: { ...rebalanceDefaults, ...options.rebalance },
         limits: { ...trackerLimits, ...options.limits },
+        ...(options.partition === undefined ? {} : { partition: options.partition }),
       },
       outcome: (output) => this.#outcome(output),
       onReady: () => this.#becomeReady(),
@@ -139,7 +143,7 @@ class TrackerShell implements Tracker {
   }
 
   explain(name: string): Explanation {
-    return explain(this.#driver.state, name)
+    return explain(this.#driver.state, name, this.#time.now())
   }
 
   events(options: EventOptions = {}): AsyncIterable<NameEvent | MissedEvents> {
@@ -303,6 +307,23 @@ class TrackerShell implements Tracker {
 
   onDeactivate(fn: (deactivation: Deactivation) => void): void {
     this.#activations.onDeactivate = fn
+  }
+
+  onHalted(fn: (on: boolean) => void): void {
+    this.#onHalted = fn
+    if (this.halted) fn(true)
+  }
+
+  onResumed(fn: (pid: Pid) => void): void {
+    this.#onResumed = fn
+  }
+
+  get halted(): boolean {
+    return this.#driver.state.partition?.halted === true
+  }
+
+  haltIfDue(): void {
+    if (this.#time.now() >= haltsAt(this.#driver.state)) this.#driver.feed({ type: 'wake' })
   }
 
   async ready({ timeout = Number.POSITIVE_INFINITY, signal }: WaitOptions = {}): Promise<void> {
@@ -509,6 +530,13 @@ class TrackerShell implements Tracker {
         return
       case 'event':
         this.#streams.push(output.event)
+        return
+      case 'halted':
+        this.cluster.describe({ halted: output.on })
+        this.#onHalted(output.on)
+        return
+      case 'resumed':
+        this.#onResumed(this.#pid(output.pid))
         return
       case 'left':
         this.#onLeft()

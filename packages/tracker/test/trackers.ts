@@ -8,6 +8,7 @@ import {
   type Claim,
   initTracker,
   lookup,
+  type PartitionConfig,
   type Rebalance,
   stepTracker,
   type TrackerInput,
@@ -41,7 +42,14 @@ export class Trackers {
   readonly #rebalance: Rebalance
   #views = 0
 
-  constructor(limits: Partial<TrackerLimits> = {}, rebalance: Rebalance = { mode: 'never', rate: 0, afterMs: 0 }) {
+  readonly #partition: PartitionConfig | undefined
+
+  constructor(
+    limits: Partial<TrackerLimits> = {},
+    rebalance: Rebalance = { mode: 'never', rate: 0, afterMs: 0 },
+    partition?: PartitionConfig,
+  ) {
+    this.#partition = partition
     this.#limits = { ...trackerLimits, ...limits }
     this.#rebalance = rebalance
   }
@@ -66,7 +74,8 @@ export class Trackers {
       this.phases.set(boot, 'up')
       const seed = this.states.size + 1
       const config = { self: info, counter: this.now, seed, ring, limits: this.#limits, rebalance: this.#rebalance }
-      this.states.set(boot, initTracker(config, this.now))
+      const partition = this.#partition === undefined ? {} : { partition: this.#partition }
+      this.states.set(boot, initTracker({ ...config, ...partition }, this.now))
       this.given.set(boot, [])
     }
     this.#announce()

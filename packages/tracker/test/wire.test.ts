@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import * as itc from '../src/core/itc.js'
 import type {
+  Base,
   Claim,
   DigestEntry,
   Lineage,
@@ -73,6 +74,12 @@ const membershipWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Membership> =>
 const strike: fc.Arbitrary<Strike> = fc.record({ name, fence: count, seq: count, origin: short })
 const entry: fc.Arbitrary<DigestEntry> = fc.record({ boot, seq: count, high: word, low: word })
 const entries = fc.array(entry, { maxLength: 5 })
+const base: fc.Arbitrary<Base> = fc.record({
+  key: short,
+  version: count,
+  genesis: boot,
+  members: fc.array(fc.record({ life: boot, name: node, address: short, startedAt: count }), { maxLength: 4 }),
+})
 const slots = fc.uint8Array({ maxLength: wireLimits.slotBytes })
 
 const opWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Op> =>
@@ -177,6 +184,19 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
   flush: record('flush', { ask: count, seq: count }),
   flushed: record('flushed', { ask: count, seq: count }),
   more: record('more', { boot, chunk: count }),
+  beat: record('beat', {
+    policy: short,
+    pauseMs: count,
+    life: boot,
+    at: count,
+    echo: optional(count),
+    keys: fc.array(short, { maxLength: 4 }),
+    bases: fc.array(base, { maxLength: 3 }),
+    ready: short,
+    gone: fc.array(boot, { maxLength: 3 }),
+    lost: fc.array(boot, { maxLength: 3 }),
+    stopped: fc.array(boot, { maxLength: 3 }),
+  }),
 }
 const types = Object.keys(arbitraries) as Type[]
 const anyMessage = fc.constantFrom(...types).chain((type) => arbitraries[type])

@@ -1,5 +1,5 @@
 /**
- * Cluster frames as positional arrays `[kind, ...fields]`, kinds 16-31, and back. A message of an upper layer is an
+ * Cluster frames as positional arrays `[kind, ...fields]`, kinds 16-27, and back. A message of an upper layer is an
  * array too: it stands on the wire as it is, or as the last field of a carrier.
  *
  * Reading trusts nothing: each field is checked against its type and its bound, and what does not fit gives undefined,
@@ -10,10 +10,10 @@ import { type BootId, latestStart, type Member, type MemberInfo, type Phase } fr
 import type { ClusterFrame } from './membership.js'
 
 /** The kinds of frames that belong to membership, both ends included. */
-export const clusterKinds: readonly [number, number] = [16, 31]
+export const clusterKinds: readonly [number, number] = [16, 27]
 
-/** The kinds that upper layers may use, both ends included: tracker 32-63, actors 64-95, applications 96-127. */
-export const layerKinds: readonly [number, number] = [32, 127]
+/** The kinds that upper layers may use, both ends included: tracker 28-63, actors 64-95, applications 96-127. */
+export const layerKinds: readonly [number, number] = [28, 127]
 
 /** Bounds of what is read; the handshake and the configuration enforce the same on what is written. */
 export const frameLimits = {
@@ -148,6 +148,11 @@ export function decodeInfo(fields: readonly unknown[], at = 0): MemberInfo | und
   return { boot, name, address, roles, weight, cordoned, kinds, version, startedAt }
 }
 
+/** What came after the first version: a flag at the end of what a node says of itself, written where it is set. */
+export function withHalted(info: MemberInfo, flag: unknown): MemberInfo {
+  return flag === true ? { ...info, halted: true } : info
+}
+
 /** `host:port` or `[v6]:port` in form: what cannot be dialled must not come from a peer. */
 function isDialable(value: unknown): value is string {
   if (!isText(value, 1, frameLimits.addressChars)) return false
@@ -208,6 +213,7 @@ function withMessage(
 function encodeMember(member: Member): unknown[] {
   const fields = encodeInfo(member.info)
   fields.push(encodePhase(member.phase), member.incarnation, member.suspect)
+  if (member.info.halted === true) fields.push(true)
   return fields
 }
 
@@ -219,7 +225,7 @@ function decodeMember(raw: unknown): Member | undefined {
   const incarnation = fields[10]
   const suspect = fields[11]
   if (!info || !phase || !isCount(incarnation) || typeof suspect !== 'boolean') return undefined
-  return { info, phase, incarnation, suspect }
+  return { info: withHalted(info, fields[12]), phase, incarnation, suspect }
 }
 
 function decodeMembers(raw: unknown): Member[] | undefined {

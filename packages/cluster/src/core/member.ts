@@ -32,6 +32,8 @@ export interface MemberInfo {
    * is the later one. Where the clock was set back in between, the later one is condemned, and comes back at once.
    */
   readonly startedAt: number
+  /** Its part of a split cluster may not go on, by the partition policy. Absent means false. */
+  readonly halted?: boolean
 }
 
 export interface Member {
@@ -65,6 +67,7 @@ export function joinMember(a: Member, b: Member): Member {
 /** Do two descriptions of one boot say the same? Its name and address never change. */
 function sameInfo(a: MemberInfo, b: MemberInfo): boolean {
   if (a === b) return true
+  if ((a.halted ?? false) !== (b.halted ?? false)) return false
   if (a.weight !== b.weight || a.cordoned !== b.cordoned || a.version !== b.version) return false
   return sameList(a.roles, b.roles) && sameList(a.kinds, b.kinds)
 }

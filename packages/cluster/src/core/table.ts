@@ -154,6 +154,14 @@ export function hearOurEnd(
 ): void {
   const theirs = records.filter(isMate)
   const { boot: mine } = state.self.info
+  // A part that may not go on gives way to one that may, however great it is: what that one took over must stay.
+  const teller = records.find(({ info }) => info.boot === from) ?? state.members.get(from)
+  const theyHalted = teller?.info.halted === true
+  const halted = state.self.info.halted === true
+  if (theyHalted !== halted) {
+    if (halted) return condemn(state, records, from, out)
+    return declareDown(state, from, 'of a halted part', now, out)
+  }
   const apart = records.some((record) => {
     const known = state.members.get(record.info.boot)
     if (known === undefined || record.info.boot === mine) return false

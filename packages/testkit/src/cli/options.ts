@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import type { ExploreOptions } from '../explorer/explore.js'
 import { faultKinds } from '../explorer/scenario.js'
-import { type Fault, faultNames, laterFaults } from '../machines/plan.js'
+import { type Fault, faultNames, usualFaults } from '../machines/plan.js'
 import { type NodeFaultName, nodeFaultNames } from '../nodes/draw.js'
 import type { GrowthOptions } from './grow.js'
 
@@ -39,7 +39,7 @@ export const usage: string = `npm run sim -- [options]
   --seed S          of the first run; the others count up from it (default 1)
   --nodes A-B       fewest and most nodes of a run (default 2-20; --mutants: 2-9; level nodes: 2-7)
   --faults LIST     of ${faultNames.join(', ')},
-                    or all, or none (default joins,leaves);
+                    or all (but policies), or none (default joins,leaves);
                     level nodes: of ${nodeFaultNames.join(', ')} (default all)
   --jobs J          processes (default: one a core, for at least 200 runs each)
   --phases          also the matrix of faults and of what they struck in the middle of; exit code 1 where one is 0
@@ -147,8 +147,9 @@ export function parseOptions(args: readonly string[]): CliOptions {
     seed,
     jobs: whole('jobs', values.jobs, fitting, 1, 256),
     nodes: parseNodes((values.explore ? undefined : values.nodes) ?? usualNodes, faulty),
-    faults: isNodes || values.faults === undefined ? undefined : parseFaults(values.faults, faultNames, faulty),
-    nodeFaults: isNodes ? parseFaults(values.faults ?? 'all', nodeFaultNames, faulty) : [],
+    faults:
+      isNodes || values.faults === undefined ? undefined : parseFaults(values.faults, faultNames, usualFaults, faulty),
+    nodeFaults: isNodes ? parseFaults(values.faults ?? 'all', nodeFaultNames, nodeFaultNames, faulty) : [],
     json,
     phases: values.phases,
     trace: values.trace,
@@ -183,15 +184,10 @@ function parseNodes(text: string, faulty: string[]): [number, number] {
   return [2, 20]
 }
 
-function parseFaults<F extends string>(text: string, names: readonly F[], faulty: string[]): F[] {
+function parseFaults<F extends string>(text: string, names: readonly F[], all: readonly F[], faulty: string[]): F[] {
   const words = text === '' || text === 'none' ? [] : text.split(',')
-  const faults = names.filter((name) => words.includes(name) || words.includes('all'))
+  const faults = names.filter((name) => words.includes(name) || (words.includes('all') && all.includes(name)))
   const other = words.filter((word) => word !== 'all' && !names.some((name) => name === word))
-  for (const word of other) {
-    const comes = laterFaults.get(word)
-    if (comes !== undefined) faulty.push(`--faults: '${word}' is not built yet (${comes})`)
-  }
-  const unknown = other.filter((word) => !laterFaults.has(word))
-  if (unknown.length > 0) faulty.push(`--faults: there is no '${unknown.join("', '")}', only ${names.join(', ')}`)
+  if (other.length > 0) faulty.push(`--faults: there is no '${other.join("', '")}', only ${names.join(', ')}`)
   return faults
 }

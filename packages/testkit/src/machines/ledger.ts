@@ -28,6 +28,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'ERR_INIT_FAILED',
   'ERR_LEAVING',
   'ERR_NOT_REGISTERED',
+  'ERR_NO_MAJORITY',
   'ERR_NO_PROCESS',
   'ERR_NODE_DOWN',
   'ERR_TIMEOUT',
@@ -68,6 +69,8 @@ export class Ledger {
   private readonly spawnsSince = new Set<string>()
   /** "boot ask" of the asks that were told to be stuck: a late outcome is no second fault. */
   private readonly overdue = new Set<string>()
+  /** Those that ended because their node halted. */
+  private readonly halted = new Set<string>()
   readonly outcomes: Map<string, number> = new Map()
   raced = false
 
@@ -102,6 +105,11 @@ export class Ledger {
     if (views > open.views && open.what !== 'flush' && open.what !== 'request' && open.what !== 'move')
       this.raced = true
     return open
+  }
+
+  /** Counts how a run ended, where that is worth to be told. */
+  concluded(how: string): void {
+    this.outcomes.set(how, (this.outcomes.get(how) ?? 0) + 1)
   }
 
   /** `holds`: does the user of the claim's node still hold it? */
@@ -157,6 +165,9 @@ export class Ledger {
   }
 
   refused(node: SimNode, ask: number, code: string, text: string, views: number): void {
+    // Halting ends an ask in the very step in which its init is done.
+    if (code === 'ERR_TIMEOUT' && this.halted.has(`${node.boot} ${ask}`)) return
+    if (code === 'ERR_NO_MAJORITY') this.halted.add(`${node.boot} ${ask}`)
     const open = this.settle(node, ask, code, views)
     if (open === undefined) return
     if (!REFUSALS.has(code))

@@ -4,7 +4,7 @@
  */
 import type { BootId, ClusterFrame, ClusterInput, ClusterOutput } from '@skep/cluster/core'
 import { membershipLimits } from '@skep/cluster/core'
-import type { Claim, NameEvent, Rebalance, TrackerOutput } from '@skep/tracker/core'
+import type { Claim, NameEvent, PartitionConfig, Rebalance, TrackerOutput } from '@skep/tracker/core'
 import { trackerLimits } from '@skep/tracker/core'
 import type { Endpoint, Link } from './link.js'
 import { Replica, type ReplicaPort } from './replica.js'
@@ -58,6 +58,8 @@ export interface NodeBirth {
   readonly now: number
   /** How fast its clock runs. */
   readonly rate: number
+  /** Which part of a split cluster goes on; all do where it is not given. */
+  readonly partition?: PartitionConfig | undefined
 }
 
 /** The one kind of placed processes in the workload. */
@@ -93,6 +95,8 @@ export class SimNode implements Endpoint, ReplicaPort {
   readonly asks: Map<number, OpenAsk> = new Map()
   readonly processes: Map<number, Process> = new Map()
   readonly holdings: Map<string, Holding> = new Map()
+  /** Processes that were paused when the node halted, and not resumed since. */
+  readonly paused: Set<number> = new Set()
   /** Who holds what by the stream of name events alone. */
   readonly followed: Map<string, Claim> = new Map()
   /** By ask, what a process on its way here is made of. */
@@ -147,7 +151,15 @@ export class SimNode implements Endpoint, ReplicaPort {
     const rebalance = birth.rebalance ?? { mode: 'never', rate: 0, afterMs: 0 }
     this.replica = new Replica(
       { self, discovery: true, seed: birth.seed, limits: membershipLimits },
-      { self, counter: birth.counter, seed: birth.seed ^ 0x5bd1e995, ring: birth.ring, limits, rebalance },
+      {
+        self,
+        counter: birth.counter,
+        seed: birth.seed ^ 0x5bd1e995,
+        ring: birth.ring,
+        limits,
+        rebalance,
+        ...(birth.partition === undefined ? {} : { partition: birth.partition }),
+      },
       this,
       { since: birth.now, rate: birth.rate },
     )
@@ -158,6 +170,7 @@ export class SimNode implements Endpoint, ReplicaPort {
     for (const [ask, open] of earlier.asks) this.asks.set(ask, open)
     for (const [pid, process] of earlier.processes) this.processes.set(pid, process)
     for (const [name, holding] of earlier.holdings) this.holdings.set(name, holding)
+    for (const pid of earlier.paused) this.paused.add(pid)
     for (const [name, claim] of earlier.followed) this.followed.set(name, claim)
     this.lastPid = earlier.lastPid
     this.lastAsk = earlier.lastAsk
@@ -184,6 +197,12 @@ export class SimNode implements Endpoint, ReplicaPort {
     const process: Process = { pid, groups: new Set(), exporting: false, paused: false, work: 0 }
     this.processes.set(pid, process)
     return process
+  }
+
+  /** Its part may not go on: what holds a name pauses. */
+  halt(): void {
+    for (const { pid } of this.holdings.values()) this.paused.add(pid)
+    for (const { pid } of this.seen.claims.values()) this.paused.add(pid.id)
   }
 
   follow(event: NameEvent): void {

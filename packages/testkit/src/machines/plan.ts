@@ -4,9 +4,10 @@
  * run (which node gets an operation, which link drops) is drawn while it goes on, from the seed's other streams.
  */
 import { below, nextFloat, type Random, seedRandom } from '@skep/cluster/core'
+import type { PartitionConfig } from '@skep/tracker/core'
 import { actMs, drawHandingDeaths, drawStrikes, type Fault, nearMoment, type Start, type Strike } from './strikes.js'
 
-export { actMs, type Fault, faultNames, laterFaults, type Start, type Strike } from './strikes.js'
+export { actMs, type Fault, faultNames, type Start, type Strike, usualFaults } from './strikes.js'
 
 export interface PlanOptions {
   readonly seed: number
@@ -53,11 +54,19 @@ export interface Plan {
   readonly handoffs: boolean
   /** Are clocks wrong? */
   readonly clocks: boolean
+  /** Which part of a split cluster goes on; all do where it is undefined. */
+  readonly policy: Policy | undefined
   /** Bytes of a chunk of a log. */
   readonly chunkBytes: number
   /** When the workload's operations strike. */
   readonly ops: readonly number[]
   readonly names: readonly string[]
+}
+
+export interface Policy {
+  readonly policy: PartitionConfig['policy']
+  /** How long a view stands before votes are counted against it: shorter than in life, where a run would last minutes. */
+  readonly stableMs: number
 }
 
 /** A run lasts at least this. */
@@ -84,12 +93,17 @@ export function makePlan(options: PlanOptions): Plan {
   const stays = below(random, count)
   const leaves = faults.includes('leaves') ? drawLeaves(random, starts, stays) : []
   const moments = [...starts.map((start) => start.at), ...leaves.map((leave) => leave.at)]
-  const strikes = faults.flatMap((fault) => drawStrikes(random, fault, starts, stays, moments))
+  const drawn = faults.flatMap((fault) => drawStrikes(random, fault, starts, stays, moments))
   const handoffs = faults.includes('handoffs')
-  if (handoffs && faults.includes('deaths')) strikes.push(...drawHandingDeaths(random))
+  if (handoffs && faults.includes('deaths')) drawn.push(...drawHandingDeaths(random))
+  const strikes = faults.includes('policies') ? drawn.map(comingBack) : drawn
   moments.push(...strikes.map((strike) => strike.at))
   const drops = faults.includes('loss') ? drawDrops(random, moments) : []
   const ops = drawOps(random, moments)
+  const policy = faults.includes('policies') ? drawPolicy(random, count, faults) : undefined
+  // While a part waits to take over, and after it did.
+  if (policy !== undefined)
+    for (const { at, until } of strikes.filter(isCut)) ops.push(...drawBetween(random, at, until))
   const names: string[] = []
   for (let i = 2 + below(random, 11); i > 0; i--) names.push(`name-${i}`)
   return {
@@ -104,10 +118,34 @@ export function makePlan(options: PlanOptions): Plan {
     echoShare: faults.includes('echoes') ? 0.2 + nextFloat(random) * 0.8 : 0,
     clocks: faults.includes('clocks'),
     handoffs,
+    policy,
     chunkBytes: 150 + below(random, 2000),
     ops,
     names,
   }
+}
+
+/** A majority of whom nobody knows any more halts for ever, and rightly: under a policy processes come back. */
+function comingBack(strike: Strike): Strike {
+  return strike.type === 'kill' ? { ...strike, backAfterMs: strike.backAfterMs ?? 3000, sameName: true } : strike
+}
+
+function isCut(strike: Strike): strike is Extract<Strike, { type: 'cut' }> {
+  return strike.type === 'cut'
+}
+
+function drawBetween(random: Random, from: number, to: number): number[] {
+  return Array.from({ length: 5 + below(random, 20) }, () => from + nextFloat(random) * (to - from))
+}
+
+function drawPolicy(random: Random, count: number, faults: readonly Fault[]): Policy {
+  const shape = nextFloat(random)
+  const least = Math.floor(count / 2) + 1
+  const quorum = { quorum: least + below(random, Math.max(1, count - least)) }
+  // Where nodes leave for good a quorum may be out of reach, and where others join two sides may have it.
+  const isFixed = !faults.some((fault) => fault === 'leaves' || fault === 'aims' || fault === 'handoffs')
+  const policy = shape < 0.6 ? 'majority' : shape < 0.8 || !isFixed ? 'keep-oldest' : quorum
+  return { policy, stableMs: 800 + nextFloat(random) * 2000 }
 }
 
 /** `baseMs`: what every frame of this direction of this link takes at least. */

@@ -9,32 +9,36 @@ import type { Plan, Strike } from './plan.js'
 export const harmlessMs = 1000
 /** How long after the end of a cut or a stall the sides may still not know of each other. */
 const SETTLED_WITHIN_MS = 15_000
+/** Where one side gives way to the other whatever their sizes, it must hear of it itself, which may take several dials. */
+const SETTLED_BY_POLICY_MS = 45_000
 
 export class Premise {
   /** More strikes than the promise allows for: crashes, cuts, long stalls. */
   readonly rough: boolean
   brokenUntil = 0
   private downsUntil = 0
+  private readonly settledMs: number
   private lastUntil = Number.NEGATIVE_INFINITY
   /** All that happens is that one pair cannot talk, and others see both: then nobody is held to be down. */
   readonly onePair: boolean
 
   constructor(plan: Plan) {
+    this.settledMs = plan.policy === undefined ? SETTLED_WITHIN_MS : SETTLED_BY_POLICY_MS
     this.rough = plan.strikes.some(isRough)
     this.onePair = isOnePair(plan)
   }
 
   /** Something that breaks it begins, and is over at `until`. */
   breaks(now: number, until: number): void {
-    this.brokenUntil = Math.max(this.brokenUntil, until + SETTLED_WITHIN_MS)
-    const lasts = until - now >= harmlessMs || now < this.lastUntil + SETTLED_WITHIN_MS
-    if (lasts && !this.onePair) this.downsUntil = Math.max(this.downsUntil, until + SETTLED_WITHIN_MS)
+    this.brokenUntil = Math.max(this.brokenUntil, until + this.settledMs)
+    const lasts = until - now >= harmlessMs || now < this.lastUntil + this.settledMs
+    if (lasts && !this.onePair) this.downsUntil = Math.max(this.downsUntil, until + this.settledMs)
     this.lastUntil = Math.max(this.lastUntil, until)
   }
 
   /** A clock was set between two boots of one address: the later one may look older, and be condemned. */
   mistakesBoots(now: number): void {
-    this.downsUntil = Math.max(this.downsUntil, now + SETTLED_WITHIN_MS)
+    this.downsUntil = Math.max(this.downsUntil, now + this.settledMs)
   }
 
   holds(now: number): boolean {

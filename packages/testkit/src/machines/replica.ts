@@ -67,7 +67,7 @@ export class Replica {
   }
 
   /** What the node's clock says. */
-  private own(now: number): number {
+  own(now: number): number {
     const { since, rate } = this.clock
     return since + (now - since) * rate
   }
@@ -97,12 +97,16 @@ export class Replica {
   }
 
   track(input: TrackerInput, now: number): void {
+    let halted: boolean | undefined
     for (const output of stepTracker(this.tracker, input, this.own(now))) {
       if (output.type === 'send') this.cluster(output, now)
       else {
         this.port.trackerOutput(output)
+        if (output.type === 'halted') halted = output.on
         if (output.type === 'ready') this.cluster(output, now)
       }
     }
+    // Comes back as a view, which has its turn after this step, as in the shell.
+    if (halted !== undefined) this.cluster({ type: 'describe', info: { ...this.membership.self.info, halted } }, now)
   }
 }

@@ -5,6 +5,8 @@ import type { PhaseHits } from './phases.js'
 export type Rule =
   /** Two live nodes hold one name. */
   | 'duplicate'
+  /** Two processes of one name run, and a partition policy says that one of them must have paused. */
+  | 'twoRun'
   /** Two live nodes hold one slot. */
   | 'doubleSlot'
   /** Two ids of one lineage own a point in common. */

@@ -24,6 +24,7 @@ export function unrest(nodes: readonly SimNode[], ledger: Ledger, safety: Safety
     first(nodes, busy) ??
     first(nodes, (node) => viewDiffers(node, nodes)) ??
     slotUnheld(nodes, slots) ??
+    first(nodes, (node) => baseDiffers(node, nodes)) ??
     first(nodes, (node) => clockDiffers(node, nodes)) ??
     first(nodes, (node) => copiesDiffer(node, nodes)) ??
     winnersDiffer(nodes) ??
@@ -63,6 +64,18 @@ function viewDiffers(node: SimNode, nodes: readonly SimNode[]): Unrest | undefin
   const live = new Set(nodes.map((one) => one.boot))
   const extra = [...seen].filter((boot) => !live.has(boot))
   return { rule: 'diverged', text: `${node.boot} still sees ${extra.join(', ')}` }
+}
+
+/** Under a partition policy votes are counted against all that are there, and nobody is halted. */
+function baseDiffers({ boot, replica }: SimNode, nodes: readonly SimNode[]): Unrest | undefined {
+  const { partition } = replica.tracker
+  if (partition === undefined) return undefined
+  if (partition.halted) return { rule: 'stuck', text: `${boot} is halted` }
+  if (partition.held.size > 0) return { rule: 'stuck', text: `${boot} still holds ${[...partition.held.keys()]} back` }
+  const counted = new Set(partition.base?.members.map(({ life }) => life))
+  const missing = nodes.find((one) => !counted.has(one.replica.tracker.partition?.life ?? ''))
+  if (missing === undefined && counted.size === nodes.length) return undefined
+  return { rule: 'stuck', text: `${boot} counts votes against ${counted.size} of ${nodes.length} members` }
 }
 
 /** All have ids of one lineage. */

@@ -129,7 +129,9 @@ export class Safety {
       this.removed(node, claim)
     }
     for (const [name, claim] of claims) {
-      if (!before.has(name)) this.take(node, claim)
+      const known = before.get(name)
+      if (known === undefined) this.take(node, claim)
+      else if (claim.fence > known.fence) this.retake(node, claim)
       before.set(name, claim)
     }
   }
@@ -172,6 +174,12 @@ export class Safety {
     const pid = source?.seen.claims.get(name)?.pid.id
     if (source === undefined || pid === undefined || source.processes.get(pid)?.paused === false) return
     record.holders.splice(at, 1)
+  }
+
+  /** A source whose target said nothing across a cut has its process back. */
+  private retake(node: SimNode, { name }: Claim): void {
+    const record = this.names.get(name)
+    if (record !== undefined && !this.strict() && !record.holders.includes(node)) record.holders.push(node)
   }
 
   private release(node: SimNode, claim: Claim): void {

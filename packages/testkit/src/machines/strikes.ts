@@ -39,13 +39,13 @@ export const faultNames = [
    * of a message of a handoff somebody leaves or joins, or a link slows down (with `deaths`: is killed).
    */
   'handoffs',
+  /** A partition policy other than `serve`, and cuts in parts that last long enough for it to matter. */
+  'policies',
 ] as const
 export type Fault = (typeof faultNames)[number]
 
-/** Faults of what is not built yet, and what they come with: to ask for one is a mistake that is told so. */
-export const laterFaults: ReadonlyMap<string, string> = new Map([
-  ['policies', 'cuts under which the losing side pauses: with partition policies other than serve'],
-])
+/** What `all` means: under another partition policy nodes keep other promises, so that word is asked for by name. */
+export const usualFaults: readonly Fault[] = faultNames.filter((name) => name !== 'policies')
 
 export interface Start {
   readonly at: number
@@ -138,6 +138,8 @@ export function drawStrikes(
         const how = (['fails', 'lies', 'part', 'nothing'] as const)[below(random, 4)] ?? 'fails'
         return { type: 'discovery', at: Math.max(0, at), until: at + 500 + nextFloat(random) * 8000, node, how }
       })
+    case 'policies':
+      return drawSplits(random, starts)
     case 'aims':
       return times(6).map(() => {
         const deed = (['leave', 'leave', 'join', 'slow', 'slow'] as const)[below(random, 5)] ?? 'slow'
@@ -190,6 +192,26 @@ function drawCuts(
     from = until + 50 + nextFloat(random) * 2500
   }
   return cuts
+}
+
+/** In parts, for long; now and then a part is split once more, or only one way is cut, or parts meet in between. */
+function drawSplits(random: Random, starts: readonly Start[]): Strike[] {
+  const splits: Strike[] = []
+  let at = 2500 + nextFloat(random) * 4000
+  for (let i = 1 + below(random, 3); i > 0; i--) {
+    const until = at + (nextFloat(random) < 0.25 ? 1500 + nextFloat(random) * 5000 : 6500 + nextFloat(random) * 18_000)
+    const oneWay = nextFloat(random) < 0.15
+    splits.push({ type: 'cut', at, until, ways: drawParts(random, addressesOf(starts), 2 + below(random, 2), oneWay) })
+    at = nextFloat(random) < 0.5 ? at + nextFloat(random) * (until - at) : until + nextFloat(random) * 4000
+  }
+  return splits
+}
+
+function drawParts(random: Random, addresses: readonly string[], parts: number, oneWay: boolean): Direction[] {
+  const part = new Map(addresses.map((address) => [address, below(random, parts)]))
+  const isCutOff = (from: string, to: string): boolean =>
+    oneWay ? (part.get(from) ?? 0) < (part.get(to) ?? 0) : part.get(from) !== part.get(to)
+  return addresses.flatMap((from) => addresses.flatMap((to): Direction[] => (isCutOff(from, to) ? [[from, to]] : [])))
 }
 
 function addressesOf(starts: readonly Start[]): string[] {

@@ -13,7 +13,9 @@ import {
   type TrackerMessage,
   type TrackerOutput,
 } from '@skep/tracker/core'
+import { Copies, partitionConfig } from './copies.js'
 import { kinds, SimEvent } from './event.js'
+import { mayHalt } from './halting.js'
 import { Handing } from './handing.js'
 import { Ledger } from './ledger.js'
 import type { Link } from './link.js'
@@ -104,6 +106,8 @@ export class World implements NodeHost {
   private readonly workload: Workload
   /** Where processes are handed over. */
   private readonly handing: Handing | undefined
+  /** Where a partition policy makes its promise. */
+  private readonly copies: Copies | undefined
   private readonly hash = new TraceHash()
   private readonly violations: Violation[] = []
   /** All that ever were. */
@@ -138,6 +142,7 @@ export class World implements NodeHost {
     const complain = (rule: Rule, text: string): void => this.complain(rule, text)
     const strict = (): boolean => this.premise.holds(this.now)
     this.ledger = new Ledger(complain, strict)
+    this.copies = this.plan.policy === undefined ? undefined : new Copies(complain)
     this.safety = new Safety(this.plan.slots, strict, complain, (node, claim) => this.ledger.removed(node, claim))
     this.handing = this.plan.handoffs ? new Handing(stream(seed, 'handing'), complain, strict) : undefined
     this.workload = new Workload(stream(seed, 'workload'), this.ledger, this.plan.names, this.handing)
@@ -234,6 +239,7 @@ export class World implements NodeHost {
 
   /** After every step of a node: its checks, its next deadline, and the end of its leaving. */
   private settle(node: SimNode): void {
+    this.copies?.check(node, this.live, this.now)
     this.safety.check(node, this.nodes)
     this.options.observe?.(this.now, { type: 'stepped', node })
     if (node.departed) this.remove(node)
@@ -389,6 +395,7 @@ export class World implements NodeHost {
         ...(this.plan.handoffs ? { rebalance: REBALANCE } : {}),
         now: this.now,
         rate: this.plan.clocks ? 0.9 + nextFloat(this.random) * 0.2 : 1,
+        partition: this.plan.policy && partitionConfig(this.plan.policy),
       },
       this,
     )
@@ -809,6 +816,12 @@ export class World implements NodeHost {
         return this.deactivate(node, output)
       case 'event':
         return node.follow(output.event)
+      case 'halted':
+        if (output.on) node.halt()
+        return
+      case 'resumed':
+        node.paused.delete(output.pid)
+        return
     }
   }
 
@@ -888,9 +901,11 @@ export class World implements NodeHost {
       (undone === undefined ? undefined : { rule: 'lost' as const, text: undone })
     if (found === undefined) this.finished = true
     else if (this.now >= this.lastFaultAt + within) {
+      this.finished = true
+      const halted = this.live.find((node) => node.replica.tracker.partition?.halted === true)
+      if (halted !== undefined && mayHalt(halted, this.live)) return this.ledger.concluded('run halted for good')
       const open = openQuestions(this.live).join('; ')
       this.complain(found.rule, `no rest ${within} ms after the last fault: ${found.text}; open: ${open || 'nothing'}`)
-      this.finished = true
     }
   }
 

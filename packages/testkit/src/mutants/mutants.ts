@@ -32,6 +32,7 @@ const calm: readonly Fault[] = ['joins', 'leaves', 'aims']
 const lossy: readonly Fault[] = ['joins', 'leaves', 'loss']
 const deadly: readonly Fault[] = ['joins', 'crashes', 'deaths']
 const torn: readonly Fault[] = ['cuts', 'stalls']
+const split: readonly Fault[] = ['policies']
 
 /** A rule that stands in one place. */
 function without(
@@ -363,6 +364,126 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  without(
+    'winner-does-not-wait',
+    '5: what a lost member held is left alone until it must have halted',
+    split,
+    tracker,
+    'partition.js',
+    'else if (now - loss.since >= takeoverMs(partition))',
+    'else',
+  ),
+  without(
+    'loser-does-not-pause',
+    '5: who has lost the votes that win pauses what holds a name',
+    split,
+    tracker,
+    'partition.js',
+    "turn.out.push({ type: 'halted', on: true });",
+    '',
+  ),
+  without(
+    'halted-by-verdicts-alone',
+    '5: votes lapse by the clock, whatever the failure detector has found out',
+    split,
+    tracker,
+    'bases.js',
+    'until: voter.confirmed + partition.config.pauseMs',
+    "until: state.peers.get(boot)?.phase === 'down' ? 0 : Number.POSITIVE_INFINITY",
+  ),
+  without(
+    'half-is-a-majority',
+    '5: of two halves one alone goes on',
+    split,
+    tracker,
+    'votes.js',
+    'return counted.length === 0 || there[0] === counted[0];',
+    'return true;',
+  ),
+  without(
+    'oldest-alone-goes-on',
+    '5: an oldest member alone against all others gives way to them (here both go on)',
+    split,
+    tracker,
+    'votes.js',
+    'return there.length > 1 || counted.length <= 2;',
+    'return true;',
+  ),
+  without(
+    'leavers-still-count',
+    '5: whoever left in order, or was replaced, counts no more',
+    ['policies', 'joins', 'leaves'],
+    tracker,
+    'partition.js',
+    'partition.gone.add(life);',
+    '',
+  ),
+  without(
+    'lost-members-always-count',
+    '5: a view that stood becomes the base: who was lost before it counts no more',
+    ['policies', 'joins', 'leaves'],
+    tracker,
+    'bases.js',
+    'sameMembers(partition.base.members, members) && partition.pending.length === 0',
+    'true',
+  ),
+  {
+    name: 'losers-make-a-base',
+    rule: '5: a new base must win in the one before',
+    faults: split,
+    patches: [
+      {
+        of: tracker,
+        file: 'bases.js',
+        find: 'if (now >= partition.until || state.leaving || !state.gate)',
+        replace: 'if (state.leaving || !state.gate)',
+      },
+      {
+        of: tracker,
+        file: 'bases.js',
+        find: `if (!setsOf(partition).every((set) => wins(partition, set, lives)))
+        return;
+    const top`,
+        replace: 'const top',
+      },
+    ],
+  },
+  without(
+    'proposals-bind-nobody',
+    '5: who proposes a base owes a win in it from then on',
+    split,
+    tracker,
+    'votes.js',
+    'return base === undefined ? pending : [base, ...pending];',
+    'return base === undefined ? [] : [base];',
+  ),
+  without(
+    'slots-of-the-lost-are-taken',
+    '5: slots are not taken while a lost member may still grant in them',
+    split,
+    tracker,
+    'slots.js',
+    'if (!mayHold(turn)) {',
+    'if (false) {',
+  ),
+  without(
+    'grants-to-the-lost-lapse',
+    '5: a grant to a lost member stands until that has halted',
+    split,
+    tracker,
+    'members.js',
+    'if (!hasStopped(state, boot))',
+    'if (false)',
+  ),
+  without(
+    'kept-runs-at-once',
+    '5: a process whose name was kept across a rejoin goes on only once that is its own again',
+    split,
+    tracker,
+    'partition.js',
+    'if (state.asks.kept.has(name))\n            continue;',
+    "if (state.asks.kept.has(name))\n            out.push({ type: 'resumed', pid, name });",
+  ),
   without(
     'gone-is-forgotten',
     '2: boots that are down or left are remembered, so that nobody brings them back',

@@ -36,6 +36,7 @@ const messageFamily: Record<TrackerMessage['type'], Family> = {
   ops: 'sync',
   state: 'sync',
   more: 'sync',
+  beat: 'membership',
   claim: 'claims',
   grant: 'claims',
   refuse: 'claims',

@@ -7,6 +7,7 @@
  */
 
 import type { BootId } from '@skep/cluster/core'
+import { isHalted, isOfOurs } from './halting.js'
 import { follows, stampFor } from './ids.js'
 import { endedAt, logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
@@ -17,6 +18,8 @@ import { slotOf } from './ring.js'
 import { type Ask, heardCounter, ownerOf, send, type TrackerOutput, type TrackerState, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+
+const haltedText = 'this part of the cluster may not go on, by the partition policy'
 
 /** A new wish for a name. Those for a name that this node is asking for already wait behind the first. */
 export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Partial<Ask>): void {
@@ -92,6 +95,7 @@ export function riseAsk(turn: Turn, ask: Ask): void {
 export function sendAsk(turn: Turn, ask: Ask): void {
   const { state, now } = turn
   if (state.leaving) return finishAsk(turn, ask, 'ERR_LEAVING', `this node is leaving the cluster`)
+  if (isHalted(state)) return runsHere(ask) ? undefined : finishAsk(turn, ask, 'ERR_NO_MAJORITY', haltedText)
   const holder = lookup(state.registry, ask.name)
   if (holder !== undefined && !isFrom(ask, holder)) return settleAsk(turn, ask, holder)
   if (ask.role === 'target' && !knowsSource(state, ask)) return
@@ -136,7 +140,7 @@ export function onGrant(turn: Turn, from: BootId, message: Message<'grant'>): vo
   const { state } = turn
   heardCounter(state, message.fence)
   const ask = answered(turn, from, message.name, message.ask)
-  const usable = ask !== undefined && ask.role !== 'spawn' && ownerOf(state, ask.slot) === from && !state.leaving
+  const usable = ask !== undefined && ask.role !== 'spawn' && ownerOf(state, ask.slot) === from && mayUse(state, from)
   // The same grant once more: it was used.
   if (logOf(state.registry, state.self).claims.get(message.name)?.fence === message.fence) return
   const holder = lookup(state.registry, message.name)
@@ -403,6 +407,24 @@ export function askAgainWhere(turn: Turn, concerned: (ask: Ask) => boolean): voi
 export function endAsks(turn: Turn): void {
   // The end of one sends the next, which ends likewise because we are leaving.
   for (const ask of openAsks(turn.state)) finishAsk(turn, ask, 'ERR_LEAVING', 'this node is leaving the cluster')
+}
+
+/** Every ask ends but those for processes that run: this node has halted. */
+export function refuseAsks(turn: Turn): void {
+  for (const ask of openAsks(turn.state)) {
+    if (runsHere(ask)) returnGrant(turn, ask)
+    else finishAsk(turn, ask, 'ERR_NO_MAJORITY', haltedText)
+  }
+}
+
+/** It is for a process that this node has, and waits. */
+function runsHere(ask: Ask): boolean {
+  return ask.kept !== undefined || ask.role === 'retake'
+}
+
+/** May names that this member grants be taken now? */
+function mayUse(state: TrackerState, granter: BootId): boolean {
+  return !state.leaving && !isHalted(state) && isOfOurs(state, granter)
 }
 
 function putAsk(turn: Turn, ask: Ask): void {

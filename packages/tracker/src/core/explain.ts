@@ -1,9 +1,11 @@
 /** Why a name is where it is: what this node knows of it, as plain data for people, prompts and dashboards. */
 import type { BootId } from '@skep/cluster/core'
+import { countVotes, mayStillRun } from './halting.js'
 import { claimsOf, lookup } from './logs.js'
 import type { Claim, Lineage } from './messages.js'
 import { slotOf } from './ring.js'
 import { type Ask, type Handoff, ownerOf, type TrackerState } from './state.js'
+import { policyWord } from './votes.js'
 
 export interface Explanation {
   readonly name: string
@@ -32,6 +34,21 @@ export interface Explanation {
   readonly handoff: HandoffReport | undefined
   /** Asks of others that wait here for the slot or for the outcome of a grant. */
   readonly waiting: number
+  /** What the partition policy says of this node's part; undefined under `serve`. */
+  readonly partition: PartitionReport | undefined
+}
+
+export interface PartitionReport {
+  readonly policy: string
+  /** Actors with names are paused here, and names are refused. */
+  readonly halted: boolean
+  /** How many of the members that count this node hears, itself included, of how many. */
+  readonly standing: number
+  readonly of: number
+  /** The name's process here is paused: while halted, and until the name is its own again. */
+  readonly paused: boolean
+  /** A lost node may still run it: nobody takes it over yet. */
+  readonly awaited: boolean
 }
 
 export interface NodeReference {
@@ -76,7 +93,7 @@ export interface StartReport {
   readonly failover: boolean
 }
 
-export function explain(state: TrackerState, name: string): Explanation {
+export function explain(state: TrackerState, name: string, now: number): Explanation {
   const slot = slotOf(name, state.config.ring.slots)
   const owner = ownerOf(state, slot)
   const holder = lookup(state.registry, name)
@@ -112,6 +129,21 @@ export function explain(state: TrackerState, name: string): Explanation {
           },
     handoff: handoff === undefined ? undefined : { to: nodeOf(state, handoff.to), stage: handoff.stage },
     waiting: state.waiting.get(name)?.length ?? 0,
+    partition: partitionReport(state, name, now),
+  }
+}
+
+function partitionReport(state: TrackerState, name: string, now: number): PartitionReport | undefined {
+  const { partition } = state
+  if (partition === undefined) return undefined
+  const { config, halted, held } = partition
+  const votes = countVotes(state, now)
+  return {
+    policy: policyWord(config.policy),
+    halted,
+    ...votes,
+    paused: held.has(name),
+    awaited: mayStillRun(state, name),
   }
 }
 

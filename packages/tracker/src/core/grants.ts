@@ -6,6 +6,7 @@
  */
 
 import type { BootId } from '@skep/cluster/core'
+import { mayStillRun } from './halting.js'
 import { isStruck, lookup } from './logs.js'
 import type { Claim, Source, TrackerMessage } from './messages.js'
 import { beginStart } from './placement.js'
@@ -40,6 +41,7 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
     if (verdict === 'later') return wait(turn, from, message)
     if (verdict === 'never') return send(turn, from, { type: 'refuse', name, ask, holder })
   } else if (holder !== undefined) return replyHolder(turn, from, message, holder)
+  if (mayStillRun(state, name)) return wait(turn, from, message)
   const grant = state.grants.get(name)
   if (grant !== undefined && (grant.boot !== from || grant.origin !== message.origin)) return wait(turn, from, message)
   // A relayed ask may come after a later one of the same node: what was granted for that one stands.

@@ -1,5 +1,6 @@
 /** The pure parts of the tracker, for the simulator and for those who bring their own shell. */
-export { type Explanation, explain } from './explain.js'
+export { type Explanation, explain, type PartitionReport } from './explain.js'
+export { haltsAt } from './halting.js'
 export * as itc from './itc.js'
 export { type Change, claimsOf, digestOf, type Log, lookup, membersOf, type Registry } from './logs.js'
 export type * from './messages.js'
@@ -19,4 +20,12 @@ export {
   trackerLimits,
 } from './state.js'
 export { initTracker, stepTracker, trackerDeadline } from './tracker.js'
+export {
+  type PartitionConfig,
+  type PartitionPolicy,
+  type PartitionState,
+  type PartitionTimes,
+  partitionTimes,
+  wins,
+} from './votes.js'
 export { decodeMessage, encodeMessage, trackerKinds, wireLimits } from './wire.js'

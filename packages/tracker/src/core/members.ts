@@ -3,8 +3,10 @@
 import type { BootId, Member, View } from '@skep/cluster/core'
 import { askAgain, askAgainWhere } from './asks.js'
 import { dropYielded } from './grants.js'
+import { hasStopped } from './halting.js'
 import { lostTarget } from './handoff.js'
 import { hideLog, logOf, showLog, sweep } from './logs.js'
+import { greet, notePhase } from './partition.js'
 import { reconcile, retryStarts } from './placement.js'
 import { rebalanceSoon } from './rebalance.js'
 import { dropRequests, tickRequests } from './requests.js'
@@ -41,6 +43,7 @@ export function onMember(turn: Turn, member: Member): void {
   const gone = phase === 'down' || phase === 'left'
   if (!gone) meetAnew(state, info.boot)
   const known = state.peers.get(info.boot)
+  const before = known?.phase
   if (phase !== known?.phase && phase !== 'joining' && phase !== 'up') pursueSoon(state)
   const stood = known?.phase === 'joining' || known?.phase === 'up'
   // Who says goodbye is no loss.
@@ -51,9 +54,11 @@ export function onMember(turn: Turn, member: Member): void {
     known.info = info
     known.phase = phase
   }
+  notePhase(turn, member, before === 'joining' || before === 'up' || before === 'leaving')
   const wasGone = known !== undefined && (state.registry.logs.get(info.boot)?.hidden ?? false)
   if (!gone || wasGone) return
-  if (phase === 'down' && known !== undefined) noteLoss(turn)
+  // A partition policy says itself who may go on.
+  if (phase === 'down' && known !== undefined && state.partition === undefined) noteLoss(turn)
   hideLog(state.registry, logOf(state.registry, info.boot), now + state.config.limits.forgetMs)
   forgetPeer(turn, info.boot)
   // From now on only others can give it: what it wrote is asked of them at once, and they have their own time for it.
@@ -84,6 +89,8 @@ function forgetPeer(turn: Turn, boot: BootId): void {
   state.early.delete(boot)
   for (const grant of [...state.grants.values()]) {
     if (grant.boot !== boot) continue
+    // It may have been used, where we have not heard of it: by a policy it stands until its grantee has halted.
+    if (!hasStopped(state, boot)) continue
     state.grants.delete(grant.name)
     turn.released.push(grant.name)
   }
@@ -123,6 +130,7 @@ function noteViewSize(turn: Turn, size: number): void {
 export function onLinked(turn: Turn, boot: BootId): void {
   const { state } = turn
   state.links.add(boot)
+  greet(turn, boot)
   sendDigest(turn, boot)
   // What went to it before may have been lost with the old link.
   const taking = state.taking.get(boot)

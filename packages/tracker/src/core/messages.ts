@@ -196,6 +196,49 @@ export type TrackerMessage =
   | { type: 'answer'; ask: number; code: string | undefined; text: string }
   | { type: 'flush'; ask: number; seq: number }
   | { type: 'flushed'; ask: number; seq: number }
+  // Partition policies (section 5)
+  | {
+      type: 'beat'
+      policy: string
+      /** For how long the sender takes a vote to count. */
+      pauseMs: number
+      /** The first boot id of the sender's process. */
+      life: BootId
+      /** The sender's clock, and the latest such time that it has heard from the receiver. */
+      at: number
+      echo: number | undefined
+      /** The sender's base, empty for none, and the proposals in which it owes a win. */
+      keys: readonly string[]
+      /** Those of them that the receiver has not said to know. */
+      bases: readonly Base[]
+      /** The proposal that the sender makes now; empty for none. */
+      ready: string
+      /** Members of those that are over for sure. */
+      gone: readonly BootId[]
+      /** Members that the sender holds to be gone, and will not send a beat again. */
+      lost: readonly BootId[]
+      /** Those of them that have halted or are gone for sure. */
+      stopped: readonly BootId[]
+    }
+
+/** Against whom votes are counted; see partition.ts. */
+export interface Base {
+  /** `version.` and a hash of the rest. */
+  readonly key: string
+  readonly version: number
+  /** One life of the first base from which this one descends. */
+  readonly genesis: BootId
+  /** By life. */
+  readonly members: readonly BaseMember[]
+}
+
+export interface BaseMember {
+  /** The first boot id of the process. */
+  readonly life: BootId
+  readonly name: string
+  readonly address: string
+  readonly startedAt: number
+}
 
 /** What only the node of a pid may write. */
 export type NodeRequest =

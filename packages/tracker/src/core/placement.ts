@@ -6,6 +6,7 @@
 
 import type { BootId, MemberInfo } from '@skep/cluster/core'
 import { openAsk } from './asks.js'
+import { mayStillRun } from './halting.js'
 import { lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
 import { write } from './own.js'
@@ -112,8 +113,8 @@ export function onStartFailed(turn: Turn, from: BootId, message: Message<'startF
   const starting = state.starting.get(message.name)
   if (starting === undefined || starting.origin !== message.origin || starting.host !== from) return
   starting.host = undefined
-  if (message.code === 'ERR_LEAVING' || message.code === 'ERR_OVERLOADED') {
-    // No failure of the name: the host is on its way out, or has too much to do just now.
+  if (message.code === 'ERR_LEAVING' || message.code === 'ERR_OVERLOADED' || message.code === 'ERR_NO_MAJORITY') {
+    // No failure of the name: the host is on its way out, has too much to do just now, or may start nothing.
     starting.nextAt = now + (message.code === 'ERR_LEAVING' ? 100 : 1000)
     return
   }
@@ -156,6 +157,7 @@ export function reconcile(turn: Turn): void {
     const slot = slotOf(name, state.held.length)
     if (state.held[slot] === 0 || state.starting.has(name) || state.grants.has(name)) continue
     if (lookup(state.registry, name) !== undefined || orphan.placed === undefined) continue
+    if (mayStillRun(state, name)) continue
     const { spec, origin } = orphan.placed
     const kind = orphan.kind ?? ''
     beginStart(turn, { name, slot, kind, spec, meta: orphan.meta, origin, failover: true, caller: undefined })

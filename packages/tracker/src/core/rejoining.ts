@@ -14,6 +14,7 @@ import { hideLog, type Log, logOf } from './logs.js'
 import { meetAnew } from './members.js'
 import type { Claim } from './messages.js'
 import { write } from './own.js'
+import { rejoinPartition } from './partition.js'
 import { Pid } from './pid.js'
 import { endRequests } from './requests.js'
 import { yieldAll } from './slots.js'
@@ -23,6 +24,7 @@ export function rejoin(turn: Turn, info: MemberInfo, members: readonly Member[])
   const { state } = turn
   const before = logOf(state.registry, state.self)
   const old = state.info
+  rejoinPartition(turn)
   endRequests(turn, { code: 'ERR_NODE_DOWN', text: 'this node was declared down before there was an answer' })
   const passed = voidHandoffs(turn)
   voidAll(turn)

@@ -9,6 +9,7 @@
  */
 
 import type { BootId } from '@skep/cluster/core'
+import { mayHold, mayPassOver } from './halting.js'
 import { digestOf, logOf } from './logs.js'
 import type { DigestEntry, TrackerMessage } from './messages.js'
 import { noOwner } from './ring.js'
@@ -53,7 +54,7 @@ export function isPursuitDue({ state, now }: Turn): boolean {
 
 /** Ask whoever must still answer, pass over the silent, and hold what is complete. Returns the slots now held. */
 export function pursue(turn: Turn): number[] {
-  const { state } = turn
+  const { state, now } = turn
   if (!state.gate || state.leaving || state.table === undefined) return []
   const missing = missingSlots(state)
   if (missing.length === 0) return []
@@ -67,6 +68,10 @@ export function pursue(turn: Turn): number[] {
   const complete = missing.filter((slot) => isYielded(state, slot, others))
   state.awaited = complete.length > 0 ? undefined : yieldsNothing(state, missing, others)
   if (complete.length === 0 || !caughtUp(turn)) return []
+  if (!mayHold(turn)) {
+    state.pursueAt = Math.min(state.pursueAt, now + state.config.limits.sweepMs)
+    return []
+  }
   for (const slot of complete) state.held[slot] = 1
   state.heldCount += complete.length
   state.heldVersion++
@@ -130,7 +135,7 @@ function askMember(turn: Turn, boot: BootId, missing: readonly number[]): number
   const askedForAll = open.every((slot) => (taking.asked.get(slot) ?? 0) >= (state.slotGeneration[slot] as number))
   // Its silence counts from the first unanswered question for what is open now, not for what was open once.
   if (!askedForAll) taking.silentSince = now
-  else if (taking.silentSince !== undefined && now - taking.silentSince >= limits.takeSilenceMs) {
+  else if (isSilent(turn, taking) && mayPassOver(state)) {
     // Passed over, so that one stuck member does not stop the names of all (section 4.3, promise).
     for (const slot of open) taking.acked.add(slot)
     taking.silentSince = undefined
@@ -146,6 +151,10 @@ function askMember(turn: Turn, boot: BootId, missing: readonly number[]): number
     counter: state.counter,
   })
   return dueOf(state, taking)
+}
+
+function isSilent({ state, now }: Turn, { silentSince }: Taking): boolean {
+  return silentSince !== undefined && now - silentSince >= state.config.limits.takeSilenceMs
 }
 
 function dueOf(state: TrackerState, { askedAt, silentSince = Number.POSITIVE_INFINITY }: Taking): number {

@@ -20,6 +20,7 @@ import type {
   TrackerMessage,
 } from './messages.js'
 import type { RingParameters, RingTable } from './ring.js'
+import type { PartitionConfig, PartitionState } from './votes.js'
 
 export type TrackerInput =
   | ClusterUpward
@@ -103,6 +104,10 @@ export type TrackerOutput =
   /** A name of a process that went on when this node rejoined is its own again, with a new fence. */
   | { type: 'kept'; claim: Claim }
   | { type: 'event'; event: NameEvent }
+  /** This node's part of the cluster may not go on, or goes on again: processes with names pause (partition.ts). */
+  | { type: 'halted'; on: boolean }
+  /** A paused process whose name is its own may run again. */
+  | { type: 'resumed'; pid: number; name: string }
   /** Everything is handed over: the node may say bye. */
   | { type: 'left' }
   | { type: 'continue' }
@@ -233,6 +238,8 @@ export interface TrackerConfig {
   readonly seed: number
   readonly ring: RingParameters
   readonly limits: TrackerLimits
+  /** Which part of a split cluster goes on; all do where it is not given. */
+  readonly partition?: PartitionConfig
 }
 
 /** A member as the tracker sees it. */
@@ -503,6 +510,8 @@ export interface TrackerState {
   /** Until ready: what the peers had when we met them. */
   targets: Map<BootId, readonly DigestEntry[]>
   nextDigestAt: number
+
+  partition: PartitionState | undefined
 
   // placement
   /** How many members the latest views had, less those that have left since. */

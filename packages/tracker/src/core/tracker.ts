@@ -27,6 +27,7 @@ import {
 import { onChange } from './changes.js'
 import { contestAgain, onRunning, onRuns } from './conflicts.js'
 import { checkGrants, dropYielded, onAsk, onUnused, serveSlots, serveWaiting } from './grants.js'
+import { partitionDeadline } from './halting.js'
 import {
   drainOn,
   onExported,
@@ -42,6 +43,7 @@ import { depart, leave, onParted, part, partingAsk } from './leaving.js'
 import { type Change, expireStrikes, forgetLog, hasOrphans, logOf, newRegistry } from './logs.js'
 import { onLinked, onMember, onUnlinked, onView, sweepGone } from './members.js'
 import type { TrackerMessage } from './messages.js'
+import { haltWhenDue, onBeat, tickPartition } from './partition.js'
 import { askKnown, onKnown, onKnows } from './passage.js'
 import { onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
 import { rebalance, rebalanceSoon } from './rebalance.js'
@@ -79,6 +81,7 @@ import {
   reached,
   sendDigest,
 } from './sync.js'
+import { initPartition } from './votes.js'
 
 export function initTracker(config: TrackerConfig, now: number): TrackerState {
   const { slots } = config.ring
@@ -134,6 +137,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     requests: new Map(),
     flushes: new Map(),
     unsent: [],
+    partition: initPartition(config.partition, self, now),
     pulls: new Map(),
     transfers: [],
     targets: new Map(),
@@ -163,7 +167,8 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
 
 /** When `wake` is due at the latest. A `wake` before it does no harm. */
 export function trackerDeadline(state: TrackerState): number {
-  return isBusy(state) ? Math.min(state.nextDigestAt, state.nextSweepAt) : state.nextDigestAt
+  const own = isBusy(state) ? Math.min(state.nextDigestAt, state.nextSweepAt) : state.nextDigestAt
+  return Math.min(own, partitionDeadline(state))
 }
 
 /** Is anything open that time must look after? Without it only the digest round is due. */
@@ -188,7 +193,9 @@ function isBusy(state: TrackerState): boolean {
 
 export function stepTracker(state: TrackerState, input: TrackerInput, now: number): TrackerOutput[] {
   const turn: Turn = { state, now, out: [], inbox: [], released: [], risen: [] }
-  if (now > trackerDeadline(state) + state.config.limits.lateMs) afterStall(turn)
+  const late = now > trackerDeadline(state) + state.config.limits.lateMs
+  haltWhenDue(turn)
+  if (late) afterStall(turn)
   handle(turn, input)
   tick(turn)
   settle(turn)
@@ -393,6 +400,8 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
       return onRequest(turn, from, message)
     case 'answer':
       return onAnswer(turn, from, message)
+    case 'beat':
+      return onBeat(turn, from, message)
     case 'flush':
       return answerFlush(turn, from, message)
     case 'flushed':
@@ -444,6 +453,7 @@ function isSynced(state: TrackerState): boolean {
 /** What is due, whatever the input was: a busy node must not starve its own clock. */
 function tick(turn: Turn): void {
   const { state, now } = turn
+  tickPartition(turn)
   if (now >= state.nextDigestAt) everySecond(turn)
   if (now < state.nextSweepAt) return
   if (isBusy(state)) sweepOpen(turn)

@@ -1,5 +1,5 @@
 /**
- * Tracker messages as positional arrays `[kind, ...fields]`, kinds 32-63, and back. The table `messages` below is the
+ * Tracker messages as positional arrays `[kind, ...fields]`, kinds 28-63, and back. The table `messages` below is the
  * format: a message's fields stand on the wire in the order in which they stand there.
  *
  * Reading trusts nothing: every number, string and list is checked against its bound, and what does not fit gives
@@ -9,6 +9,8 @@
 import type { BootId } from '@skep/cluster/core'
 import * as itc from './itc.js'
 import type {
+  Base,
+  BaseMember,
   Claim,
   DigestEntry,
   GroupOf,
@@ -27,7 +29,7 @@ import { Pid } from './pid.js'
 import { metaMaxBytes, plainFault, specMaxBytes } from './plain.js'
 
 /** The kinds of frames that belong to the tracker, both ends included. */
-export const trackerKinds: readonly [number, number] = [32, 63]
+export const trackerKinds: readonly [number, number] = [28, 63]
 
 /** Bounds of what is read; what is written stays below them by construction or is cut to them. */
 export const wireLimits = {
@@ -49,6 +51,12 @@ export const wireLimits = {
   groups: 10_000,
   /** Bytes of an encoded interval tree clock id or event. */
   itcBytes: 16_384,
+  /** Characters of the key of a base of the partition policy. */
+  keyChars: 64,
+  /** Bases in one beat: the one that counts, and proposals. */
+  bases: 32,
+  /** Members of a base, and lost ones in one beat. */
+  members: 1024,
   /** Bytes of the bit set of slots: 1024 of them, or fewer where a simulation has a smaller ring. */
   slotBytes: 128,
 } as const
@@ -494,6 +502,15 @@ const request: Field<NodeRequest> = {
   },
 }
 
+const key: Field<string> = string(0, wireLimits.keyChars)
+
+const base: Field<Base> = tuple<Base>({
+  key,
+  version: count,
+  genesis: boot,
+  members: list(tuple<BaseMember>({ life: boot, name: node, address: text, startedAt: count }), wireLimits.members),
+})
+
 const digestEntries: Field<readonly DigestEntry[]> = list(digestEntry, wireLimits.digest)
 
 const source: Field<Source> = tuple<Source>({ boot, seq: count })
@@ -583,6 +600,19 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   flush: shape('flush', 61, { ask: count, seq: count }),
   flushed: shape('flushed', 62, { ask: count, seq: count }),
   more: shape('more', 63, { boot, chunk: count }),
+  beat: shape('beat', 28, {
+    policy: text,
+    pauseMs: count,
+    life: boot,
+    at: count,
+    echo: optional(count),
+    keys: list(key, wireLimits.bases),
+    bases: list(base, wireLimits.bases),
+    ready: key,
+    gone: list(boot, wireLimits.members),
+    lost: list(boot, wireLimits.members),
+    stopped: list(boot, wireLimits.members),
+  }),
 }
 
 const byKind: ReadonlyMap<number, Shape<TrackerMessage>> = new Map(
