@@ -9,6 +9,7 @@ import { unpack } from './decode.js'
 import type { ActorCode } from './definition.js'
 import { pack } from './encode.js'
 import { type ActorFrame, cancelFrame, creditFrame } from './frames.js'
+import type { Moved } from './incoming.js'
 import { type Isolation, isolate, isolateAll } from './isolation.js'
 import { control, workFor } from './message.js'
 import { Monitor } from './monitor.js'
@@ -45,7 +46,7 @@ export interface Outside {
   starting(name: string): Pid | undefined
   process(id: number): Process | undefined
   /** Where this process of ours has been handed over to. */
-  movedTo(id: number): Pid | undefined
+  moved(id: number): Moved | undefined
   spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid>
   refsFor(context: CallContext | undefined): RefSource
   dropped(reason: string): void
@@ -96,6 +97,12 @@ export class Calls implements RefHost, Router {
   stop(address: Address, reason: string): Promise<void> {
     const deadline = this.deadlineFor(address, this.#outside.stopTimeoutMs)
     return this.#promised(address, control, ['stop', reason], deadline) as Promise<void>
+  }
+
+  /** Gives what a copy that has lost its name was to the one that has it; resolves when that one has merged it. */
+  merge(actor: ActorCode, to: Pid, saved: unknown, timeoutMs: number): Promise<unknown> {
+    const address: Address = { host: this, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }
+    return this.#promised(address, control, ['merge', saved], this.#outside.time.now() + timeoutMs)
   }
 
   monitor(address: Address): Monitor {
@@ -277,7 +284,7 @@ export class Calls implements RefHost, Router {
 
   #sendHere(out: Outgoing, pid: Pid): void {
     const process = this.#outside.process(pid.id)
-    const moved = this.#outside.movedTo(pid.id)
+    const moved = this.#outside.moved(pid.id)
     if (moved !== undefined) return this.#toMoved(out, moved)
     if (process === undefined) return out.refuse('ERR_NO_PROCESS', `no such process runs on this node`, 'no')
     const work = workFor(process.actor, out.method, out.args, out.streamed)
@@ -287,8 +294,8 @@ export class Calls implements RefHost, Router {
   }
 
   /** It went to another node a moment ago. */
-  #toMoved(out: Outgoing, to: Pid): void {
-    if (out instanceof Call && out.watches) return out.answer('moved')
+  #toMoved(out: Outgoing, { to, end }: Moved): void {
+    if (out instanceof Call && out.watches) return out.answer(end)
     out.passOn(to)
   }
 

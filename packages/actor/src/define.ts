@@ -77,6 +77,13 @@ export interface ActorOptions<Args extends unknown[], State, On> {
    */
   readonly onStart?: (self: Self<State>) => void | Promise<void>
   /**
+   * Two copies of a name can run for a while: on both sides of a cut, or where a node that lives was held to be down.
+   * When they meet one of them keeps the name; this runs there, in its turn, with what the other one's state was when it
+   * ended (by way of `handoff`, where that says how). Without it that is lost. Merge what cannot be counted twice: a
+   * plain number that both sides counted on from is wrong whatever is done with it.
+   */
+  readonly onConflict?: (self: Self<State>, theirs: NoInfer<State>) => unknown
+  /**
    * How a placed actor goes to another node without loss: as its state, where nothing is said. `out` gives what is sent
    * instead (plain data, Map, refs and all else that can be an argument), when no call runs; `in` makes a state of what
    * any version's `out` gave. What either throws leaves the actor where it is, as it was. `false`: it is never handed
@@ -97,7 +104,16 @@ export interface Handoff<State> {
   readonly in?: (saved: never) => NoInfer<State> | Promise<NoInfer<State>>
 }
 
-const optionKeys: ReadonlySet<string> = new Set(['init', 'on', 'onStart', 'onStop', 'handoff', 'reentrant', 'mailbox'])
+const optionKeys: ReadonlySet<string> = new Set([
+  'init',
+  'on',
+  'onStart',
+  'onStop',
+  'onConflict',
+  'handoff',
+  'reentrant',
+  'mailbox',
+])
 const reservedMethods: ReadonlySet<string> = new Set(['$', 'then', 'toJSON'])
 
 /**
@@ -144,6 +160,7 @@ function wearOff(kind: string, options: object): ActorCode {
     streams: new Set([...methods.keys()].filter((name) => generatorKind(methods.get(name)) === 'async')),
     onStart: functionAt(kind, given, 'onStart', false),
     onStop: functionAt(kind, given, 'onStop', false),
+    onConflict: functionAt(kind, given, 'onConflict', false),
     handoff: handoffOf(kind, given.handoff),
     reentrant: given.reentrant === true,
     mailbox: mailbox as number | undefined,

@@ -21,6 +21,8 @@ export interface ActorCode {
   readonly streams: ReadonlySet<string>
   readonly onStart: AnyFunction | undefined
   readonly onStop: AnyFunction | undefined
+  /** Merges the state of another copy, which lost the name to this one. */
+  readonly onConflict: AnyFunction | undefined
   /** How its state travels to another node; false: it never does. */
   readonly handoff: false | { readonly out: AnyFunction | undefined; readonly in: AnyFunction | undefined }
   readonly reentrant: boolean

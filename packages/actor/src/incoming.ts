@@ -6,7 +6,7 @@
 import type { ErrorCode, Logger, Sent } from '@skep/cluster'
 import type { Pid, Timers } from '@skep/tracker'
 import { BadBytes, unpack } from './decode.js'
-import type { ActorCode } from './definition.js'
+import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { type ActorFrame, castFrame, payloadFrame, refusedFrame } from './frames.js'
 import { packThrown } from './isolation.js'
@@ -36,6 +36,8 @@ export interface Inside {
 export interface Moved {
   readonly to: Pid
   readonly actor: ActorCode
+  /** What those are told who watch it. */
+  readonly end: DownReason
 }
 
 /** What a peer can still take back. */
@@ -87,7 +89,7 @@ export class Incoming {
     } else if (typeof work === 'string' || process.streams >= maxStreams) {
       answers.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
     } else {
-      const onward = (to: Pid): void => this.#onward(from, frame, { to, actor: process.actor }, answers)
+      const onward = (to: Pid): void => this.#onward(from, frame, { to, actor: process.actor, end: 'moved' }, answers)
       const feeder = new Feeder(process, work, args, frame.credit, answers, onward)
       feeder.passedOn = frame.passedOn
       open.set(frame.id, feeder)
@@ -96,10 +98,10 @@ export class Incoming {
   }
 
   /** Its actor is on another node by now. */
-  #onward(from: string, frame: CallFrame, { to, actor }: Moved, answers: Answers): void {
+  #onward(from: string, frame: CallFrame, { to, actor, end }: Moved, answers: Answers): void {
     const { method, args, left } = frame
     const [what] = method === control ? (this.#args(args, this.#inside.refs()) ?? []) : []
-    if (what === 'monitor') return answers.value('moved')
+    if (what === 'monitor') return answers.value(end)
     const deadline = left > 0 ? this.#inside.time.now() + left : Number.POSITIVE_INFINITY
     const credit = frame.type === 'open' ? frame.credit : undefined
     // The frame's bytes are a view of what arrived with it.

@@ -75,7 +75,7 @@ export abstract class Message {
 /** The method name of what `$` asks of an actor. No method can have it. */
 export const control = '$'
 
-/** What a method call runs: a method of the definition, or what `$.stop` and `$.monitor` ask. */
+/** What a method call runs: a method of the definition, what `$.stop` and `$.monitor` ask, or what a lost copy sends. */
 export type Work = AnyFunction | 'stop' | 'monitor'
 
 /** The work behind a method name; undefined where the actor has none of it. `streamed` must be as the caller has it. */
@@ -87,9 +87,21 @@ export function workFor(
 ): Work | undefined {
   if (method === control) {
     const [what] = args
-    return !streamed && (what === 'stop' || what === 'monitor') ? what : undefined
+    if (streamed) return undefined
+    if (what === 'merge') return mergeOf(actor)
+    return what === 'stop' || what === 'monitor' ? what : undefined
   }
   return actor.streams.has(method) === streamed ? actor.methods.get(method) : undefined
+}
+
+/** `['merge', saved]`: another copy has lost its name to this one, and this is what its state was. */
+function mergeOf({ onConflict, handoff }: ActorCode): AnyFunction | undefined {
+  if (onConflict === undefined) return undefined
+  return async (self, _, saved) => {
+    const theirs = handoff === false || handoff.in === undefined ? saved : await handoff.in(saved)
+    // Nobody reads what it gives.
+    await onConflict(self, theirs)
+  }
 }
 
 /** Begins the work: the usual few arguments without spreading them. */

@@ -11,6 +11,7 @@ import { type Logger, SkepError } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
 import type { Claim, Handing, Pid } from '@skep/tracker'
 import { unpack } from './decode.js'
+import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { passedFrame } from './frames.js'
 import type { Moved } from './incoming.js'
@@ -24,9 +25,12 @@ const maxMoved = 10_000
 export interface Movers {
   readonly logger: Logger
   readonly maxPayloadBytes: number
+  /** Milliseconds that the copy which keeps a name may take to merge another one. */
+  readonly mergeMs: number
   process(id: number): Process | undefined
   linked(boot: BootId): boolean
   postSurely(to: BootId, frame: readonly unknown[]): unknown
+  merge(actor: ActorCode, to: Pid, saved: unknown, timeoutMs: number): Promise<unknown>
   refs(): RefSource
 }
 
@@ -51,11 +55,9 @@ export class Movement implements Handing {
     const process = this.#movers.process(pid.id)
     if (process === undefined || process.phase !== 'running')
       throw new SkepError('ERR_ACTOR_STOPPED', `${process?.title ?? pid} is ending`)
-    const { handoff } = process.actor
-    if (handoff === false)
+    if (process.actor.handoff === false)
       throw new SkepError('ERR_CANNOT_MOVE', `actors of kind '${process.actor.kind}' are never handed over`)
-    await process.hold()
-    const saved = handoff.out === undefined ? process.state : await handoff.out(process.self)
+    const saved = await rested(process)
     try {
       return Uint8Array.from(pack([saved], 'state', this.#movers.maxPayloadBytes))
     } catch (error) {
@@ -71,11 +73,7 @@ export class Movement implements Handing {
   release(pid: Pid, name: string, { pid: to }: Claim): void {
     const process = this.#movers.process(pid.id)
     if (process === undefined) return
-    const oldest = this.#moved.keys().next()
-    if (this.#moved.size >= maxMoved && oldest.done !== true) this.#moved.delete(oldest.value)
-    this.#moved.set(pid.id, { to, actor: process.actor })
-    process.end = 'moved'
-    process.departTo(to)
+    this.#depart(process, to, 'moved')
     this.#movers.logger.debug({ name, to: String(to) }, `'${name}' was handed over`)
     // Its `onStop` is the user's: not within the step that says so.
     queueMicrotask(() => void process.stop('moved', true))
@@ -84,6 +82,34 @@ export class Movement implements Handing {
   passed(pid: Pid): void {
     const to = this.#moved.get(pid.id)?.to
     if (to !== undefined) this.#movers.postSurely(to.boot, passedFrame(to.id))
+  }
+
+  #depart(process: Process, to: Pid, end: DownReason): void {
+    const oldest = this.#moved.keys().next()
+    if (this.#moved.size >= maxMoved && oldest.done !== true) this.#moved.delete(oldest.value)
+    this.#moved.set(process.info.pid.id, { to, actor: process.actor, end })
+    process.departTo(to, end)
+  }
+
+  // --- the loser of a conflict ---
+
+  /**
+   * Another copy has the name for good: this one's state goes to its `onConflict`, and then what waits here. Where that
+   * fails, or takes longer than the grace time, this one ends all the same.
+   */
+  async yield(process: Process, { name, pid: to }: Claim, end: DownReason): Promise<void> {
+    const { logger, mergeMs } = this.#movers
+    try {
+      const saved = await rested(process)
+      await this.#movers.merge(process.actor, to, saved, mergeMs)
+      logger.info({ name, to: String(to) }, `'${name}' was merged into the copy that has the name`)
+      // Only now: what waits here may count on what its caller did before.
+      this.#depart(process, to, end)
+    } catch (err) {
+      logger.warn({ err, actor: process.title }, `what this copy of '${name}' was could not be merged`)
+      process.end = end
+    }
+    await process.stop(end === 'conflict' ? 'conflict' : 'superseded', true)
   }
 
   // --- the target ---
@@ -123,4 +149,11 @@ export class Movement implements Handing {
     this.#gated.delete(id)
     this.#movers.process(id)?.openGate()
   }
+}
+
+/** What goes of a process that has come to rest. */
+async function rested(process: Process): Promise<unknown> {
+  await process.hold()
+  const { handoff } = process.actor
+  return handoff === false || handoff.out === undefined ? process.state : handoff.out(process.self)
 }

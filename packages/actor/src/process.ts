@@ -213,15 +213,16 @@ export class Process implements Runner, Runnable {
   }
 
   /** It goes on as `to`: all that waits follows it there, and all that still comes. Then `stop`. */
-  departTo(to: Pid): void {
+  departTo(to: Pid, reason: DownReason): void {
     this.#onward = to
+    this.end = reason
     this.#insisting?.()
     this.#asked = []
     const gate = this.#gate ?? []
     this.#gate = undefined
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift()) m.passOn(to)
     for (const message of gate) message.passOn(to)
-    for (const message of this.#watchers ?? []) message.answer('moved')
+    for (const message of this.#watchers ?? []) message.answer(reason)
     this.#watchers = undefined
   }
 
@@ -444,7 +445,7 @@ export class Process implements Runner, Runnable {
 
   /** Answer it with how this actor ended, once it has. */
   watch(message: Message): void {
-    if (this.#onward !== undefined) return message.answer('moved')
+    if (this.#onward !== undefined) return message.answer(this.end)
     if (this.phase === 'stopped') return message.answer(this.end)
     this.#watchers ??= new Set()
     if (this.#watchers.size < maxWatchers) this.#watchers.add(message)

@@ -5,7 +5,7 @@
  */
 import { type Cluster, isSkepError, type Logger, SkepError } from '@skep/cluster'
 import { type BootId, isGone } from '@skep/cluster/core'
-import { type Activation, type Claim, Pid, realTime, type Timers, type Tracker } from '@skep/tracker'
+import { type Activation, type Claim, type Deactivation, Pid, realTime, type Timers, type Tracker } from '@skep/tracker'
 import { Calls } from './calls.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
@@ -232,7 +232,7 @@ class System implements ProcessHost, ActorHome {
       if (on) this.#haltNamed()
     })
     this.tracker.onResumed(({ id }) => this.process(id)?.unhalt())
-    this.tracker.onDeactivate(({ pid, name, reason }) => this.#deactivate(pid, name, reason))
+    this.tracker.onDeactivate((deactivation) => this.#deactivate(deactivation))
     this.tracker.onHandoff(this.#movement)
   }
 
@@ -412,12 +412,16 @@ class System implements ProcessHost, ActorHome {
   }
 
   /** Another process holds its name now: it ends without touching the name. */
-  #deactivate(pid: Pid, name: string, reason: string): void {
+  #deactivate({ pid, name, reason, winner }: Deactivation): void {
     const process = this.process(pid.id)
     if (process === undefined) return
     if (process.info.name === name) {
-      process.end = reason === 'conflict' ? 'conflict' : 'moved'
-      void process.stop(reason, true)
+      const end = reason === 'conflict' ? 'conflict' : 'moved'
+      const { onConflict } = process.actor
+      if (winner === undefined || onConflict === undefined || process.phase !== 'running') {
+        process.end = end
+        void process.stop(reason, true)
+      } else void this.#movement.yield(process, winner, end)
     } else
       this.logger.warn({ name, pid: String(pid), reason }, 'a name that was registered by hand went to another process')
   }
@@ -436,12 +440,16 @@ class System implements ProcessHost, ActorHome {
     return this.#processes.get(id)
   }
 
-  movedTo(id: number): Pid | undefined {
-    return this.#movement.movedTo(id)?.to
-  }
-
   moved(id: number): Moved | undefined {
     return this.#movement.movedTo(id)
+  }
+
+  get mergeMs(): number {
+    return this.stopGraceMs
+  }
+
+  merge(actor: ActorCode, to: Pid, saved: unknown, timeoutMs: number): Promise<unknown> {
+    return this.calls.merge(actor, to, saved, timeoutMs)
   }
 
   passOn(errand: Errand, to: Pid, back: Back): Passing {

@@ -94,6 +94,8 @@ export interface Deactivation {
   readonly name: string
   /** `conflict`: another copy won after a split; `superseded`: it lives elsewhere now, by the cluster's own decision. */
   readonly reason: string
+  /** Who has the name; undefined where it was stopped elsewhere meanwhile. */
+  readonly winner?: Claim | undefined
 }
 
 /** A name reserved for this node. Start what is to hold it, then `commit`; or `abandon`. */

@@ -520,7 +520,12 @@ class TrackerShell implements Tracker {
         this.#activations.start(output)
         return
       case 'deactivate':
-        this.#activations.stop({ pid: this.#pid(output.pid), name: output.name, reason: output.reason })
+        this.#activations.stop({
+          pid: this.#pid(output.pid),
+          name: output.name,
+          reason: output.reason,
+          winner: output.winner,
+        })
         return
       case 'kept':
         this.#logger.info(

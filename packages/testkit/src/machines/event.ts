@@ -50,6 +50,8 @@ export const kinds = {
   strike: 22,
   /** The process `value`, asked for by the output `load`, was exported, or not (`text`). */
   exported: 23,
+  /** The host `text` reads again. */
+  reads: 24,
 } as const
 
 export type EventKind = (typeof kinds)[keyof typeof kinds]

@@ -32,7 +32,7 @@ export const faultNames = [
   'discovery',
   /** At the moment of a certain message somebody leaves or joins, or a link slows down. */
   'aims',
-  /** Whoever sends or gets a certain message is killed at that moment. */
+  /** Whoever sends or gets a certain message is killed at that moment, vanishes, stands still or hardly reads. */
   'deaths',
   /**
    * Processes are handed over: leavers hand theirs over before, joiners get theirs, users move some; and at the moment
@@ -84,7 +84,7 @@ export type Strike =
       readonly at: number
       readonly message: string
       readonly whom: 'sender' | 'receiver'
-      readonly deed: 'leave' | 'join' | 'slow' | 'kill' | 'stall'
+      readonly deed: 'leave' | 'join' | 'slow' | 'kill' | 'vanish' | 'stall' | 'choke'
     }
 
 /** All planned faults and operations strike before this; a run lasts at least `runMs`. */
@@ -146,7 +146,7 @@ export function drawStrikes(
         return drawAim(random, deed, contended)
       })
     case 'deaths':
-      return times(3).map(() => drawAim(random, nextFloat(random) < 0.8 ? 'kill' : 'stall', aimedAt))
+      return times(3).map(() => drawAim(random, drawDeath(random), aimedAt))
     case 'handoffs':
       return times(4).map(() => {
         const deed = (['leave', 'join', 'slow', 'slow'] as const)[below(random, 4)] ?? 'slow'
@@ -266,9 +266,14 @@ const handing = ['order', 'handoff', 'handoff', 'handoffFailed', 'claim', 'grant
 
 /** Somebody dies in the middle of a handoff. */
 export function drawHandingDeaths(random: Random): Strike[] {
-  return new Array(1 + below(random, 3))
-    .fill(0)
-    .map(() => drawAim(random, nextFloat(random) < 0.8 ? 'kill' : 'stall', handing))
+  return new Array(1 + below(random, 3)).fill(0).map(() => drawAim(random, drawDeath(random), handing))
+}
+
+/** Mostly its process is killed; else its machine is gone, it stands still, or it hardly reads. */
+function drawDeath(random: Random): Extract<Strike, { type: 'aim' }>['deed'] {
+  const shape = nextFloat(random)
+  if (shape < 0.5) return 'kill'
+  return shape < 0.7 ? 'vanish' : shape < 0.85 ? 'stall' : 'choke'
 }
 
 function drawAim(random: Random, deed: Extract<Strike, { type: 'aim' }>['deed'], messages: readonly string[]): Strike {

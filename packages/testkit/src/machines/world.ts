@@ -269,6 +269,8 @@ export class World implements NodeHost {
         return
       case kinds.patrol:
         return this.patrol()
+      case kinds.reads:
+        return this.network.speedUp(event.text)
       case kinds.strike:
         return this.strike(event.value >> 1, event.value % 2 === 1)
     }
@@ -687,9 +689,18 @@ export class World implements NodeHost {
         if (link !== undefined) link.wayTo(victim).baseMs = 50 + nextFloat(this.random) * 150
         return
       }
-      case 'kill': {
+      case 'kill':
+      case 'vanish': {
         const back: Return = { backAfterMs: nextFloat(this.random) * 5000, sameName: true }
-        return this.push(at, kinds.crash, victim, undefined, 0, '', back)
+        return this.push(at, kinds.crash, victim, undefined, strike.deed === 'vanish' ? 1 : 0, '', back)
+      }
+      case 'choke': {
+        const until = at + 1000 + nextFloat(this.random) * 4000
+        this.premise.breaks(this.now, until)
+        this.phases.strike('reader', this.live, [victim])
+        this.network.slowDown(victim.address, until)
+        this.lastFaultAt = Math.max(this.lastFaultAt, until)
+        return this.push(until, kinds.reads, undefined, undefined, 0, victim.address)
       }
       case 'stall':
         return this.stall(victim, at + 1000 + nextFloat(this.random) * 4000)
