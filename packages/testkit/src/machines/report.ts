@@ -19,6 +19,8 @@ export type Rule =
   | 'stuck'
   /** An acknowledged registration or spawn is gone while its holder lives. */
   | 'lost'
+  /** A node showed a name as free whose process was on its way to another one. */
+  | 'gap'
   /** A claim of a process that is gone. */
   | 'ghost'
   /** A name that its user stopped was started again. */

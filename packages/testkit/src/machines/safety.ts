@@ -114,6 +114,13 @@ export class Safety {
     return record.holders.some((one) => one !== node) || this.now - record.heldAt <= withinMs
   }
 
+  /** Does somebody hold the name in the place of just this claim? */
+  isHandedOver({ name, pid, seq }: Claim): boolean {
+    const holder = this.names.get(name)?.holders[0]
+    const from = holder?.seen.claims.get(name)?.from
+    return from !== undefined && from.boot === pid.boot && from.seq === seq
+  }
+
   holdersOfName(name: string): readonly SimNode[] {
     return this.names.get(name)?.holders ?? []
   }

@@ -816,6 +816,7 @@ export class World implements NodeHost {
       case 'passed':
         return
       case 'emptied':
+        this.checkEmptied(node, output)
         return this.push(this.now + 0.1, kinds.leave, node)
       case 'refused':
         return this.ledger.refused(node, output.ask, output.code, output.text, views)
@@ -825,14 +826,30 @@ export class World implements NodeHost {
         return this.ledger.kept(node, output.claim)
       case 'deactivate':
         return this.deactivate(node, output)
-      case 'event':
+      case 'event': {
+        const { type, name, previous } = output.event
+        if (type === 'unregistered' && previous !== undefined && this.premise.holds(this.now)) {
+          // One that leaves before its time lets go of what is on its way.
+          const source = this.nodes.find(({ boot }) => boot === previous.pid.boot)
+          const early = source === undefined || source.leaving || !source.alive || node.readyAt === undefined
+          if (!early && this.safety.isHandedOver(previous)) this.complain('gap', `${node.boot} shows ${name} as free`)
+        }
         return node.follow(output.event)
+      }
       case 'halted':
         if (output.on) node.halt()
         return
       case 'resumed':
         node.paused.delete(output.pid)
         return
+    }
+  }
+
+  /** Who says that nothing is left to hand over may have only what it names. */
+  private checkEmptied(node: SimNode, { left }: Extract<TrackerOutput, { type: 'emptied' }>): void {
+    for (const { name, placed } of node.replica.tracker.registry.logs.get(node.boot)?.claims.values() ?? []) {
+      if (placed === undefined || left.some((one) => one.name === name)) continue
+      this.complain('lost', `${node.boot} is about to leave with ${name}, which is not handed over`)
     }
   }
 

@@ -34,6 +34,10 @@ const deadly: readonly Fault[] = ['joins', 'crashes', 'deaths']
 const torn: readonly Fault[] = ['cuts', 'stalls']
 const split: readonly Fault[] = ['policies']
 
+const moving: readonly Fault[] = ['joins', 'leaves', 'handoffs']
+const deadlyMoving: readonly Fault[] = ['deaths', 'cuts', 'handoffs']
+const lossyMoving: readonly Fault[] = ['joins', 'loss', 'handoffs']
+
 /** A rule that stands in one place. */
 function without(
   name: string,
@@ -492,6 +496,81 @@ export const mutants: readonly Mutant[] = [
     'table.js',
     'if (state.goneAt.size <= maxGone && now - at < rememberGoneMs)',
     'if (false)',
+  ),
+  without(
+    'handoff-over-any-claim',
+    '4.4: a target gets the name only in the place of the very claim that was handed over',
+    lossyMoving,
+    tracker,
+    'grants.js',
+    `if (claim?.seq === seq)
+        return 'now';`,
+    `if (claim !== undefined)
+        return 'now';`,
+  ),
+  without(
+    'retake-without-asking',
+    '4.4: a source whose target says nothing asks the holder of the slot before its process goes on',
+    lossyMoving,
+    tracker,
+    'handoff.js',
+    "handoff.stage = 'retake';",
+    "return endHandoff(turn, handoff, { code: 'ERR_TIMEOUT', text: '' });",
+  ),
+  without(
+    'pass-at-once',
+    '4.4: the claim of the source stands until all members know that of the target',
+    moving,
+    tracker,
+    'passage.js',
+    'const late = now - handoff.since >= state.config.limits.knownMs;',
+    'const late = true;',
+  ),
+  without(
+    'hand-on-at-once',
+    '4.4: a process that has only just come goes on when its source has passed on all',
+    moving,
+    tracker,
+    'handoff.js',
+    'if (before !== undefined && !before.hidden && before.claims.get(name)?.seq === from?.seq)',
+    'if (false)',
+  ),
+  without(
+    'change-while-moving',
+    '4.4: a name that is on its way is changed only when it is there',
+    moving,
+    tracker,
+    'requests.js',
+    `if (state.handoffs.has(wish.name))
+            return movingFault;`,
+    '',
+  ),
+  without(
+    'contest-what-was-passed',
+    '4.4: a source does not contest the claim that completes its handoff',
+    moving,
+    tracker,
+    'conflicts.js',
+    "const over = state.leaving || state.handoffs.get(name)?.stage === 'pass';",
+    'const over = state.leaving;',
+  ),
+  without(
+    'keep-what-was-passed',
+    '2: a node that rejoins keeps no process that it has handed over',
+    deadlyMoving,
+    tracker,
+    'rejoining.js',
+    'if (!passed.has(claim.name))',
+    'if (true)',
+  ),
+  without(
+    'leave-before-empty',
+    '4.4: a node that drains leaves when nothing is on its way any more',
+    moving,
+    tracker,
+    'handoff.js',
+    'if (draining.told || draining.queue.length > 0 || handoffs.size > 0 || isComing(state))',
+    'if (draining.told || draining.queue.length > 0)',
   ),
 ]
 

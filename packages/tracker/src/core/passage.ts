@@ -121,8 +121,11 @@ export function passKnown(turn: Turn, target: BootId): void {
   }
 }
 
-function others(state: TrackerState, target: BootId): BootId[] {
+/** All that may ask for names: those that are leaving, too, as long as they have not left. */
+function others({ peers, self }: TrackerState, target: BootId): BootId[] {
   const boots: BootId[] = []
-  for (const { boot } of state.view.members) if (boot !== state.self && boot !== target) boots.push(boot)
+  for (const [boot, { phase }] of peers) {
+    if (boot !== self && boot !== target && phase !== 'down' && phase !== 'left') boots.push(boot)
+  }
   return boots
 }
