@@ -13,6 +13,7 @@ import { rolling } from './rolling.js'
 import type { Report, Say } from './scenario.js'
 import { stall } from './stall.js'
 import { twoclusters } from './twoclusters.js'
+import { upgrade } from './upgrade.js'
 
 export interface Options {
   readonly nodes: number
@@ -63,6 +64,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   return: one(comeBack, { times: 3 }),
   rolling: one((_, say) => rolling(say)),
   drain: one((_, say) => drain(say)),
+  upgrade: one((_, say) => upgrade(say)),
   twoclusters: one((_, say) => twoclusters(say)),
   badinput: one((_, say) => badinput(say)),
   demo: one((_, say) => demo(say)),
@@ -78,6 +80,9 @@ const selection: readonly ((say: Say) => Promise<Report>)[] = [
   (say) => partition({ split: [2, 1], seconds: 10, times: 1, policy: 'serve' }, say),
   (say) => partial({ seconds: 10 }, say),
   (say) => comeBack({ times: 1 }, say),
+  (say) => rolling(say),
+  (say) => drain(say),
+  (say) => upgrade(say),
   (say) => scale(say),
   (say) => badinput(say),
   (say) => demo(say),

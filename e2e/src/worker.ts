@@ -2,6 +2,7 @@
 
 import { serve } from '@skep/example-counter/processes'
 import { localPeers, startNode, via } from 'skep'
+import { layersOf } from 'skep/internal'
 import { summary } from './statistics.js'
 import { Blob, Future, Tally } from './tally.js'
 
@@ -21,6 +22,9 @@ const node = await startNode({
   actors: newer ? [Tally, Blob, Future] : [Tally, Blob],
   logger: 'info',
 })
+
+/** Of the actors' and of the applications' range. */
+const UNKNOWN_KINDS = [95, 127]
 
 const TICK_MS = 10
 const MOST_ERRORS = 10
@@ -122,6 +126,20 @@ const steps = {
     return outcomes.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
   },
   drain: (timeout: number) => node.drain({ timeout }),
+  /** Sends everybody frames of kinds that no version has a use for. */
+  babble: () => {
+    const { cluster } = layersOf(node)
+    for (const { info } of cluster.members()) {
+      if (info.boot === cluster.self.boot) continue
+      for (const kind of UNKNOWN_KINDS) cluster.post(info.boot, [kind, 'of a later version', { more: [1, 2, 3] }])
+    }
+  },
+  /** Frames that this node threw away. */
+  dropped: () => {
+    const { actors, cluster, tracker } = layersOf(node)
+    const counts = [actors.stats(), cluster.stats(), tracker.stats()].flatMap(({ dropped }) => Object.values(dropped))
+    return counts.reduce((sum, count) => sum + count, 0)
+  },
 }
 
 export type WorkerSteps = typeof steps
