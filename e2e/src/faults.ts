@@ -4,6 +4,7 @@
  * What a fault may and may not do besides is looked at by its scenario, with what is given back here.
  */
 
+import type { NodeExplanation } from 'skep'
 import { CALL_TIMEOUT_MS, type Failure, type LoadReport } from './load.js'
 import type { Network } from './net/network.js'
 import type { NodeArgument } from './node.js'
@@ -59,8 +60,19 @@ export async function gathered(
     // Whatever part it is in, each node has somebody who can answer it.
     await Promise.all(nodes.map((node) => node.ask('start', localName(node))))
     await mustHold(sameRegistry(nodes))
+    // Before all count each other in, no part of them knows that it is the smaller one.
+    if (shared.partition !== undefined) await mustHold(() => notCounted(nodes))
   })
   return { nodes, placed }
+}
+
+/** Which node does not count votes against all of them yet, by its partition policy. */
+async function notCounted(nodes: readonly Node[]): Promise<string | undefined> {
+  for (const node of nodes) {
+    const { partition } = JSON.parse(await node.ask('explain', 'any')) as NodeExplanation
+    if (partition?.of !== nodes.length) return `${node.name} counts ${JSON.stringify(partition)}`
+  }
+  return undefined
 }
 
 /** An actor that stays with its node. */
