@@ -3,6 +3,8 @@
  * one holder within three seconds, on every node, and nothing that the largest part acknowledged meanwhile is lost.
  */
 
+import { membershipLimits } from '@skep/cluster/core'
+import { partitionTimes } from '@skep/tracker'
 import { type Course, gathered, mustHold, refusal, underFault } from './faults.js'
 import { type Network, onNetwork } from './net/network.js'
 import { askAll, type Node, startOne, uniqueCluster } from './nodes.js'
@@ -124,6 +126,18 @@ async function oneSplit(
   } else {
     const twice = answeredTwice(course)
     checks.check('no two copies of a name answer at one time', twice.length === 0, twice.slice(0, 5).join('; '))
+    const { takeoverMs } = partitionTimes(membershipLimits)
+    const changes = takenOver(course, first)
+    const last = Math.max(...changes.map(({ lastMs }) => lastMs))
+    const next = Math.min(...changes.map(({ firstMs }) => firstMs))
+    const told = `T ${takeoverMs} ms after the cut; last answer of the losing part after ${last.toFixed(0)}, first of who took over after ${next.toFixed(0)} ms`
+    say(`  ${changes.length} names taken over: ${told}`)
+    checks.check('some names are taken over', changes.length > 0 || seconds < WHOLE_S)
+    checks.check(
+      'the losing part answers no later than T, who takes over no earlier',
+      last <= takeoverMs && next >= takeoverMs,
+      told,
+    )
     checks.check('at most one part serves late in the cut', serving.filter(Boolean).length <= 1, serving.join(' | '))
     const givers = rivalStarts.filter((list) => list.length > 0).length
     checks.check('at most one part gives names away', givers <= 1, rivalStarts.map((list) => list.length).join(' | '))
@@ -180,6 +194,26 @@ function servingParts(
         ({ name, process, lastAt }) => own.has(process) && lastAt >= late && names?.has(name) !== false,
       ),
     )
+  })
+}
+
+/** Names that a process of the largest part took over from one of another part: when that was, from the cut on. */
+function takenOver(
+  { nodes, placed, loads, beganAt }: Course,
+  largest: ReadonlySet<string>,
+): { lastMs: number; firstMs: number }[] {
+  const partOf = (process: number): boolean | undefined => {
+    const node = nodes.find(({ pid }) => pid === process)
+    return node && largest.has(node.name)
+  }
+  const answers = loads.flatMap((load) => load.answers)
+  return placed.flatMap((name) => {
+    const own = answers.filter((one) => one.name === name)
+    const lost = own.filter(({ process, firstAt }) => partOf(process) === false && firstAt < beganAt)
+    const taken = own.filter(({ process, firstAt }) => partOf(process) === true && firstAt > beganAt)
+    if (lost.length === 0 || taken.length === 0) return []
+    const lastMs = Math.max(...lost.map(({ lastAt }) => lastAt)) - beganAt
+    return [{ lastMs, firstMs: Math.min(...taken.map(({ firstAt }) => firstAt)) - beganAt }]
   })
 }
 
