@@ -8,6 +8,7 @@ import {
   type Claim,
   initTracker,
   lookup,
+  type OwnStrategy,
   type Rebalance,
   stepTracker,
   type TrackerInput,
@@ -39,15 +40,24 @@ export class Trackers {
   readonly #lost = new Set<BootId>()
   readonly #limits: TrackerLimits
   readonly #rebalance: Rebalance
+  readonly #strategies: ReadonlyMap<string, OwnStrategy>
   #views = 0
 
-  constructor(limits: Partial<TrackerLimits> = {}, rebalance: Rebalance = { mode: 'never', rate: 0, afterMs: 0 }) {
+  constructor(
+    limits: Partial<TrackerLimits> = {},
+    rebalance: Rebalance = { mode: 'never', rate: 0, afterMs: 0 },
+    strategies: ReadonlyMap<string, OwnStrategy> = new Map(),
+  ) {
     this.#limits = { ...trackerLimits, ...limits }
     this.#rebalance = rebalance
+    this.#strategies = strategies
   }
 
   /** Add nodes that are members of everybody's view from now on; links and gate follow unless told otherwise. */
-  add(names: readonly string[], options: { gate?: boolean; kinds?: readonly string[]; weight?: number } = {}): void {
+  add(
+    names: readonly string[],
+    options: { gate?: boolean; kinds?: readonly string[]; weight?: number; roles?: readonly string[] } = {},
+  ): void {
     for (const name of names) {
       const boot = `boot-${name}`
       this.#boots.set(name, boot)
@@ -55,7 +65,7 @@ export class Trackers {
         boot,
         name,
         address: `${name}:1`,
-        roles: [],
+        roles: options.roles ?? [],
         weight: options.weight ?? 1,
         cordoned: false,
         startedAt: 0,
@@ -65,7 +75,15 @@ export class Trackers {
       this.infos.set(boot, info)
       this.phases.set(boot, 'up')
       const seed = this.states.size + 1
-      const config = { self: info, counter: this.now, seed, ring, limits: this.#limits, rebalance: this.#rebalance }
+      const config = {
+        self: info,
+        counter: this.now,
+        seed,
+        ring,
+        limits: this.#limits,
+        rebalance: this.#rebalance,
+        strategies: this.#strategies,
+      }
       this.states.set(boot, initTracker(config, this.now))
       this.given.set(boot, [])
     }

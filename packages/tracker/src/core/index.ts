@@ -18,5 +18,6 @@ export {
   type TrackerState,
   trackerLimits,
 } from './state.js'
+export type { OwnStrategy, PlacementMember } from './strategies.js'
 export { initTracker, stepTracker, trackerDeadline } from './tracker.js'
 export { decodeMessage, encodeMessage, trackerKinds, wireLimits } from './wire.js'
