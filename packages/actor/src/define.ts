@@ -3,7 +3,7 @@
  * are a TypeError at once: an unknown key, a reserved method name, a generator that is not async.
  */
 import type { Logger } from '@skep/cluster'
-import type { Pid } from '@skep/tracker'
+import { type OwnPlacement, type Pid, PlacementRule } from '@skep/tracker'
 import { type ActorCode, type ActorDefinition, type AnyFunction, code, type types } from './definition.js'
 import type { ActorNode } from './node.js'
 
@@ -96,6 +96,12 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   readonly reentrant?: boolean
   /** Messages that may wait at most before callers get ERR_OVERLOADED. Default: the node's limit (10,000). */
   readonly mailbox?: number
+  /**
+   * Where `spawn` starts it: `ring`, `rendezvous`, `localFirst`, `pinned({...})`, `together((name) => key)`, or a pure
+   * function of your own that gives the nodes on which a name may run, in order; every node that lists this kind has to
+   * have the same one. Default: what the node says, and else the ring.
+   */
+  readonly placement?: PlacementRule | OwnPlacement
 }
 
 export interface Handoff<State> {
@@ -113,6 +119,7 @@ const optionKeys: ReadonlySet<string> = new Set([
   'handoff',
   'reentrant',
   'mailbox',
+  'placement',
 ])
 const reservedMethods: ReadonlySet<string> = new Set(['$', 'then', 'toJSON'])
 
@@ -164,7 +171,17 @@ function wearOff(kind: string, options: object): ActorCode {
     handoff: handoffOf(kind, given.handoff),
     reentrant: given.reentrant === true,
     mailbox: mailbox as number | undefined,
+    placement: placementOf(`defineActor('${kind}')`, given.placement),
   })
+}
+
+/** What was given as a placement; TypeError, which begins with `where`, where it is none. */
+export function placementOf(where: string, given: unknown): PlacementRule | OwnPlacement | undefined {
+  if (given === undefined || given instanceof PlacementRule) return given
+  if (typeof given === 'function') return given as OwnPlacement
+  throw new TypeError(
+    `${where}: placement must be ring, rendezvous, localFirst, pinned(...), together(...) or a function`,
+  )
 }
 
 function handoffOf(kind: string, given: unknown): ActorCode['handoff'] {

@@ -5,7 +5,18 @@
  */
 import { type Cluster, isSkepError, type Logger, SkepError } from '@skep/cluster'
 import { type BootId, isGone } from '@skep/cluster/core'
-import { type Activation, type Claim, type Deactivation, Pid, realTime, type Timers, type Tracker } from '@skep/tracker'
+import {
+  type Activation,
+  type Claim,
+  type Deactivation,
+  type OwnPlacement,
+  ownRule,
+  Pid,
+  type PlacementRule,
+  realTime,
+  type Timers,
+  type Tracker,
+} from '@skep/tracker'
 import { Calls } from './calls.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
@@ -54,6 +65,8 @@ const haltedRefusal: Refusal = {
   code: 'ERR_NO_MAJORITY',
   text: 'paused, since its node is in a part of the cluster that may not go on',
 }
+/** The id of the node's own strategy of placement: no kind has it. */
+const nodeWide = ''
 
 /** What actors need of a cluster. */
 export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' | 'describe' | 'linked'>
@@ -68,6 +81,7 @@ export type ActorTracker = Pick<
   | 'register'
   | 'unregister'
   | 'spawn'
+  | 'definePlacement'
   | 'gone'
   | 'join'
   | 'leaveGroup'
@@ -90,6 +104,8 @@ export interface ActorSystemOptions {
   readonly logger: Logger
   /** How values pass between actors of this node. Default `copy`. */
   readonly isolation?: Isolation
+  /** Where placed actors start whose definition does not say: where the ring says by default. The same on all nodes. */
+  readonly placement?: PlacementRule | OwnPlacement
   readonly limits?: Partial<ActorLimits>
   readonly time?: Timers
 }
@@ -172,6 +188,7 @@ class System implements ProcessHost, ActorHome {
   readonly #known = new Map<string, ActorCode>()
   readonly #dropped = new Map<string, number>()
   readonly #rootRefs: RefSource
+  readonly #placement: PlacementRule | undefined
   #leaving = false
   #closed = false
 
@@ -198,6 +215,7 @@ class System implements ProcessHost, ActorHome {
     this.#movement = new Movement(this)
     this.#rootRefs = this.refsFor(undefined)
     this.root = new RootNode(this)
+    this.#placement = this.#ruleFor(nodeWide, options.placement)
     this.#list(options.actors)
     this.#attach()
   }
@@ -207,7 +225,7 @@ class System implements ProcessHost, ActorHome {
       const actor = codeOf(definition)
       if (this.#listed.has(actor.kind)) throw new TypeError(`actors: there are two definitions of kind '${actor.kind}'`)
       this.#listed.set(actor.kind, actor)
-      this.#known.set(actor.kind, actor)
+      this.know(actor)
     }
     this.#cluster.describe({ kinds: [...this.#listed.keys()].sort() })
   }
@@ -377,7 +395,8 @@ class System implements ProcessHost, ActorHome {
     }
     const { meta, timeout, visible } = options
     const wait = timeout === undefined ? {} : { timeout }
-    const given = { ...(meta === undefined ? {} : { meta }), ...wait }
+    const placement = options.placement ?? this.#ruleOf(actor)
+    const given = { ...(meta === undefined ? {} : { meta }), ...wait, placement }
     const claim = await this.tracker.spawn(name, actor.kind, { args: bytes }, given).catch(maybeStarted)
     if (visible !== undefined) await this.tracker.flush({ want: visible, ...wait })
     return claim.pid
@@ -519,8 +538,20 @@ class System implements ProcessHost, ActorHome {
 
   /** Remember a definition, so that refs to its kind can arrive here. The first one of a kind stays. */
   know(actor: ActorCode): ActorCode {
-    if (!this.#known.has(actor.kind)) this.#known.set(actor.kind, actor)
+    if (this.#known.has(actor.kind)) return actor
+    this.#known.set(actor.kind, actor)
+    this.#ruleFor(actor.kind, actor.placement)
     return actor
+  }
+
+  /** A function of the user's own becomes known to the tracker under this id. */
+  #ruleFor(id: string, placement: PlacementRule | OwnPlacement | undefined): PlacementRule | undefined {
+    return typeof placement === 'function' ? this.tracker.definePlacement(id, placement) : placement
+  }
+
+  /** Where this actor is started when it is placed. */
+  #ruleOf({ kind, placement }: ActorCode): PlacementRule | undefined {
+    return typeof placement === 'function' ? ownRule(kind) : (placement ?? this.#placement)
   }
 
   dropped(reason: string): void {

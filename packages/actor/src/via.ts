@@ -1,4 +1,5 @@
 /** How a user says under which name an actor starts, and with which options; or that it has none. */
+import { PlacementRule } from '@skep/tracker'
 
 export interface ViaOptions {
   /** Wait until this many members (or all of them) show the name. Default: the caller's own node shows it. */
@@ -12,6 +13,8 @@ export interface ViaOptions {
    * Default for `init` and `onStart`: the node's limit `startTimeoutMs` (10 s), which also holds for placed actors.
    */
   readonly timeout?: number
+  /** Of `spawn` and `ensure`: where it is started, whatever its definition says. */
+  readonly placement?: PlacementRule
 }
 
 export class Via {
@@ -25,7 +28,7 @@ export class Via {
   }
 }
 
-const known: ReadonlySet<string> = new Set(['visible', 'claim', 'meta', 'timeout'])
+const known: ReadonlySet<string> = new Set(['visible', 'claim', 'meta', 'timeout', 'placement'])
 
 /** A name to start under. Throws TypeError where an option is unknown or of a wrong type. */
 export function via(name: string, options: ViaOptions = {}): Via {
@@ -34,7 +37,7 @@ export function via(name: string, options: ViaOptions = {}): Via {
     if (!known.has(key))
       throw new TypeError(`via('${name}'): unknown option '${key}'; known are ${[...known].join(', ')}`)
   }
-  const { visible, claim, timeout } = options
+  const { visible, claim, timeout, placement } = options
   if (visible !== undefined && visible !== 'all' && !(Number.isInteger(visible) && visible >= 0)) {
     throw new TypeError(`via('${name}'): visible must be 'all' or a number of members`)
   }
@@ -43,6 +46,9 @@ export function via(name: string, options: ViaOptions = {}): Via {
   }
   if (timeout !== undefined && !(timeout > 0))
     throw new TypeError(`via('${name}'): timeout must be milliseconds above 0`)
+  // A function of the user's own would be known here alone.
+  if (placement !== undefined && !(placement instanceof PlacementRule))
+    throw new TypeError(`via('${name}'): placement must be ring, rendezvous, localFirst, pinned(...) or together(...)`)
   return new Via(name, options)
 }
 

@@ -9,6 +9,7 @@ import {
   type Deactivation,
   type Grant,
   type Handing,
+  ownRule,
   Pid,
   type Timers,
 } from '@skep/tracker'
@@ -379,6 +380,7 @@ export class TestNode {
         )
       },
       membersOf: (group) => world.groups.get(group) ?? [],
+      definePlacement: (id) => ownRule(id),
       flush: async () => {},
       onActivate: (fn) => {
         this.activate = fn

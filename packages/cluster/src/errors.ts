@@ -43,6 +43,10 @@ export const errorCodes = {
   ERR_NOT_LOCAL: { meaning: 'The pid belongs to another node, where it must be registered.', retryable: false },
   ERR_CONFLICT: { meaning: 'The claim lost to another one of the same name; `pid` is the winner.', retryable: false },
   ERR_KIND_UNKNOWN: { meaning: 'No member of the cluster can start this kind of actor.', retryable: true },
+  ERR_NO_HOST: {
+    meaning: 'No member that can start this kind of actor is one on which its placement allows it.',
+    retryable: true,
+  },
   ERR_CANNOT_MOVE: {
     meaning: 'The actor was not handed over to another node: it must not, nobody can take it, or that failed.',
     retryable: true,

@@ -19,7 +19,7 @@ import {
   SkepError,
 } from '@skep/cluster'
 import { parseAddress } from '@skep/cluster/internal'
-import type { PartitionPolicy, Rebalance } from '@skep/tracker'
+import { type OwnPlacement, type PartitionPolicy, PlacementRule, type Rebalance } from '@skep/tracker'
 import { type AdminOptions, minTokenChars } from './admin.js'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
@@ -58,6 +58,11 @@ export interface NodeConfig {
    * (default, at most 50 a second for each node that orders), `eager` as fast as can be, `never`.
    */
   readonly rebalance?: Rebalance['mode'] | { readonly mode: Rebalance['mode']; readonly rate?: number } | undefined
+  /**
+   * Where actors are placed whose definition does not say: `ring` (default), `rendezvous`, `localFirst`, `pinned(...)`,
+   * `together(...)` or a pure function. The same on every node.
+   */
+  readonly placement?: PlacementRule | OwnPlacement | undefined
   /** The version of your application, for people. */
   readonly version?: string | undefined
   /** Names of nodes that are let in; when absent, all. */
@@ -103,6 +108,7 @@ const keys: { readonly [Key in keyof Required<NodeConfig>]: 'cluster' | 'node' }
   admin: 'node',
   isolation: 'node',
   partition: 'node',
+  placement: 'node',
   rebalance: 'node',
   signals: 'node',
   logger: 'node',
@@ -113,13 +119,15 @@ export function configFaults(config: unknown): string[] {
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     return [`the configuration must be an object, not ${shown(config)}`]
   }
-  const { actors, admin, isolation, partition, rebalance, signals, logger } = config as Record<string, unknown>
+  const given = config as Record<string, unknown>
+  const { actors, admin, isolation, partition, placement, rebalance, signals, logger } = given
   return [
     ...Object.keys(config).flatMap(unknownKey),
     ...clusterFaults(clusterPart(config)),
     ...definitionFaults(actors),
     ...adminFaults(admin),
     ...choiceFaults('isolation', isolation, ['copy', 'freeze', 'off']),
+    ...placementFaults(placement),
     ...rebalanceFaults(rebalance),
     ...partitionFaults(partition),
     ...choiceFaults('signals', signals, [true, false]),
@@ -203,6 +211,12 @@ function addressFaults(key: string, address: string): string[] {
 function choiceFaults(key: string, value: unknown, choices: readonly unknown[]): string[] {
   if (value === undefined || choices.includes(value)) return []
   return [`${key} must be one of ${choices.join(', ')}, not ${shown(value)}`]
+}
+
+function placementFaults(placement: unknown): string[] {
+  if (placement === undefined || placement instanceof PlacementRule || typeof placement === 'function') return []
+  const rules = 'ring, rendezvous, localFirst, pinned(...), together(...)'
+  return [`placement must be one of ${rules}, or a function, not ${shown(placement)}`]
 }
 
 function rebalanceFaults(rebalance: unknown): string[] {

@@ -44,7 +44,23 @@ export {
   SkepError,
   staticPeers,
 } from '@skep/cluster'
-export { type Claim, type Explanation, type PartitionPolicy, Pid, type Unmoved, type WaitOptions } from '@skep/tracker'
+export {
+  type Claim,
+  type Explanation,
+  localFirst,
+  type OwnPlacement,
+  type PartitionPolicy,
+  Pid,
+  type Pins,
+  type PlacementMember,
+  PlacementRule,
+  pinned,
+  rendezvous,
+  ring,
+  together,
+  type Unmoved,
+  type WaitOptions,
+} from '@skep/tracker'
 export type { AdminOptions } from './admin.js'
 export type { LogLevel, NodeConfig } from './config.js'
 export type { NodeEvents } from './events.js'

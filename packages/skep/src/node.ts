@@ -101,7 +101,7 @@ const NOTHING: DrainReport = { moved: 0, unmoved: [] }
 /** Starts a node in the given world; `startNode` is this in the real one. */
 export async function startNodeIn(world: World, config: NodeConfig): Promise<SkepNode> {
   checkConfig(config)
-  const { name, actors: definitions = [], isolation, onFatal, rebalance, signals = true } = config
+  const { name, actors: definitions = [], isolation, onFatal, placement, rebalance, signals = true } = config
   const root = rootLogger(config)
   const kinds = definitions.map(({ kind }) => kind)
   const options = { ...clusterPart(config), kinds, logger: root, manualReady: true }
@@ -126,6 +126,7 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
     logger,
     time,
     ...(isolation === undefined ? {} : { isolation }),
+    ...(placement === undefined ? {} : { placement }),
   })
   const node = new RunningNode(world, { logger: logger.child({ component: 'node' }), cluster, tracker, actors })
   if (config.admin !== undefined) {

@@ -2,9 +2,10 @@
 
 export { realTime, type Time, type Timers } from '@skep/cluster'
 export type { ClaimReport, Explanation, HandoffReport, NodeReference, PartitionReport } from './core/explain.js'
-export type { Claim, Lineage, NameEvent, Placement, Source, Stamp } from './core/messages.js'
+export type { Claim, Lineage, NameEvent, Placement, Source, Stamp, Strategy, Terms } from './core/messages.js'
 export { Pid } from './core/pid.js'
 export type { Rebalance, TrackerLimits } from './core/state.js'
+export type { PlacementMember } from './core/strategies.js'
 export {
   type PartitionConfig,
   type PartitionPolicy,
@@ -12,5 +13,16 @@ export {
   partitionTimes,
 } from './core/votes.js'
 export type { EventOptions, MissedEvents } from './events.js'
+export {
+  localFirst,
+  type OwnPlacement,
+  ownRule,
+  type Pins,
+  PlacementRule,
+  pinned,
+  rendezvous,
+  ring,
+  together,
+} from './rules.js'
 export type * from './surface.js'
 export { startTracker } from './tracker.js'

@@ -7,6 +7,7 @@ import type { Pid } from './core/pid.js'
 import type { Rebalance, TrackerLimits } from './core/state.js'
 import type { PartitionConfig } from './core/votes.js'
 import type { EventOptions, MissedEvents } from './events.js'
+import type { OwnPlacement, PlacementRule } from './rules.js'
 
 export interface TrackerOptions {
   /** Started with `manualReady: true`: the tracker says when this node is synced. */
@@ -49,6 +50,8 @@ export interface RegisterOptions extends ClaimOptions {
 
 export interface SpawnOptions extends WaitOptions {
   readonly meta?: unknown
+  /** Where it is started; where the ring says by default. */
+  readonly placement?: PlacementRule | undefined
 }
 
 export interface FlushOptions extends WaitOptions {
@@ -138,8 +141,17 @@ export interface Tracker {
   register(name: string, pid: Pid, options?: RegisterOptions): Promise<Claim>
   /** The holder of the name, which is `pid` when nobody held it. Atomic: all who ask at once get one answer. */
   whereisOrRegister(name: string, pid: Pid, options?: RegisterOptions): Promise<Pid>
-  /** Starts where the ring says. Rejects as `claim`, and with ERR_KIND_UNKNOWN, ERR_INIT_FAILED. */
+  /**
+   * Starts where the ring says, or another rule of placement. Rejects as `claim`, and with ERR_KIND_UNKNOWN, ERR_NO_HOST,
+   * ERR_INIT_FAILED.
+   */
   spawn(name: string, kind: string, spec: unknown, options?: SpawnOptions): Promise<Claim>
+  /**
+   * Makes a strategy of the user's own known to this node under an id; a later one replaces it. It must be the same on
+   * every node that can place such names, and pure: it runs within the registry's steps, and what it gives is computed
+   * by others too. A node that does not have it, or where it throws, places by the ring, and moves nothing by it.
+   */
+  definePlacement(id: string, place: OwnPlacement): PlacementRule
   /** Takes the name off its process, wherever that runs. Nothing when nobody holds it. */
   unregister(name: string, options?: WaitOptions): Promise<void>
   /** Replaces the metadata of a name, wherever it is held. */

@@ -20,14 +20,17 @@ import { Asks, abortError, type Wish } from './asks.js'
 import { type Explanation, explain } from './core/explain.js'
 import { haltsAt } from './core/halting.js'
 import { lookup, membersOf } from './core/logs.js'
-import type { Claim, NameEvent, NodeRequest, TrackerMessage } from './core/messages.js'
+import type { Claim, NameEvent, NodeRequest, Terms, TrackerMessage } from './core/messages.js'
 import { Pid } from './core/pid.js'
 import { metaMaxBytes, specMaxBytes } from './core/plain.js'
 import { ringDefaults } from './core/ring.js'
 import { rebalanceDefaults, type TrackerInput, type TrackerOutput, trackerLimits } from './core/state.js'
+import type { OwnStrategy } from './core/strategies.js'
+import { wireLimits } from './core/wire.js'
 import { Driver, type Outcome } from './driver.js'
 import { type EventOptions, EventStreams, type MissedEvents } from './events.js'
 import { checkKind, checkName, checkPlain, checkWant, claimFields } from './given.js'
+import { guarded, type OwnPlacement, ownRule, PlacementRule } from './rules.js'
 import type {
   Activation,
   ClaimOptions,
@@ -75,6 +78,8 @@ class TrackerShell implements Tracker {
   /** Grants that their callers have not used yet, and the error of those that were lost meanwhile. */
   readonly #grants = new Map<number, SkepError | undefined>()
   #handing: Handing | undefined
+  /** Users' own strategies of placement by id; the machine reads them. */
+  readonly #strategies = new Map<string, OwnStrategy>()
   /** Who waits until this node has handed over what it can. */
   #emptied:
     | { readonly promise: Promise<readonly Unmoved[]>; readonly resolve: (left: readonly Unmoved[]) => void }
@@ -100,6 +105,7 @@ class TrackerShell implements Tracker {
         rebalance: { ...rebalanceDefaults, ...options.rebalance },
         limits: { ...trackerLimits, ...options.limits },
         ...(options.partition === undefined ? {} : { partition: options.partition }),
+        strategies: this.#strategies,
       },
       outcome: (output) => this.#outcome(output),
       onReady: () => this.#becomeReady(),
@@ -212,8 +218,31 @@ class TrackerShell implements Tracker {
       checkKind(kind)
       checkPlain(spec, specMaxBytes, 'spec')
       checkPlain(options.meta, metaMaxBytes, 'meta')
-      return { type: 'spawn', ask, name, kind, spec, meta: options.meta }
+      return { type: 'spawn', ask, name, kind, spec, meta: options.meta, terms: this.#terms(name, options) }
     })
+  }
+
+  #terms(name: string, { placement }: SpawnOptions): Terms | undefined {
+    if (placement !== undefined && !(placement instanceof PlacementRule))
+      throw new TypeError('placement must be ring, rendezvous, localFirst, pinned(...), together(...) or an own rule')
+    const strategy = placement?.describe(name, this.cluster.self.name)
+    return strategy === undefined ? undefined : { strategy }
+  }
+
+  definePlacement(id: string, place: OwnPlacement): PlacementRule {
+    if (typeof id !== 'string' || id.length > wireLimits.keyChars)
+      throw new TypeError(
+        `definePlacement(id, place): the id must be a text of at most ${wireLimits.keyChars} characters`,
+      )
+    if (typeof place !== 'function') throw new TypeError('definePlacement(id, place): place must be a function')
+    let told = false
+    const failed = (err: unknown): void => {
+      // It is asked for every name: said once, it is known.
+      if (!told) this.#logger.error({ err, placement: id }, 'a strategy of placement failed: the ring places its names')
+      told = true
+    }
+    this.#strategies.set(id, guarded(place, failed))
+    return ownRule(id)
   }
 
   // Changing what is there

@@ -567,7 +567,9 @@ describe('weights', () => {
   /** The host of each name, as this node sees it. */
   function hosts(net: Trackers, at: string): (string | undefined)[] {
     const state = net.state(at)
-    return names.map((name) => hostOf(state, name, rings.slotOf(name, ring.slots), 'counter'))
+    return names.map((name) =>
+      hostOf(state, { name, slot: rings.slotOf(name, ring.slots), kind: 'counter', terms: undefined }),
+    )
   }
 
   function share(of: readonly (string | undefined)[], name: string): number {

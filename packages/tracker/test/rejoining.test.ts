@@ -252,9 +252,9 @@ describe('what callers of a node that becomes another boot still want', () => {
     net.add(['a', 'd'])
     net.add(['b', 'c'], { kinds: ['other'] })
     net.pass(3000)
-    const name = namesOf(net, 'b').find(
-      (one) => hostOf(net.state('b'), one, rings.slotOf(one, ring.slots), 'counter') === net.boot('a'),
-    ) as string
+    const host = (one: string): string | undefined =>
+      hostOf(net.state('b'), { name: one, slot: rings.slotOf(one, ring.slots), kind: 'counter', terms: undefined })
+    const name = namesOf(net, 'b').find((one) => host(one) === net.boot('a')) as string
     net.input('b', { type: 'spawn', ask: 1, name, kind: 'counter', spec: 0 })
     while (net.state('a').asks.host.size === 0) net.deliver()
     expect(net.outputs('a', 'activate')).toEqual([])

@@ -8,6 +8,7 @@ import {
   type Claim,
   initTracker,
   lookup,
+  type OwnStrategy,
   type PartitionConfig,
   type Rebalance,
   stepTracker,
@@ -40,6 +41,7 @@ export class Trackers {
   readonly #lost = new Set<BootId>()
   readonly #limits: TrackerLimits
   readonly #rebalance: Rebalance
+  readonly #strategies: ReadonlyMap<string, OwnStrategy>
   #views = 0
 
   readonly #partition: PartitionConfig | undefined
@@ -48,14 +50,19 @@ export class Trackers {
     limits: Partial<TrackerLimits> = {},
     rebalance: Rebalance = { mode: 'never', rate: 0, afterMs: 0 },
     partition?: PartitionConfig,
+    strategies: ReadonlyMap<string, OwnStrategy> = new Map(),
   ) {
     this.#partition = partition
     this.#limits = { ...trackerLimits, ...limits }
     this.#rebalance = rebalance
+    this.#strategies = strategies
   }
 
   /** Add nodes that are members of everybody's view from now on; links and gate follow unless told otherwise. */
-  add(names: readonly string[], options: { gate?: boolean; kinds?: readonly string[]; weight?: number } = {}): void {
+  add(
+    names: readonly string[],
+    options: { gate?: boolean; kinds?: readonly string[]; weight?: number; roles?: readonly string[] } = {},
+  ): void {
     for (const name of names) {
       const boot = `boot-${name}`
       this.#boots.set(name, boot)
@@ -63,7 +70,7 @@ export class Trackers {
         boot,
         name,
         address: `${name}:1`,
-        roles: [],
+        roles: options.roles ?? [],
         weight: options.weight ?? 1,
         cordoned: false,
         startedAt: 0,
@@ -73,7 +80,15 @@ export class Trackers {
       this.infos.set(boot, info)
       this.phases.set(boot, 'up')
       const seed = this.states.size + 1
-      const config = { self: info, counter: this.now, seed, ring, limits: this.#limits, rebalance: this.#rebalance }
+      const config = {
+        self: info,
+        counter: this.now,
+        seed,
+        ring,
+        limits: this.#limits,
+        rebalance: this.#rebalance,
+        strategies: this.#strategies,
+      }
       const partition = this.#partition === undefined ? {} : { partition: this.#partition }
       this.states.set(boot, initTracker({ ...config, ...partition }, this.now))
       this.given.set(boot, [])

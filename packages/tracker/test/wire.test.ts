@@ -12,7 +12,9 @@ import type {
   Op,
   Placement,
   Stamp,
+  Strategy,
   Strike,
+  Terms,
   TrackerMessage,
 } from '../src/core/messages.js'
 import { wireNameFault } from '../src/core/name.js'
@@ -49,8 +51,22 @@ const event: fc.Arbitrary<itc.Event> = fc
 const lineage: fc.Arbitrary<Lineage> = fc.record({ epoch: count, genesis: boot })
 const stamp: fc.Arbitrary<Stamp> = fc.record({ lineage, event })
 const source = fc.record({ boot, seq: count })
-const placement: fc.Arbitrary<Placement> = fc.record({ spec: meta, origin: short })
 const optional = <T>(of: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(of, { nil: undefined })
+const pins = fc.array(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 4 })
+const strategy: fc.Arbitrary<Strategy> = fc.oneof(
+  fc.constant<Strategy>({ by: 'rendezvous' }),
+  fc.record({ by: fc.constant('near' as const), node }),
+  fc.record({ by: fc.constant('pinned' as const), roles: pins, nodes: pins }),
+  fc.record({ by: fc.constant('together' as const), key: short }),
+  fc.record({ by: fc.constant('own' as const), id: short }),
+  fc
+    .tuple(fc.integer({ min: 5, max: 1000 }), fc.array(fc.jsonValue({ maxDepth: 2 }), { maxLength: 3 }))
+    .map(([tag, rest]): Strategy => ({ by: 'unknown', fields: [tag, ...rest] })),
+)
+const terms: fc.Arbitrary<Terms> = fc.record({ strategy: optional(strategy) })
+const placement: fc.Arbitrary<Placement> = fc
+  .record({ spec: meta, origin: short, terms: optional(terms) })
+  .map(({ terms: wanted, ...plain }) => (wanted === undefined ? plain : { ...plain, terms: wanted }))
 
 const pid = fc.tuple(boot, count, node).map(([at, number, on]) => new Pid(at, number, on))
 const claimWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Claim> =>
@@ -160,16 +176,34 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
     fence: count,
     groups: fc.array(fc.record({ group: name, meta }), { maxLength: 3 }),
     state: fc.uint8Array({ maxLength: 100 }),
+    terms: optional(terms),
   }),
   handoffFailed: record('handoffFailed', { name, number: count, code, text: short }),
   known: record('known', { boot, seq: count }),
   knows: record('knows', { boot, seq: count }),
   take: record('take', { generation: count, slots, counter: count }),
   ack: record('ack', { generation: count, slots, notYet: fc.boolean(), counter: count, entries }),
-  spawn: record('spawn', { name, ask: count, kind: name, spec: meta, meta, origin: short, counter: count }),
+  spawn: record('spawn', {
+    name,
+    ask: count,
+    kind: name,
+    spec: meta,
+    meta,
+    origin: short,
+    counter: count,
+    terms: optional(terms),
+  }),
   spawned: record('spawned', { name, ask: count, claim }),
   spawnFailed: record('spawnFailed', { name, ask: count, code, text: short, holder: optional(claim) }),
-  start: record('start', { name, kind: name, spec: meta, meta, origin: short, failover: fc.boolean() }),
+  start: record('start', {
+    name,
+    kind: name,
+    spec: meta,
+    meta,
+    origin: short,
+    failover: fc.boolean(),
+    terms: optional(terms),
+  }),
   startFailed: record('startFailed', { name, origin: short, code, text: short }),
   running: record('running', { name, fence: count, ask: count, above: count }),
   runs: record('runs', { name, fence: count, ask: count, yes: fc.boolean() }),
@@ -232,6 +266,53 @@ describe('the codec of tracker messages', () => {
     expect(decodeMessage(encodeMessage(check).slice(0, 3))).toEqual(check)
   })
 
+  test('reads claims with terms beside those of a version that knew none, and that one reads them', () => {
+    const at = 'b'.repeat(22)
+    const pid = new Pid(at, 1, 'n')
+    const stamp = { lineage: { epoch: 1, genesis: at }, event: 3 }
+    const plain = { name: 'a', pid, seq: 1, fence: 2, stamp, kind: 'k', meta: undefined, placed: undefined }
+    const strategy: Strategy = { by: 'pinned', roles: ['gpu'], nodes: [] }
+    const placed = { spec: 1, origin: 'o', terms: { strategy } }
+    const from = { boot: 'c'.repeat(22), seq: 7 }
+    const fieldsOf = (claim: Claim): unknown[] => {
+      const frame = encodeMessage({ type: 'spawned', name: 'a', ask: 1, claim })
+      return (frame[3] as [string, string, unknown[]])[2]
+    }
+    const read = (fields: unknown[]): Claim | undefined => {
+      const message = decodeMessage([47, 'a', 1, [at, 'n', fields]])
+      return message?.type === 'spawned' ? message.claim : undefined
+    }
+    // An older one takes two fields after the origin for the source, and none for no source.
+    const alone = fieldsOf({ ...plain, placed })
+    expect(alone).toHaveLength(10)
+    expect(read(alone)?.placed).toEqual(placed)
+    expect(read(alone)?.from).toBeUndefined()
+    const moved = fieldsOf({ ...plain, placed, from })
+    expect(moved.slice(9, 11)).toEqual([from.boot, from.seq])
+    expect(read(moved)).toMatchObject({ placed, from })
+    expect(read(moved.slice(0, 11))).toMatchObject({ placed: { spec: 1, origin: 'o' }, from })
+    expect(read(moved.slice(0, 9))?.placed).toEqual({ spec: 1, origin: 'o' })
+  })
+
+  test.each([
+    ['no list', 7],
+    ['no tag', []],
+    ['a tag that is no number', ['pinned', ['gpu'], []]],
+    ['pins that are no list', [2, 'gpu', []]],
+    ['a pin that is no text', [2, [7], []]],
+    ['more pins than there may be', [2, Array(65).fill('gpu'), []]],
+    ['a key that is too long', [3, 'x'.repeat(513)]],
+    ['no key', [3]],
+    ['no node', [1, null]],
+    ['a newer one that is huge', [99, 'x'.repeat(5000)]],
+    ['a newer one with what is no data', [99, () => 0]],
+  ])('refuses a strategy with %s', (_, bad) => {
+    expect(decodeMessage([49, 'a', 'k', 0, 0, 'o', false, [bad]])).toBeUndefined()
+    expect(decodeMessage([49, 'a', 'k', 0, 0, 'o', false, [[99, 'new']]])).toMatchObject({
+      terms: { strategy: { by: 'unknown', fields: [99, 'new'] } },
+    })
+  })
+
   test('ignores fields that a newer version appends', () => {
     fc.assert(
       fc.property(anyMessage, fc.anything(), (message, extra) => {
@@ -286,6 +367,9 @@ function damage(frame: unknown, path: readonly number[], value: unknown): unknow
   copy[at] = damage(frame[at], path.slice(1), value)
   return copy
 }
+
+/** How many last fields came with a later minor version. */
+const laterFields: Partial<Record<Type, number>> = { claim: 1, check: 1, spawn: 1, start: 1, handoff: 1 }
 
 describe('hostile frames', () => {
   test('anything at all gives undefined or a message, never a throw', () => {
@@ -345,7 +429,7 @@ describe('hostile frames', () => {
       fc.property(anyMessage, fc.nat(), (message, at) => {
         const frame = encodeMessage(message)
         // The last field of these came with a later minor version.
-        const length = message.type === 'claim' || message.type === 'check' ? frame.length - 1 : frame.length
+        const length = frame.length - (laterFields[message.type] ?? 0)
         expect(decodeMessage(frame.slice(0, at % length))).toBeUndefined()
       }),
       { numRuns: 500 },

@@ -10,7 +10,7 @@ import type { BootId } from '@skep/cluster/core'
 import { isHalted, isOfOurs } from './halting.js'
 import { follows, stampFor } from './ids.js'
 import { endedAt, logOf, lookup } from './logs.js'
-import type { Claim, TrackerMessage } from './messages.js'
+import type { Claim, Placement, Terms, TrackerMessage } from './messages.js'
 import { joinGroup, rewriteMeta, write } from './own.js'
 import { completedBy, endHandoff, release } from './passage.js'
 import { Pid } from './pid.js'
@@ -30,6 +30,7 @@ export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Pa
     meta: undefined,
     spec: undefined,
     origin: undefined,
+    terms: undefined,
     local: false,
     cause: 'spawn',
     starter: undefined,
@@ -110,8 +111,8 @@ export function sendAsk(turn: Turn, ask: Ask): void {
 }
 
 function messageOf({ counter }: TrackerState, ask: Ask): TrackerMessage {
-  const { name, number, kind = '', spec, meta, origin = '', told, kept, from } = ask
-  if (ask.role === 'spawn') return { type: 'spawn', name, ask: number, kind, spec, meta, origin, counter }
+  const { name, number, kind = '', spec, meta, origin = '', terms, told, kept, from } = ask
+  if (ask.role === 'spawn') return { type: 'spawn', name, ask: number, kind, spec, meta, origin, counter, terms }
   const fence = kept?.fence ?? from?.fence ?? 0
   const message: TrackerMessage = { type: 'claim', name, ask: number, origin, again: told, fence, counter }
   return from === undefined ? message : { ...message, from: { boot: from.boot, seq: from.seq } }
@@ -444,7 +445,7 @@ function putAsk(turn: Turn, ask: Ask): void {
     stamp: stampFor(state, ask.name),
     kind: ask.kind,
     meta: ask.meta,
-    placed: ask.origin === undefined ? undefined : { spec: ask.spec, origin: ask.origin },
+    placed: ask.origin === undefined ? undefined : placementOf(ask.spec, ask.origin, ask.terms),
     ...(ask.from === undefined ? {} : { from: { boot: ask.from.boot, seq: ask.from.seq } }),
   }
   write(turn, { type: 'put', claim })
@@ -454,6 +455,10 @@ function putAsk(turn: Turn, ask: Ask): void {
   else names.add(claim.name)
   turn.out.push(ask.kept === undefined ? { type: 'registered', ask: ask.id, claim } : { type: 'kept', claim })
   removeAsk(turn, ask)
+}
+
+function placementOf(spec: unknown, origin: string, terms: Terms | undefined): Placement {
+  return terms === undefined ? { spec, origin } : { spec, origin, terms }
 }
 
 /** The process goes on here with a higher fence, and the target's ask, which names the old claim, is void. */

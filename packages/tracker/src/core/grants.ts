@@ -54,13 +54,14 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
       return
     }
     if (starting !== undefined || grant !== undefined || orphan !== undefined) return wait(turn, from, message)
-    const { kind, spec, meta, origin } = message
+    const { kind, spec, meta, origin, terms } = message
     if (isStruck(state.registry, name, origin)) {
       // A repeated request that comes late: what it started has lived and ended.
       const text = `'${name}' was started and has ended since`
       return send(turn, from, { type: 'spawnFailed', name, ask, code: 'ERR_ACTOR_STOPPED', text, holder: undefined })
     }
-    return beginStart(turn, { name, slot, kind, spec, meta, origin, failover: false, caller: { boot: from, ask } })
+    const caller = { boot: from, ask }
+    return beginStart(turn, { name, slot, kind, spec, meta, origin, terms, failover: false, caller })
   }
   if (isOverSince(turn, message)) {
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })

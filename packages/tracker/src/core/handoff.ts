@@ -14,7 +14,7 @@ import { abandonAsk, openAsk } from './asks.js'
 import { logOf } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
 import { dropHandoff, endHandoff, pass, passKnown } from './passage.js'
-import { canHost, hostOf } from './placement.js'
+import { canHost, hostOf, mayHost } from './placement.js'
 import { slotOf } from './ring.js'
 import {
   type Handoff,
@@ -37,7 +37,8 @@ export function targetOf(state: TrackerState, claim: Claim, now: number): BootId
   const shunned = state.shunned.get(claim.name)
   const except = (boot: BootId): boolean =>
     boot === state.self || (shunned !== undefined && shunned.boot === boot && now < shunned.until)
-  return hostOf(state, claim.name, slotOf(claim.name, state.held.length), claim.kind ?? '', except)
+  const { name, kind = '', placed } = claim
+  return hostOf(state, { name, slot: slotOf(name, state.held.length), kind, terms: placed?.terms }, except)
 }
 
 /** Begin to hand over a placed name of this node; why not, where it cannot be. */
@@ -55,8 +56,11 @@ export function beginHandoff(
     if (asker !== undefined) going.askers.push(asker)
     return undefined
   }
-  if (!canHost(state, to, claim.kind ?? '')) {
+  if (!canHost(state, to, claim)) {
     return { code: 'ERR_CANNOT_MOVE', text: `the node that '${name}' should go to cannot run it at present` }
+  }
+  if (!mayHost(state, to, claim)) {
+    return { code: 'ERR_CANNOT_MOVE', text: `'${name}' is pinned to other nodes` }
   }
   const handoff: Handoff = {
     name,
@@ -129,7 +133,7 @@ export function onExported(turn: Turn, { name, number, state: image }: Input<'ex
   if (own?.pid.id !== pid || own.placed === undefined || kind === undefined) {
     return endHandoff(turn, handoff, { code: 'ERR_CANNOT_MOVE', text: `'${name}' is not held here any more` })
   }
-  if (!canHost(state, handoff.to, kind))
+  if (!canHost(state, handoff.to, own))
     return fail(turn, handoff, 'the node that it was to go to cannot run it any more')
   handoff.stage = 'sent'
   handoff.since = now
@@ -140,8 +144,9 @@ export function onExported(turn: Turn, { name, number, state: image }: Input<'ex
     group,
     meta: logOf(state.registry, state.self).groups.get(group)?.get(pid)?.meta,
   }))
-  const { spec, origin } = placed
-  send(turn, handoff.to, { type: 'handoff', name, number, kind, spec, meta, origin, seq, fence, groups, state: image })
+  const { spec, origin, terms } = placed
+  const message = { name, number, kind, spec, meta, origin, seq, fence, groups, state: image, terms }
+  send(turn, handoff.to, { type: 'handoff', ...message })
 }
 
 export function onExportFailed(turn: Turn, { name, number, code, text }: Input<'exportFailed'>): void {
@@ -182,9 +187,9 @@ function retake(turn: Turn, handoff: Handoff): void {
   handoff.stage = 'retake'
   handoff.since = now
   const { kind, meta } = own
-  const { spec, origin } = own.placed
+  const { spec, origin, terms } = own.placed
   const id = --state.nextHostAsk
-  openAsk(turn, { id, name, role: 'retake', kind, meta, spec, origin, pid, told: true, from })
+  openAsk(turn, { id, name, role: 'retake', kind, meta, spec, origin, terms, pid, told: true, from })
 }
 
 /** What becomes of the process is decided: it is not asked for again. */
@@ -284,7 +289,7 @@ function hasRoom(state: TrackerState): boolean {
 
 export function onHandoff(turn: Turn, from: BootId, message: Message<'handoff'>): void {
   const { state } = turn
-  const { name, number, kind, spec, meta, origin, seq, fence, groups, state: image } = message
+  const { name, number, kind, spec, meta, origin, seq, fence, groups, state: image, terms } = message
   const known = state.asks.target.get(name)?.find((ask) => ask.from?.boot === from)
   if (known !== undefined) {
     if ((known.handed?.number ?? 0) >= number) return
@@ -301,6 +306,7 @@ export function onHandoff(turn: Turn, from: BootId, message: Message<'handoff'>)
     meta,
     spec,
     origin,
+    terms,
     cause: 'handoff',
     starter: from,
     from: { boot: from, seq, fence },

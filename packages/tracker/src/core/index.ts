@@ -19,6 +19,7 @@ export {
   type TrackerState,
   trackerLimits,
 } from './state.js'
+export type { OwnStrategy, PlacementMember } from './strategies.js'
 export { initTracker, stepTracker, trackerDeadline } from './tracker.js'
 export {
   type PartitionConfig,

@@ -19,12 +19,34 @@ export interface Stamp {
   readonly event: itc.Event
 }
 
+/** Where a placed name is started, as it travels; what each means stands in strategies.ts. */
+export type Strategy =
+  | { readonly by: 'rendezvous' }
+  /** On the node of this name, where that can. */
+  | { readonly by: 'near'; readonly node: string }
+  /** On nodes with one of these roles, or of one of these names, and on no others. */
+  | { readonly by: 'pinned'; readonly roles: readonly string[]; readonly nodes: readonly string[] }
+  /** Where all names of this key are. */
+  | { readonly by: 'together'; readonly key: string }
+  /** By a function that the nodes have under this id. */
+  | { readonly by: 'own'; readonly id: string }
+  /** One of a newer minor version, kept as it came. */
+  | { readonly by: 'unknown'; readonly fields: readonly unknown[] }
+
+/** What whoever spawned a name wants of the cluster, as long as the name lives. */
+export interface Terms {
+  /** Undefined: where the ring says. */
+  readonly strategy: Strategy | undefined
+}
+
 /** How a placed name is started again elsewhere. */
 export interface Placement {
   /** The start spec: opaque here, sendable. */
   readonly spec: unknown
   /** The request that first started it, so that a repeated request knows its own work. */
   readonly origin: string
+  /** Undefined where all is as usual. */
+  readonly terms?: Terms | undefined
 }
 
 /** One very claim of a name: written by this boot, at this place of its log. */
@@ -146,11 +168,21 @@ export type TrackerMessage =
       meta: unknown
       origin: string
       counter: number
+      terms?: Terms | undefined
     }
   | { type: 'spawned'; name: string; ask: number; claim: Claim }
   | { type: 'spawnFailed'; name: string; ask: number; code: string; text: string; holder: Claim | undefined }
   /** The slot's holder tells the host to start a placed name; the host then claims it like anybody. */
-  | { type: 'start'; name: string; kind: string; spec: unknown; meta: unknown; origin: string; failover: boolean }
+  | {
+      type: 'start'
+      name: string
+      kind: string
+      spec: unknown
+      meta: unknown
+      origin: string
+      failover: boolean
+      terms?: Terms | undefined
+    }
   | { type: 'startFailed'; name: string; origin: string; code: string; text: string }
   // Handoff (section 4.4)
   /** The holder of the slot wants this very claim's process to be handed over to `to`. */
@@ -168,6 +200,7 @@ export type TrackerMessage =
       fence: number
       groups: readonly GroupOf[]
       state: Uint8Array
+      terms?: Terms | undefined
     }
   /** The receiver of this handoff does not, and will not, claim the name. */
   | { type: 'handoffFailed'; name: string; number: number; code: string; text: string }

@@ -8,28 +8,38 @@ import type { BootId, MemberInfo } from '@skep/cluster/core'
 import { openAsk } from './asks.js'
 import { mayStillRun } from './halting.js'
 import { lookup } from './logs.js'
-import type { Claim, TrackerMessage } from './messages.js'
+import type { Claim, Strategy, TrackerMessage } from './messages.js'
 import { write } from './own.js'
 import { slotOf } from './ring.js'
 import { log, type Starting, send, type TrackerState, type Turn } from './state.js'
+import { allows, choose, placingKey, type Verdict } from './strategies.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
-/**
- * The node where a placed name is started: the first of the slot that knows the kind and takes new work. One with a
- * smaller weight than the heaviest of them is passed over for a share of the names, so that each gets its part: the
- * order of the slot is as good as random, and a name passes over the same nodes wherever that is asked.
- */
+/** What the host of a name is found by. */
+export type Placed = Pick<Starting, 'name' | 'slot' | 'kind' | 'terms'>
+
+/** The node where a placed name is started: of those that know the kind and take new work, by its strategy. */
 export function hostOf(
   state: TrackerState,
-  name: string,
-  slot: number,
-  kind: string,
+  placed: Placed,
   except: (boot: BootId) => boolean = () => false,
 ): BootId | undefined {
-  const hosts = hostsOf(state, slot, kind).filter(({ boot }) => !except(boot))
-  const heaviest = hosts.reduce((most, { weight }) => Math.max(most, weight), 0)
-  return hosts.find((info) => info.weight / heaviest > chanceOf(name, info.name))?.boot
+  return verdictOn(state, placed, except).host?.boot
+}
+
+/** The same, and whether this node can tell. */
+export function verdictOn(
+  state: TrackerState,
+  { name, slot, kind, terms }: Placed,
+  except: (boot: BootId) => boolean = () => false,
+): Verdict {
+  const strategy = terms?.strategy
+  const key = placingKey(name, strategy)
+  const at = key === name ? slot : slotOf(key, state.held.length)
+  const hosts = hostsOf(state, at, kind).filter(({ boot }) => !except(boot))
+  const own = strategy?.by === 'own' ? state.config.strategies?.get(strategy.id) : undefined
+  return choose(hosts, name, strategy, own)
 }
 
 /** All that could be, in the order of the slot. */
@@ -48,19 +58,19 @@ function hostsOf(state: TrackerState, slot: number, kind: string): MemberInfo[] 
   return found
 }
 
-/** Can this member start a process of this kind, wherever the ring would put it? */
-export function canHost(state: TrackerState, boot: BootId, kind: string): boolean {
+/** Can this member run this claim's process, wherever the ring would put it? */
+export function canHost(state: TrackerState, boot: BootId, { kind = '' }: Claim): boolean {
   const peer = state.peers.get(boot)
   return peer?.phase === 'up' && peer.info.kinds.includes(kind)
 }
 
-/** A number from 0 to below 1 that is as good as random, and the same for the same name and node. */
-function chanceOf(name: string, node: string): number {
-  const parts = 2 ** 30
-  return slotOf(`${node} ${name}`, parts) / parts
+/** May it, by the terms of the claim? */
+export function mayHost(state: TrackerState, boot: BootId, { placed }: Claim): boolean {
+  const info = state.peers.get(boot)?.info
+  return info !== undefined && allows(placed?.terms?.strategy, info)
 }
 
-type StartWish = Pick<Starting, 'name' | 'slot' | 'kind' | 'spec' | 'meta' | 'origin' | 'failover' | 'caller'>
+type StartWish = Omit<Starting, 'host' | 'tries' | 'nextAt'>
 
 export function beginStart(turn: Turn, wish: StartWish): void {
   const starting: Starting = { ...wish, host: undefined, tries: 0, nextAt: turn.now }
@@ -71,23 +81,37 @@ export function beginStart(turn: Turn, wish: StartWish): void {
 function tryStart(turn: Turn, starting: Starting): void {
   const { state, now } = turn
   const { limits } = state.config
-  const { name, kind, spec, meta, origin, failover } = starting
-  const host = hostOf(state, name, starting.slot, kind)
-  if (host === undefined && !failover) {
-    return endStart(turn, starting, 'ERR_KIND_UNKNOWN', `no member can start an actor of kind '${kind}'`, undefined)
-  }
+  const { name, kind, spec, meta, origin, terms, failover } = starting
+  const host = hostOf(state, starting)
+  if (host === undefined && !failover) return endNowhere(turn, starting)
   starting.host = host
   // Without a host there is nothing to wait for but one that comes.
   starting.nextAt = now + (host === undefined ? limits.digestMs : limits.startMs)
   if (host === undefined) return
-  send(turn, host, { type: 'start', name, kind, spec, meta, origin, failover })
+  send(turn, host, { type: 'start', name, kind, spec, meta, origin, failover, terms })
   // The host may have been waiting with its claim: told to start by an earlier holder of the slot.
   turn.released.push(name)
 }
 
+/** No member can start it; whether that is for its kind or for its terms. */
+function endNowhere(turn: Turn, starting: Starting): void {
+  const { name, slot, kind, terms } = starting
+  const some = hostsOf(turn.state, slot, kind).length > 0
+  const code = some ? 'ERR_NO_HOST' : 'ERR_KIND_UNKNOWN'
+  const text = `no member can start an actor of kind '${kind}'`
+  endStart(turn, starting, code, some ? `${text} where '${name}' may be${wordsFor(terms?.strategy)}` : text, undefined)
+}
+
+function wordsFor(strategy: Strategy | undefined): string {
+  if (strategy?.by !== 'pinned') return ''
+  const { roles, nodes } = strategy
+  const words = [...roles.map((role) => `role '${role}'`), ...nodes.map((node) => `node '${node}'`)]
+  return `: it is pinned to ${words.join(' or ')}`
+}
+
 export function onStart(turn: Turn, from: BootId, message: Message<'start'>): void {
   const { state } = turn
-  const { name, kind, spec, meta, origin, failover } = message
+  const { name, kind, spec, meta, origin, failover, terms } = message
   if (state.asks.host.get(name)?.some((ask) => ask.origin === origin)) return
   const refusing =
     state.leaving || state.draining !== undefined || !state.gate
@@ -105,7 +129,7 @@ export function onStart(turn: Turn, from: BootId, message: Message<'start'>): vo
     })
   }
   const cause = failover ? 'failover' : 'spawn'
-  openAsk(turn, { id: --state.nextHostAsk, name, role: 'host', kind, spec, meta, origin, cause, starter: from })
+  openAsk(turn, { id: --state.nextHostAsk, name, role: 'host', kind, spec, meta, origin, terms, cause, starter: from })
 }
 
 export function onStartFailed(turn: Turn, from: BootId, message: Message<'startFailed'>): void {
@@ -158,9 +182,9 @@ export function reconcile(turn: Turn): void {
     if (state.held[slot] === 0 || state.starting.has(name) || state.grants.has(name)) continue
     if (lookup(state.registry, name) !== undefined || orphan.placed === undefined) continue
     if (mayStillRun(state, name)) continue
-    const { spec, origin } = orphan.placed
-    const kind = orphan.kind ?? ''
-    beginStart(turn, { name, slot, kind, spec, meta: orphan.meta, origin, failover: true, caller: undefined })
+    const { spec, origin, terms } = orphan.placed
+    const { kind = '', meta } = orphan
+    beginStart(turn, { name, slot, kind, spec, meta, origin, terms, failover: true, caller: undefined })
   }
 }
 

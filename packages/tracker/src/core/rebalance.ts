@@ -6,7 +6,7 @@
  */
 
 import { lookup } from './logs.js'
-import { hostOf } from './placement.js'
+import { verdictOn } from './placement.js'
 import { slotOf } from './ring.js'
 import { send, type Turn } from './state.js'
 
@@ -47,9 +47,9 @@ function order(turn: Turn, name: string): boolean {
   if (claim?.placed === undefined) return false
   const { boot } = claim.pid
   const info = boot === state.self ? state.info : state.peers.get(boot)?.info
-  const host = hostOf(state, name, slot, claim.kind ?? '')
-  // What runs on a cordoned node runs on there.
-  if (host === undefined || host === boot || info === undefined || info.cordoned) return false
-  send(turn, boot, { type: 'order', name, seq: claim.seq, to: host })
+  const { host, sure } = verdictOn(state, { name, slot, kind: claim.kind ?? '', terms: claim.placed.terms })
+  // Who cannot tell where it belongs moves nothing. What runs on a cordoned node runs on there.
+  if (!sure || host === undefined || host.boot === boot || info === undefined || info.cordoned) return false
+  send(turn, boot, { type: 'order', name, seq: claim.seq, to: host.boot })
   return true
 }

@@ -111,7 +111,7 @@ function keepName(turn: Turn, claim: Claim): void {
   const { name, pid, kind, meta, placed, fence } = claim
   const id = --turn.state.nextHostAsk
   turn.state.counter = Math.max(turn.state.counter, fence)
-  const start = placed === undefined ? {} : { spec: placed.spec, origin: placed.origin }
+  const start = placed === undefined ? {} : { spec: placed.spec, origin: placed.origin, terms: placed.terms }
   openAsk(turn, { id, name, role: 'kept', kind, meta, pid: pid.id, told: true, kept: claim, ...start })
 }
 

@@ -17,9 +17,11 @@ import type {
   Op,
   Source,
   Strike,
+  Terms,
   TrackerMessage,
 } from './messages.js'
 import type { RingParameters, RingTable } from './ring.js'
+import type { OwnStrategy } from './strategies.js'
 import type { PartitionConfig, PartitionState } from './votes.js'
 
 export type TrackerInput =
@@ -30,8 +32,8 @@ export type TrackerInput =
   | { type: 'claim'; ask: number; name: string; kind?: string; meta?: unknown; pid?: number; mode?: 'owner' | 'local' }
   | { type: 'commit'; ask: number; pid: number }
   | { type: 'abandon'; ask: number; code?: string; text?: string }
-  /** Start where the ring says. */
-  | { type: 'spawn'; ask: number; name: string; kind: string; spec: unknown; meta?: unknown }
+  /** Start where the ring says, or its terms. */
+  | { type: 'spawn'; ask: number; name: string; kind: string; spec: unknown; meta?: unknown; terms?: Terms | undefined }
   /** The caller does not want the outcome of this ask any more (it timed out or was aborted). */
   | { type: 'forget'; ask: number }
   /** Requests to the node of the name or pid, which may be this one. */
@@ -240,6 +242,8 @@ export interface TrackerConfig {
   readonly limits: TrackerLimits
   /** Which part of a split cluster goes on; all do where it is not given. */
   readonly partition?: PartitionConfig
+  /** Strategies of users by their ids. They must not throw. */
+  readonly strategies?: ReadonlyMap<string, OwnStrategy>
 }
 
 /** A member as the tracker sees it. */
@@ -262,8 +266,9 @@ export interface Ask {
   readonly kind: string | undefined
   readonly meta: unknown
   readonly spec: unknown
-  /** For a placed name: the request that started it. */
+  /** For a placed name: the request that started it, and its terms. */
   readonly origin: string | undefined
+  readonly terms: Terms | undefined
   /**
    * `claim`: here; `spawn`: where the ring says; `host`: the ring said here; `kept`: it runs here since an earlier boot;
    * `target`: it was handed over to here; `retake`: handing it over failed.
@@ -373,6 +378,7 @@ export interface Starting {
   readonly kind: string
   readonly spec: unknown
   readonly meta: unknown
+  readonly terms: Terms | undefined
   readonly failover: boolean
   host: BootId | undefined
   /** Who is told the outcome; none for a failover. */

@@ -239,6 +239,7 @@ function handle(turn: Turn, input: TrackerInput): void {
         kind: input.kind,
         spec: input.spec,
         meta: input.meta,
+        terms: input.terms,
         origin: `${state.self}:${input.ask}`,
       })
     case 'commit':

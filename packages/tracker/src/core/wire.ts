@@ -21,7 +21,9 @@ import type {
   Placement,
   Source,
   Stamp,
+  Strategy,
   Strike,
+  Terms,
   TrackerMessage,
 } from './messages.js'
 import { wireNameFault } from './name.js'
@@ -49,10 +51,16 @@ export const wireLimits = {
   digest: 8_192,
   /** Groups of one process. */
   groups: 10_000,
+  /** Roles, or names of nodes, to which one name is pinned. */
+  pins: 64,
+  /** Characters of the key that names have in common, and of the id of a user's strategy. */
+  keyChars: 512,
+  /** Bytes of a strategy of a newer minor version. */
+  strategyBytes: 4_096,
   /** Bytes of an encoded interval tree clock id or event. */
   itcBytes: 16_384,
   /** Characters of the key of a base of the partition policy. */
-  keyChars: 64,
+  baseKeyChars: 64,
   /** Bases in one beat: the one that counts, and proposals. */
   bases: 32,
   /** Members of a base, and lost ones in one beat. */
@@ -258,6 +266,55 @@ const stamp: Field<Stamp> = {
   },
 }
 
+// The terms of placed names
+
+const pins: Field<readonly string[]> = list(string(1, wireLimits.nodeChars), wireLimits.pins)
+const key: Field<string> = string(0, wireLimits.keyChars)
+const newer: Field<unknown> = plain(wireLimits.strategyBytes)
+
+/** `[tag, ...fields]`: 0 rendezvous, 1 near, 2 pinned, 3 together, 4 own. */
+const strategy: Field<Strategy> = {
+  write(value) {
+    switch (value.by) {
+      case 'rendezvous':
+        return [0]
+      case 'near':
+        return [1, value.node]
+      case 'pinned':
+        return [2, pins.write(value.roles), pins.write(value.nodes)]
+      case 'together':
+        return [3, value.key]
+      case 'own':
+        return [4, value.id]
+      case 'unknown':
+        return value.fields
+    }
+  },
+  read(value) {
+    const fields = array(value, 1)
+    switch (count.read(fields[0])) {
+      case 0:
+        return { by: 'rendezvous' }
+      case 1:
+        return { by: 'near', node: node.read(fields[1]) }
+      case 2:
+        return { by: 'pinned', roles: pins.read(fields[1]), nodes: pins.read(fields[2]) }
+      case 3:
+        return { by: 'together', key: key.read(fields[1]) }
+      case 4:
+        return { by: 'own', id: key.read(fields[1]) }
+      default:
+        return { by: 'unknown', fields: newer.read(fields) as readonly unknown[] }
+    }
+  },
+}
+
+/** `[strategy?]`: a newer minor version may append some. */
+const terms: Field<Terms> = {
+  write: (value) => [optional(strategy).write(value.strategy)],
+  read: (value) => ({ strategy: optional(strategy).read(array(value, 0)[0]) }),
+}
+
 // Claims and what else stands in a log
 
 const pid: Field<Pid> = {
@@ -269,9 +326,10 @@ const pid: Field<Pid> = {
 }
 
 /**
- * `[name, pid number, seq, fence, stamp, kind?, meta?, spec?, origin?, from boot?, from seq?]`, cut after the last one
- * that is there: most names have none of these. The boot, the node's name and how the stamp is written are the frame's
- * business.
+ * `[name, pid number, seq, fence, stamp, kind?, meta?, spec?, origin?, from boot?, from seq?, more?]`, cut after the last
+ * one that is there: most names have none of these. `more`, a list, stands after the origin where there is no `from`,
+ * for older minor versions take two more fields for one. The boot, the node's name and how the stamp is written are the
+ * frame's business.
  */
 function writeClaim(claim: Claim, stamp: unknown): unknown[] {
   const { kind, meta, placed } = claim
@@ -280,6 +338,7 @@ function writeClaim(claim: Claim, stamp: unknown): unknown[] {
   if (meta !== undefined || placed !== undefined) fields.push(meta)
   if (placed !== undefined) fields.push(placed.spec, placed.origin)
   if (placed !== undefined && claim.from !== undefined) fields.push(claim.from.boot, claim.from.seq)
+  if (placed?.terms !== undefined) fields.push([terms.write(placed.terms)])
   return fields
 }
 
@@ -293,15 +352,18 @@ function readClaim(fields: readonly unknown[], boot: BootId, node: string, stamp
     stamp: stamp(fields[4]),
     kind: optionalName.read(fields[5]),
     meta: meta.read(fields[6]),
-    placed: fields.length >= 9 ? readPlacement(fields[7], fields[8]) : undefined,
+    placed: fields.length >= 9 ? readPlacement(fields[7], fields[8], fields[fields.length === 10 ? 9 : 11]) : undefined,
     ...(fields.length >= 11 ? { from: source.read([fields[9], fields[10]]) } : {}),
   }
 }
 
 const optionalName: Field<string | undefined> = optional(name)
 
-function readPlacement(what: unknown, from: unknown): Placement {
-  return { spec: spec.read(what), origin: origin.read(from) }
+/** `more`: `[terms]`, of which a newer minor version may have more. */
+function readPlacement(what: unknown, from: unknown, more: unknown): Placement {
+  const [wanted] = more === undefined ? [] : array(more, 0)
+  const placed = { spec: spec.read(what), origin: origin.read(from) }
+  return wanted === undefined || wanted === null ? placed : { ...placed, terms: terms.read(wanted) }
 }
 
 /** A claim that travels alone: with its boot and its node's name. */
@@ -502,10 +564,10 @@ const request: Field<NodeRequest> = {
   },
 }
 
-const key: Field<string> = string(0, wireLimits.keyChars)
+const baseKey: Field<string> = string(0, wireLimits.baseKeyChars)
 
 const base: Field<Base> = tuple<Base>({
-  key,
+  key: baseKey,
   version: count,
   genesis: boot,
   members: list(tuple<BaseMember>({ life: boot, name: node, address: text, startedAt: count }), wireLimits.members),
@@ -537,6 +599,7 @@ const handing = family(43, {
     fence: count,
     groups,
     state,
+    terms: added(terms),
   }),
   handoffFailed: shape('handoffFailed', 2, { name, number: count, code, text }),
   known: shape('known', 3, { boot, seq: count }),
@@ -582,10 +645,19 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   ...handing,
   take: shape('take', 44, { generation: count, slots, counter: count }),
   ack: shape('ack', 45, { generation: count, slots, notYet: flag, counter: count, entries: digestEntries }),
-  spawn: shape('spawn', 46, { name, ask: count, kind: name, spec, meta, origin, counter: count }),
+  spawn: shape('spawn', 46, {
+    name,
+    ask: count,
+    kind: name,
+    spec,
+    meta,
+    origin,
+    counter: count,
+    terms: added(terms),
+  }),
   spawned: shape('spawned', 47, { name, ask: count, claim }),
   spawnFailed: shape('spawnFailed', 48, { name, ask: count, code, text, holder: optional(claim) }),
-  start: shape('start', 49, { name, kind: name, spec, meta, origin, failover: flag }),
+  start: shape('start', 49, { name, kind: name, spec, meta, origin, failover: flag, terms: added(terms) }),
   startFailed: shape('startFailed', 50, { name, origin, code, text }),
   running: shape('running', 51, { name, fence: count, ask: count, above: count }),
   runs: shape('runs', 52, { name, fence: count, ask: count, yes: flag }),
@@ -606,9 +678,9 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
     life: boot,
     at: count,
     echo: optional(count),
-    keys: list(key, wireLimits.bases),
+    keys: list(baseKey, wireLimits.bases),
     bases: list(base, wireLimits.bases),
-    ready: key,
+    ready: baseKey,
     gone: list(boot, wireLimits.members),
     lost: list(boot, wireLimits.members),
     stopped: list(boot, wireLimits.members),
