@@ -86,6 +86,8 @@ const steps = {
   /** Why the name is where it is, as this node sees it, and whom it knows: for who must find out what went wrong. */
   explain: (name: string) => JSON.stringify({ ...node.explain(name), members: node.members() }),
   call: (name: string) => node.via(Place, name).process(),
+  /** Calls that all copies of each have run. */
+  totals: (names: readonly string[]) => Promise.all(names.map((name) => node.via(Place, name).total())),
   who: (name: string) => node.via(Place, name).who(),
   /** Of the names, those that are not answered by the very process that the registry here names. */
   unanswered: async (names: readonly string[]) => {

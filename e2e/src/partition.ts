@@ -8,7 +8,7 @@ import { partitionTimes } from '@skep/tracker'
 import { type Course, gathered, mustHold, refusal, underFault } from './faults.js'
 import { type Network, onNetwork } from './net/network.js'
 import { askAll, type Node, startOne, uniqueCluster } from './nodes.js'
-import { Checks, pause, type Report, type Say, within } from './scenario.js'
+import { Checks, eventually, pause, type Report, type Say, within } from './scenario.js'
 import { inWords, summary } from './statistics.js'
 import { sameRegistry } from './whole.js'
 
@@ -85,6 +85,7 @@ async function oneSplit(
   const indices = parts.map((part) => part.map((node) => cluster.nodes.indexOf(node)))
   const rivals = Array.from({ length: RIVALS }, (_, i) => `rival-${round}-${i + 1}`)
   let rivalStarts: string[][] = []
+  const [before = []] = await askAll(cluster.nodes.slice(0, 1), 'totals', cluster.placed)
   const course = await underFault(checks, say, network, cluster, {
     seconds,
     begin: async () => {
@@ -95,6 +96,7 @@ async function oneSplit(
     },
     names: () => [...new Set(rivalStarts.flat())],
   })
+  if (policy === 'serve') await checkMerged(checks, say, course, before)
   const kept = await lostStarts(course, parts[0] ?? [])
   checks.check('no start acknowledged in the largest part is lost', kept.lost.length === 0, kept.lost.join(' '))
   checks.check(
@@ -143,6 +145,26 @@ async function oneSplit(
     checks.check('at most one part gives names away', givers <= 1, rivalStarts.map((list) => list.length).join(' | '))
   }
   return { ...course.figures, lostOfOthers: small.lost.length, condemnedInLargest: condemned, serving }
+}
+
+/** What every part counted in the cut is in the one copy that is left: no call that was answered is missing. */
+async function checkMerged(checks: Checks, say: Say, course: Course, before: readonly number[]): Promise<void> {
+  const { nodes, placed, loads } = course
+  const answers = loads.flatMap((load) => load.answers)
+  const answered = placed.map((name) => answers.reduce((sum, one) => (one.name === name ? sum + one.count : sum), 0))
+  const missing = async (): Promise<string> => {
+    const [after = []] = await askAll(nodes.slice(0, 1), 'totals', placed)
+    return placed
+      .flatMap((name, i) => {
+        const counted = (after[i] ?? 0) - (before[i] ?? 0)
+        return counted < (answered[i] ?? 0) ? [`${name} has counted ${counted} of ${answered[i]}`] : []
+      })
+      .join('; ')
+  }
+  const wrong = await eventually(5000, missing, (text) => text === '')
+  const sum = answered.reduce((total, count) => total + count, 0)
+  say(`  answered calls to the ${placed.length} placed names: ${sum}`)
+  checks.check('what each part counted is merged: no answered call is missing', wrong === '' && sum > 0, wrong)
 }
 
 /** The largest first, in the order of the nodes. */

@@ -20,7 +20,8 @@ export const copies: Map<object, string> = new Map()
 export const lastRun: Map<string, number> = new Map()
 
 export const Place = defineActor('place', {
-  init: () => ({ calls: 0 }),
+  // A count for each copy that ever ran, by the boot of its node: so that what two copies did can be merged.
+  init: () => ({ calls: new Map<string, number>() }),
   onStart: (self) => {
     if (self.name !== undefined) copies.set(self.state, self.name)
   },
@@ -30,9 +31,16 @@ export const Place = defineActor('place', {
   on: {
     process: () => process.pid,
     who: (self): Who => {
-      self.state.calls++
+      const { boot } = self.pid
+      self.state.calls.set(boot, (self.state.calls.get(boot) ?? 0) + 1)
       if (self.name !== undefined) lastRun.set(self.name, Number(process.hrtime.bigint()) / 1e6)
-      return { process: process.pid, pid: String(self.pid), boot: self.pid.boot, fence: self.fence }
+      return { process: process.pid, pid: String(self.pid), boot, fence: self.fence }
     },
+    /** Calls of `who` that all copies have run, as far as this one knows. */
+    total: (self) => [...self.state.calls.values()].reduce((sum, count) => sum + count, 0),
+  },
+  onConflict: (self, theirs) => {
+    const { calls } = self.state
+    for (const [boot, count] of theirs.calls) calls.set(boot, Math.max(count, calls.get(boot) ?? 0))
   },
 })
