@@ -3,7 +3,14 @@
  * are a TypeError at once: an unknown key, a reserved method name, a generator that is not async.
  */
 import type { Logger } from '@skep/cluster'
-import { type OwnPlacement, type Pid, PlacementRule } from '@skep/tracker'
+import {
+  type OwnPlacement,
+  type Pid,
+  PlacementRule,
+  type RestartOptions,
+  type RestartPolicy,
+  restartOf,
+} from '@skep/tracker'
 import { type ActorCode, type ActorDefinition, type AnyFunction, code, type types } from './definition.js'
 import type { ActorNode } from './node.js'
 
@@ -38,8 +45,18 @@ export interface Self<State> {
    * run: an actor that is slow, or a node that stood still, misses beats; they never pile up.
    */
   every(ms: number, fn: (self: Self<State>) => unknown): () => void
-  /** End after the running call; what waits is refused with ERR_ACTOR_STOPPED. */
+  /**
+   * End after the running call; what waits is refused with ERR_ACTOR_STOPPED. A placed actor is started again only where
+   * its `restart` is `permanent`.
+   */
   stop(reason?: string): void
+  /**
+   * End the same way because of a fault, and without `onStop`, for its state is not to be trusted: the error is logged,
+   * who watches it is told `crashed`, and a placed actor is started again from its arguments (unless its `restart` is
+   * `temporary`) after a pause that grows, perhaps on another node. A method or a timer that throws is no crash: the
+   * caller, or the log, is told, and the actor goes on.
+   */
+  crash(error: unknown): void
 }
 
 /** What `on` may hold: functions that take `self` first. `$`, `then` and `toJSON` are no names for methods. */
@@ -102,6 +119,13 @@ export interface ActorOptions<Args extends unknown[], State, On> {
    * have the same one. Default: what the node says, and else the ring.
    */
   readonly placement?: PlacementRule | OwnPlacement
+  /**
+   * Whether a placed actor is started again where nobody told it to end. Its node goes without handing it over, it
+   * crashes, or a restart of it fails: `permanent` and `transient` (default) are; it stops itself: only `permanent` is.
+   * A `temporary` one never is. At most `times` times within `withinMs` (6 in a minute), wherever it ran: then the name
+   * is given up, `explain` tells why (`failed`), and it is free again.
+   */
+  readonly restart?: RestartPolicy | RestartOptions
 }
 
 export interface Handoff<State> {
@@ -120,6 +144,7 @@ const optionKeys: ReadonlySet<string> = new Set([
   'reentrant',
   'mailbox',
   'placement',
+  'restart',
 ])
 const reservedMethods: ReadonlySet<string> = new Set(['$', 'then', 'toJSON'])
 
@@ -172,6 +197,7 @@ function wearOff(kind: string, options: object): ActorCode {
     reentrant: given.reentrant === true,
     mailbox: mailbox as number | undefined,
     placement: placementOf(`defineActor('${kind}')`, given.placement),
+    restart: restartOf(`defineActor('${kind}')`, given.restart),
   })
 }
 

@@ -2,7 +2,7 @@
  * What a definition is once made, and the types of the refs that follow from it. The types of state, arguments and
  * methods are carried by one property that exists for the compiler only; what runs is kept untyped beside it.
  */
-import type { OwnPlacement, Pid, PlacementRule } from '@skep/tracker'
+import type { OwnPlacement, Pid, PlacementRule, Restart } from '@skep/tracker'
 
 /** Where a definition keeps what runs. Not for users. */
 export const code: unique symbol = Symbol('skep.code')
@@ -30,6 +30,8 @@ export interface ActorCode {
   readonly mailbox: number | undefined
   /** Where placed ones are started; undefined takes the node's. */
   readonly placement: PlacementRule | OwnPlacement | undefined
+  /** Whether placed ones are started again; undefined: as usual. */
+  readonly restart: Restart | undefined
 }
 
 /** What `defineActor` gives: pass it around, start it, make refs with it. */

@@ -3,7 +3,7 @@
  * (`reentrant` actors begin the next while others wait for something). Names, pids and nodes are the system's.
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
-import type { Pid, Timers } from '@skep/tracker'
+import type { Ended, Pid, Timers } from '@skep/tracker'
 import type { Self } from './define.js'
 import type { ActorCode, DownReason } from './definition.js'
 import type { Message, Runner } from './message.js'
@@ -69,6 +69,8 @@ export class Process implements Runner, Runnable {
   failures = 0
   /** What those are told who watch it, once it has ended. */
   end: DownReason = 'stopped'
+  /** How it ended by itself; undefined where somebody told it to. */
+  ended: Ended | undefined
   /** It is halted, and its callers are told so. */
   #refusal: Refusal | undefined
   #queue: Queue<Message> | undefined
@@ -283,6 +285,8 @@ export class Process implements Runner, Runnable {
       return
     }
     if (this.phase !== 'running') {
+      // It is on its way out by itself, and not to come back now.
+      this.ended = undefined
       void this.stop(reason, true)
       message.answer(undefined)
       return
@@ -488,6 +492,31 @@ export class Process implements Runner, Runnable {
     return this.#stopping
   }
 
+  /** The same, of its own accord. */
+  stopItself(reason: string): void {
+    this.#endBy({ how: 'stopped', reason })
+    void this.stop(reason, false)
+  }
+
+  /** The same, because of a fault: its state is not to be trusted. */
+  crash(error: unknown): void {
+    if (this.#stopping !== undefined || this.#onward !== undefined || this.phase === 'stopped') return
+    this.logger.error({ err: error }, `${this.title} crashed`)
+    this.end = 'crashed'
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#endBy({ how: 'crashed', reason })
+    // What had it started hears of the fault itself.
+    this.#giveUp?.(error)
+    void this.stop('it crashed', false)
+  }
+
+  /** Somebody who waits for its end in the mailbox wants it for good. */
+  #endBy(ended: Ended): void {
+    const now = this.host.time.now()
+    const told = this.#stopping !== undefined || this.#asked.some((message) => !message.stale(now))
+    if (!told) this.ended = ended
+  }
+
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
   kill(reason: string): void {
     this.phase = 'stopped'
@@ -539,6 +568,7 @@ export class Process implements Runner, Runnable {
     if (this.running > 0) await this.#within(this.#whenIdle(), graceMs)
     const text = `${this.title} stopped (${reason}) before it answered`
     for (const message of this.#runningMessages()) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
+    if (this.end === 'crashed') return
     try {
       await this.#within(this.actor.onStop?.(this.self, reason), this.host.stopGraceMs)
     } catch (err) {
@@ -651,7 +681,11 @@ class ActorSelf implements Self<unknown> {
   }
 
   stop(reason = 'stopped'): void {
-    void this.#process.stop(reason, false)
+    this.#process.stopItself(reason)
+  }
+
+  crash(error: unknown): void {
+    this.#process.crash(error)
   }
 }
 

@@ -22,7 +22,7 @@ import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
 import { BadBytes, unpack } from './decode.js'
 import { codeOf } from './define.js'
-import type { ActorCode, AnyActor } from './definition.js'
+import type { ActorCode, AnyActor, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { actorKinds, parseFrame } from './frames.js'
 import { Incoming, type Moved } from './incoming.js'
@@ -396,7 +396,12 @@ class System implements ProcessHost, ActorHome {
     const { meta, timeout, visible } = options
     const wait = timeout === undefined ? {} : { timeout }
     const placement = options.placement ?? this.#ruleOf(actor)
-    const given = { ...(meta === undefined ? {} : { meta }), ...wait, placement }
+    const given = {
+      ...(meta === undefined ? {} : { meta }),
+      ...wait,
+      placement,
+      restart: options.restart ?? actor.restart,
+    }
     const claim = await this.tracker.spawn(name, actor.kind, { args: bytes }, given).catch(maybeStarted)
     if (visible !== undefined) await this.tracker.flush({ want: visible, ...wait })
     return claim.pid
@@ -564,7 +569,7 @@ class System implements ProcessHost, ActorHome {
     this.#movement.forget(pid.id)
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
-    this.tracker.gone(pid, { keepPlaced: this.#leaving && placed })
+    this.tracker.gone(pid, { keepPlaced: this.#leaving && placed, ended: process.ended })
     this.logger.debug({ actor: process.title, reason }, 'actor stopped')
   }
 
@@ -572,9 +577,14 @@ class System implements ProcessHost, ActorHome {
 
   async stopAll(reason: string): Promise<void> {
     this.#leaving = true
-    // What the ring placed here goes on elsewhere.
-    for (const process of this.#processes.values()) if (process.info.placed) process.end = 'moved'
+    for (const process of this.#processes.values()) if (process.info.placed) process.end = this.#endOfPlaced(process)
     await Promise.all([...this.#processes.values()].map((process) => process.stop(reason, false)))
+  }
+
+  /** What the ring placed here goes on elsewhere, where it is started again after the end of its node. */
+  #endOfPlaced({ info: { name = '' }, end }: Process): DownReason {
+    if (end === 'crashed') return end
+    return this.tracker.lookup(name)?.placed?.terms?.restart?.policy === 'temporary' ? 'node-down' : 'moved'
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 /** How a user says under which name an actor starts, and with which options; or that it has none. */
-import { PlacementRule } from '@skep/tracker'
+import { PlacementRule, type RestartOptions, type RestartPolicy, restartOf } from '@skep/tracker'
 
 export interface ViaOptions {
   /** Wait until this many members (or all of them) show the name. Default: the caller's own node shows it. */
@@ -15,6 +15,8 @@ export interface ViaOptions {
   readonly timeout?: number
   /** Of `spawn` and `ensure`: where it is started, whatever its definition says. */
   readonly placement?: PlacementRule
+  /** The same: whether it is started again, and how often. */
+  readonly restart?: RestartPolicy | RestartOptions
 }
 
 export class Via {
@@ -28,7 +30,7 @@ export class Via {
   }
 }
 
-const known: ReadonlySet<string> = new Set(['visible', 'claim', 'meta', 'timeout', 'placement'])
+const known: ReadonlySet<string> = new Set(['visible', 'claim', 'meta', 'timeout', 'placement', 'restart'])
 
 /** A name to start under. Throws TypeError where an option is unknown or of a wrong type. */
 export function via(name: string, options: ViaOptions = {}): Via {
@@ -49,6 +51,7 @@ export function via(name: string, options: ViaOptions = {}): Via {
   // A function of the user's own would be known here alone.
   if (placement !== undefined && !(placement instanceof PlacementRule))
     throw new TypeError(`via('${name}'): placement must be ring, rendezvous, localFirst, pinned(...) or together(...)`)
+  restartOf(`via('${name}')`, options.restart)
   return new Via(name, options)
 }
 

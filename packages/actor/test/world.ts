@@ -281,7 +281,9 @@ export class TestNode {
   phase: Member['phase'] = 'up'
   kinds: readonly string[] = []
   readonly gone: Pid[] = []
-  onGone: (pid: Pid, options?: { readonly keepPlaced?: boolean }) => void = () => {}
+  onGone: (...gone: Parameters<ActorTracker['gone']>) => void = () => {}
+  /** What was asked of the tracker for each spawn. */
+  readonly spawned: Parameters<ActorTracker['spawn']>[] = []
   #system: ActorSystem | undefined
   #lastId = 0
 
@@ -353,7 +355,8 @@ export class TestNode {
       unregister: async (name) => {
         world.claims.delete(name)
       },
-      spawn: async (name, kind, spec) => {
+      spawn: async (name, kind, spec, options) => {
+        this.spawned.push([name, kind, spec, options])
         await rest()
         const held = world.claims.get(name)
         if (held !== undefined) throw world.holderError(name, held.pid)

@@ -55,6 +55,8 @@ export {
   type PlacementMember,
   PlacementRule,
   pinned,
+  type RestartOptions,
+  type RestartPolicy,
   rendezvous,
   ring,
   together,

@@ -2,7 +2,19 @@
 
 export { realTime, type Time, type Timers } from '@skep/cluster'
 export type { ClaimReport, Explanation, HandoffReport, NodeReference, PartitionReport } from './core/explain.js'
-export type { Claim, Lineage, NameEvent, Placement, Source, Stamp, Strategy, Terms } from './core/messages.js'
+export type {
+  Claim,
+  Ended,
+  Failed,
+  Lineage,
+  NameEvent,
+  Placement,
+  Restart,
+  Source,
+  Stamp,
+  Strategy,
+  Terms,
+} from './core/messages.js'
 export { Pid } from './core/pid.js'
 export type { Rebalance, TrackerLimits } from './core/state.js'
 export type { PlacementMember } from './core/strategies.js'
@@ -20,7 +32,10 @@ export {
   type Pins,
   PlacementRule,
   pinned,
+  type RestartOptions,
+  type RestartPolicy,
   rendezvous,
+  restartOf,
   ring,
   together,
 } from './rules.js'

@@ -1,8 +1,11 @@
 /**
+ * What users say of placed names, and what is wrong with it: where they are started, and whether again.
+ *
  * Strategies of placement as users write them. Each makes, where a name is spawned, the small description by which
  * everybody finds its node (core/strategies.ts): the user's own functions run here, and what travels is data.
  */
-import type { Strategy } from './core/messages.js'
+import type { Restart, Strategy } from './core/messages.js'
+import { maxRestarts, restartDefaults } from './core/policies.js'
 import type { OwnStrategy, PlacementMember } from './core/strategies.js'
 import { wireLimits } from './core/wire.js'
 
@@ -102,4 +105,39 @@ export function guarded(place: OwnPlacement, failed: (error: unknown) => void): 
     }
     return undefined
   }
+}
+
+export type RestartPolicy = Restart['policy']
+
+/** Whether a placed process is started again, and the limit of it: at most `times` times within `withinMs`. */
+export interface RestartOptions {
+  readonly policy: RestartPolicy
+  /** 0 to 100; 6 by default. */
+  readonly times?: number
+  /** Up to a day; a minute by default. */
+  readonly withinMs?: number
+}
+
+/** Longest time within which failures are counted together. */
+const maxWithinMs = 24 * 3600 * 1000
+
+/** The whole of what was given; TypeError, which begins with `where`, for anything that is none. */
+export function restartOf(where: string, given: unknown): Restart | undefined {
+  if (given === undefined) return undefined
+  const whole = typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : { policy: given }
+  const { policy, times = restartDefaults.times, withinMs = restartDefaults.withinMs, ...rest } = whole
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined)
+    throw new TypeError(`${where}: unknown option 'restart.${unknown}'; known are policy, times, withinMs`)
+  if (policy !== 'permanent' && policy !== 'transient' && policy !== 'temporary')
+    throw new TypeError(`${where}: restart must be permanent, transient or temporary, or {policy, times, withinMs}`)
+  if (!(isWhole(times) && times <= maxRestarts))
+    throw new TypeError(`${where}: restart.times must be a whole number from 0 to ${maxRestarts}`)
+  if (!(isWhole(withinMs) && withinMs > 0 && withinMs <= maxWithinMs))
+    throw new TypeError(`${where}: restart.withinMs must be milliseconds from 1 to ${maxWithinMs}`)
+  return Object.freeze({ policy, times, withinMs })
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }

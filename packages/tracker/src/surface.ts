@@ -2,12 +2,12 @@
 import type { Cluster, Logger, Time } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
 import type { Explanation } from './core/explain.js'
-import type { Claim, NameEvent } from './core/messages.js'
+import type { Claim, Ended, NameEvent } from './core/messages.js'
 import type { Pid } from './core/pid.js'
 import type { Rebalance, TrackerLimits } from './core/state.js'
 import type { PartitionConfig } from './core/votes.js'
 import type { EventOptions, MissedEvents } from './events.js'
-import type { OwnPlacement, PlacementRule } from './rules.js'
+import type { OwnPlacement, PlacementRule, RestartOptions, RestartPolicy } from './rules.js'
 
 export interface TrackerOptions {
   /** Started with `manualReady: true`: the tracker says when this node is synced. */
@@ -52,6 +52,8 @@ export interface SpawnOptions extends WaitOptions {
   readonly meta?: unknown
   /** Where it is started; where the ring says by default. */
   readonly placement?: PlacementRule | undefined
+  /** Whether it is started again after which end; `transient` by default. */
+  readonly restart?: RestartPolicy | RestartOptions | undefined
 }
 
 export interface FlushOptions extends WaitOptions {
@@ -156,8 +158,11 @@ export interface Tracker {
   unregister(name: string, options?: WaitOptions): Promise<void>
   /** Replaces the metadata of a name, wherever it is held. */
   update(name: string, meta: unknown, options?: WaitOptions): Promise<void>
-  /** A process of this node ended: its names and groups go. `keepPlaced`: placed names are started again elsewhere. */
-  gone(pid: Pid, options?: { readonly keepPlaced?: boolean }): void
+  /**
+   * A process of this node ended: its names and groups go. `keepPlaced`: placed names are started again elsewhere, for
+   * this node leaves. `ended`: nobody told it to, so their restart policies say what becomes of them.
+   */
+  gone(pid: Pid, options?: { readonly keepPlaced?: boolean; readonly ended?: Ended | undefined }): void
   join(group: string, pid: Pid, meta?: unknown, options?: WaitOptions): Promise<void>
   leaveGroup(group: string, pid: Pid, options?: WaitOptions): Promise<void>
   membersOf(group: string): readonly Pid[]

@@ -20,7 +20,7 @@ import { Asks, abortError, type Wish } from './asks.js'
 import { type Explanation, explain } from './core/explain.js'
 import { haltsAt } from './core/halting.js'
 import { lookup, membersOf } from './core/logs.js'
-import type { Claim, NameEvent, NodeRequest, Terms, TrackerMessage } from './core/messages.js'
+import type { Claim, Ended, NameEvent, NodeRequest, Terms, TrackerMessage } from './core/messages.js'
 import { Pid } from './core/pid.js'
 import { metaMaxBytes, specMaxBytes } from './core/plain.js'
 import { ringDefaults } from './core/ring.js'
@@ -30,7 +30,7 @@ import { wireLimits } from './core/wire.js'
 import { Driver, type Outcome } from './driver.js'
 import { type EventOptions, EventStreams, type MissedEvents } from './events.js'
 import { checkKind, checkName, checkPlain, checkWant, claimFields } from './given.js'
-import { guarded, type OwnPlacement, ownRule, PlacementRule } from './rules.js'
+import { guarded, type OwnPlacement, ownRule, PlacementRule, restartOf } from './rules.js'
 import type {
   Activation,
   ClaimOptions,
@@ -222,11 +222,12 @@ class TrackerShell implements Tracker {
     })
   }
 
-  #terms(name: string, { placement }: SpawnOptions): Terms | undefined {
+  #terms(name: string, { placement, restart: given }: SpawnOptions): Terms | undefined {
     if (placement !== undefined && !(placement instanceof PlacementRule))
       throw new TypeError('placement must be ring, rendezvous, localFirst, pinned(...), together(...) or an own rule')
     const strategy = placement?.describe(name, this.cluster.self.name)
-    return strategy === undefined ? undefined : { strategy }
+    const restart = restartOf(`spawn '${name}'`, given)
+    return strategy === undefined && restart === undefined ? undefined : { strategy, restart }
   }
 
   definePlacement(id: string, place: OwnPlacement): PlacementRule {
@@ -278,12 +279,12 @@ class TrackerShell implements Tracker {
     })
   }
 
-  gone(pid: Pid, options: { readonly keepPlaced?: boolean } = {}): void {
+  gone(pid: Pid, options: { readonly keepPlaced?: boolean; readonly ended?: Ended | undefined } = {}): void {
     this.#checkLocal(pid)
     const ended = (what: string): SkepError =>
       new SkepError('ERR_NO_PROCESS', `${what}: ${pid} ended meanwhile`, { pid })
     this.#asks.rejectAll(ended, (wish) => wish.pid === pid.id)
-    this.#driver.feed({ type: 'gone', pid: pid.id, keepPlaced: options.keepPlaced ?? false })
+    this.#driver.feed({ type: 'gone', pid: pid.id, keepPlaced: options.keepPlaced ?? false, ended: options.ended })
   }
 
   flush(options: FlushOptions = {}): Promise<void> {

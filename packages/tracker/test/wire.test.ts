@@ -6,11 +6,14 @@ import type {
   Base,
   Claim,
   DigestEntry,
+  Ended,
+  Failed,
   Lineage,
   Membership,
   NodeRequest,
   Op,
   Placement,
+  Restart,
   Stamp,
   Strategy,
   Strike,
@@ -63,10 +66,18 @@ const strategy: fc.Arbitrary<Strategy> = fc.oneof(
     .tuple(fc.integer({ min: 5, max: 1000 }), fc.array(fc.jsonValue({ maxDepth: 2 }), { maxLength: 3 }))
     .map(([tag, rest]): Strategy => ({ by: 'unknown', fields: [tag, ...rest] })),
 )
-const terms: fc.Arbitrary<Terms> = fc.record({ strategy: optional(strategy) })
+const policy = fc.constantFrom('permanent' as const, 'transient' as const, 'temporary' as const)
+const restart: fc.Arbitrary<Restart> = fc.record({ policy, times: count, withinMs: count })
+const terms: fc.Arbitrary<Terms> = fc.record({ strategy: optional(strategy), restart: optional(restart) })
+const failures = fc.array(count, { maxLength: 5 })
+const ended: fc.Arbitrary<Ended> = fc.record({ how: fc.constantFrom('crashed' as const, 'stopped'), reason: short })
+const failed: fc.Arbitrary<Failed> = fc.record({ times: count, code, reason: short })
+/** Without those of these fields that are not there. */
+const lacking = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T
 const placement: fc.Arbitrary<Placement> = fc
-  .record({ spec: meta, origin: short, terms: optional(terms) })
-  .map(({ terms: wanted, ...plain }) => (wanted === undefined ? plain : { ...plain, terms: wanted }))
+  .record({ terms: optional(terms), failures: optional(failures), ended: optional(ended) })
+  .chain((more) => fc.record({ spec: meta, origin: short }).map((plain) => ({ ...plain, ...lacking(more) })))
 
 const pid = fc.tuple(boot, count, node).map(([at, number, on]) => new Pid(at, number, on))
 const claimWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Claim> =>
@@ -87,7 +98,9 @@ const claimWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Claim> =>
 const claim = claimWith(pid)
 const membershipWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Membership> =>
   fc.record({ group: name, pid: pids, seq: count, meta })
-const strike: fc.Arbitrary<Strike> = fc.record({ name, fence: count, seq: count, origin: short })
+const strike: fc.Arbitrary<Strike> = fc
+  .record({ name, fence: count, seq: count, origin: short, failed: optional(failed) })
+  .map(lacking)
 const entry: fc.Arbitrary<DigestEntry> = fc.record({ boot, seq: count, high: word, low: word })
 const entries = fc.array(entry, { maxLength: 5 })
 const base: fc.Arbitrary<Base> = fc.record({
@@ -102,6 +115,7 @@ const opWith = (pids: fc.Arbitrary<Pid>): fc.Arbitrary<Op> =>
   fc.oneof(
     fc.record({ type: fc.constant('put' as const), claim: claimWith(pids) }),
     fc.record({ type: fc.constant('del' as const), name, fence: count, strike: optional(short) }),
+    fc.record({ type: fc.constant('del' as const), name, fence: count, strike: short, failed }),
     fc.record({ type: fc.constant('join' as const), membership: membershipWith(pids) }),
     fc.record({ type: fc.constant('quit' as const), group: name, id: count }),
   )
@@ -160,7 +174,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
     from: optional(source),
   }),
   grant: record('grant', { name, ask: count, fence: count }),
-  refuse: record('refuse', { name, ask: count, holder: claim }),
+  refuse: record('refuse', { name, ask: count, holder: optional(claim), why: optional(short) }),
   elsewhere: record('elsewhere', { name, ask: count, full: fc.boolean() }),
   unused: record('unused', { name, ask: count }),
   check: record('check', { name, ask: count, fence: optional(count) }),
@@ -177,6 +191,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
     groups: fc.array(fc.record({ group: name, meta }), { maxLength: 3 }),
     state: fc.uint8Array({ maxLength: 100 }),
     terms: optional(terms),
+    failures: optional(failures),
   }),
   handoffFailed: record('handoffFailed', { name, number: count, code, text: short }),
   known: record('known', { boot, seq: count }),
@@ -203,6 +218,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
     origin: short,
     failover: fc.boolean(),
     terms: optional(terms),
+    failures: optional(failures),
   }),
   startFailed: record('startFailed', { name, origin: short, code, text: short }),
   running: record('running', { name, fence: count, ask: count, above: count }),
@@ -369,7 +385,7 @@ function damage(frame: unknown, path: readonly number[], value: unknown): unknow
 }
 
 /** How many last fields came with a later minor version. */
-const laterFields: Partial<Record<Type, number>> = { claim: 1, check: 1, spawn: 1, start: 1, handoff: 1 }
+const laterFields: Partial<Record<Type, number>> = { claim: 1, check: 1, refuse: 1, spawn: 1, start: 2, handoff: 2 }
 
 describe('hostile frames', () => {
   test('anything at all gives undefined or a message, never a throw', () => {

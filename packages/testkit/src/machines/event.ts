@@ -52,6 +52,8 @@ export const kinds = {
   exported: 23,
   /** The host `text` reads again. */
   reads: 24,
+  /** Some process of the node ends by itself. */
+  endsItself: 25,
 } as const
 
 export type EventKind = (typeof kinds)[keyof typeof kinds]

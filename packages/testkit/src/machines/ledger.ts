@@ -4,7 +4,8 @@
  * it may hold or not, and is not required.
  */
 import type { BootId } from '@skep/cluster/core'
-import { type Claim, lookup, type TrackerOutput } from '@skep/tracker/core'
+import { type Claim, type Ended, lookup, type TrackerOutput } from '@skep/tracker/core'
+import { Endings, isPaused } from './endings.js'
 import type { OpenAsk, SimNode } from './node.js'
 import type { Complain } from './safety.js'
 
@@ -74,9 +75,12 @@ export class Ledger {
   readonly outcomes: Map<string, number> = new Map()
   raced = false
 
-  constructor(complain: Complain, strict: () => boolean) {
+  readonly endings: Endings
+
+  constructor(complain: Complain, strict: () => boolean, endings: Endings = new Endings(undefined, complain, false)) {
     this.complain = complain
     this.strict = strict
+    this.endings = endings
   }
 
   isCertain(name: string): boolean {
@@ -143,7 +147,13 @@ export class Ledger {
       })
     }
     node.process(claim.pid.id)
-    node.holdings.set(claim.name, { pid: claim.pid.id, fence: claim.fence, placed: claim.placed !== undefined })
+    const { fence, placed } = claim
+    node.holdings.set(claim.name, {
+      pid: claim.pid.id,
+      fence,
+      placed: placed !== undefined,
+      origin: placed?.origin ?? '',
+    })
   }
 
   done(node: SimNode, ask: number, views: number): void {
@@ -186,6 +196,16 @@ export class Ledger {
     if (only === undefined) node.processes.delete(pid)
   }
 
+  /** The process ends by itself: what was placed comes back where its policy says so, and not else. */
+  endsItself(node: SimNode, pid: number, how: Ended['how']): void {
+    for (const [name, { pid: holder, placed, origin }] of node.holdings) {
+      if (holder !== pid || !placed || !this.endings.comesBack(origin, how)) continue
+      node.holdings.delete(name)
+      this.endings.ended(origin, this.now, isPaused(node, pid))
+    }
+    this.stop(node, pid)
+  }
+
   private struck(node: SimNode, name: string, fence: number): void {
     this.spawned.delete(name)
     this.spawnsSince.delete(name)
@@ -218,18 +238,28 @@ export class Ledger {
 
   /** The leaver's processes end; what was placed is to live on elsewhere. */
   left(node: SimNode): void {
+    this.endTemporary(node)
     node.holdings.clear()
     node.processes.clear()
   }
 
   /** Its process was killed, and what it alone knew is known to nobody. */
   killed(node: SimNode): void {
+    this.endTemporary(node)
     node.holdings.clear()
     node.processes.clear()
     node.asks.clear()
     this.forgets(node)
     for (const [name, stopped] of this.stopped) {
       if (stopped.boot === node.boot && this.now - stopped.at < KNOWN_WITHIN_MS) this.stopped.delete(name)
+    }
+  }
+
+  /** With its node whatever is temporary is over. */
+  private endTemporary(node: SimNode): void {
+    for (const [name, { placed, origin }] of node.holdings) {
+      const temporary = placed && this.endings.restartOf(origin).policy === 'temporary'
+      if (temporary && this.spawned.get(name)?.origin === origin) this.spawned.delete(name)
     }
   }
 
@@ -266,7 +296,8 @@ export class Ledger {
     if (node.holdings.get(name)?.pid === pid) node.holdings.delete(name)
   }
 
-  activated(node: SimNode, name: string, cause: Cause, fence: number): void {
+  activated(node: SimNode, name: string, cause: Cause, fence: number, origin = ''): void {
+    this.endings.activated(node, name, cause, origin)
     if (cause === 'handoff') return
     if (cause === 'spawn') this.spawnsSince.add(name)
     if (this.spawnsSince.has(name)) return

@@ -41,6 +41,8 @@ export interface Holding {
   readonly pid: number
   readonly fence: number
   readonly placed: boolean
+  /** The request that started what was placed. */
+  readonly origin: string
 }
 
 export interface NodeBirth {

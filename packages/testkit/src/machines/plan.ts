@@ -52,6 +52,8 @@ export interface Plan {
   readonly echoShare: number
   /** Are processes handed over? */
   readonly handoffs: boolean
+  /** Do processes end by themselves? */
+  readonly ends: boolean
   /** Are clocks wrong? */
   readonly clocks: boolean
   /** Which part of a split cluster goes on; all do where it is undefined. */
@@ -76,8 +78,9 @@ export const runMs = 20_000
 export const minOps = 100
 
 /** The independent streams of one seed, so that a frame more or less does not change the workload. */
-export function stream(seed: number, which: 'plan' | 'network' | 'workload' | 'nodes' | 'handing'): Random {
-  const salt = { plan: 0x1234567, network: 0x2468ace, workload: 0x369cf15, nodes: 0x48d159e, handing: 0x5b05a3d }[which]
+export function stream(seed: number, which: 'plan' | 'network' | 'workload' | 'nodes' | 'handing' | 'ends'): Random {
+  const salts = { plan: 0x1234567, network: 0x2468ace, workload: 0x369cf15, nodes: 0x48d159e, handing: 0x5b05a3d }
+  const salt = which === 'ends' ? 0x6d7a11b : salts[which]
   return seedRandom(Math.imul(seed + 1, 0x9e3779b1) ^ salt)
 }
 
@@ -118,6 +121,7 @@ export function makePlan(options: PlanOptions): Plan {
     echoShare: faults.includes('echoes') ? 0.2 + nextFloat(random) * 0.8 : 0,
     clocks: faults.includes('clocks'),
     handoffs,
+    ends: faults.includes('ends'),
     policy,
     chunkBytes: 150 + below(random, 2000),
     ops,

@@ -4,7 +4,7 @@
  * caller to see by asking again.
  */
 import type { BootId } from '@skep/cluster/core'
-import { type Claim, lookup, type TrackerState } from '@skep/tracker/core'
+import { type Claim, hasEnded, lookup, type TrackerState } from '@skep/tracker/core'
 import type { Ledger } from './ledger.js'
 import type { SimNode } from './node.js'
 import type { Rule } from './report.js'
@@ -49,6 +49,10 @@ function busy(node: SimNode): Unrest | undefined {
   if (node.leaving) return { rule: 'stuck', text: `${node.boot} is still leaving` }
   for (const open of node.asks.values()) {
     return { rule: 'stuck', text: `${node.boot}: ${open.what} ${open.name} (ask ${open.ask}) is still open` }
+  }
+  for (const claim of node.replica.tracker.registry.logs.get(node.boot)?.claims.values() ?? []) {
+    if (hasEnded(claim))
+      return { rule: 'stuck', text: `${claim.name}, which ended at ${node.boot}, is not started again` }
   }
   for (const { kept } of node.replica.tracker.askById.values()) {
     if (kept !== undefined) return { rule: 'stuck', text: `${node.boot} still asks for ${kept.name}, which it kept` }
@@ -184,8 +188,8 @@ function promiseBroken(holder: SimNode, nodes: readonly SimNode[], ledger: Ledge
 }
 
 function spawnLost(nodes: readonly SimNode[], ledger: Ledger): Unrest | undefined {
-  for (const name of ledger.spawned.keys()) {
-    if (!ledger.isCertain(name)) continue
+  for (const [name, { origin }] of ledger.spawned) {
+    if (!ledger.isCertain(name) || ledger.endings.mayHaveFailed(origin)) continue
     if (nodes.every((node) => lookup(node.replica.tracker.registry, name) === undefined)) {
       return { rule: 'lost', text: `${name} was spawned, nobody stopped it, and it runs nowhere` }
     }

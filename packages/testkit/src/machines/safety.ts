@@ -4,7 +4,7 @@
  * ids, and that nothing falls that may only rise. What a user was promised is the ledger's business.
  */
 import type { BootId } from '@skep/cluster/core'
-import { type Claim, itc } from '@skep/tracker/core'
+import { type Claim, hasEnded, itc } from '@skep/tracker/core'
 import { Histories } from './histories.js'
 import type { SimNode } from './node.js'
 import type { Rule } from './report.js'
@@ -108,7 +108,7 @@ export class Safety {
   /** Does any other process than this one hold the name, or did one a moment ago? */
   heldBesides(node: SimNode, pid: number, name: string, withinMs: number): boolean {
     const own = node.replica.tracker.registry.logs.get(node.boot)?.claims.get(name)
-    if (own !== undefined && own.pid.id !== pid) return true
+    if (own !== undefined && own.pid.id !== pid && !hasEnded(own)) return true
     const record = this.names.get(name)
     if (record === undefined) return false
     return record.holders.some((one) => one !== node) || this.now - record.heldAt <= withinMs
@@ -130,12 +130,13 @@ export class Safety {
     // Removals first: a step may give a name up and another one take it.
     for (const [name, claim] of before) {
       const now = claims.get(name)
-      if (now !== undefined && now.pid.id === claim.pid.id) continue
+      if (now !== undefined && now.pid.id === claim.pid.id && !hasEnded(now)) continue
       before.delete(name)
       this.release(node, claim)
       this.removed(node, claim)
     }
     for (const [name, claim] of claims) {
+      if (hasEnded(claim)) continue
       const known = before.get(name)
       if (known === undefined) this.take(node, claim)
       else if (claim.fence > known.fence) this.retake(node, claim)
@@ -243,7 +244,7 @@ export class Safety {
 
   /** Where this node knows that another start of the name ended later, its own claim must be later still. */
   private outlived(node: SimNode, { name, fence, placed }: Claim): void {
-    if (node.leaving) return
+    if (node.leaving || placed?.ended !== undefined) return
     for (const [boot, log] of node.replica.tracker.registry.logs) {
       const end = log.strikes.get(name)
       if (boot === node.boot || end === undefined || end.fence < fence || end.origin === placed?.origin) continue

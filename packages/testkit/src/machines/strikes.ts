@@ -41,6 +41,11 @@ export const faultNames = [
   'handoffs',
   /** A partition policy other than `serve`, and cuts in parts that last long enough for it to matter. */
   'policies',
+  /**
+   * Processes crash or stop by themselves under every restart policy, also at the moment of a certain message, and
+   * restarts of them fail.
+   */
+  'ends',
 ] as const
 export type Fault = (typeof faultNames)[number]
 
@@ -84,7 +89,7 @@ export type Strike =
       readonly at: number
       readonly message: string
       readonly whom: 'sender' | 'receiver'
-      readonly deed: 'leave' | 'join' | 'slow' | 'kill' | 'vanish' | 'stall' | 'choke'
+      readonly deed: 'leave' | 'join' | 'slow' | 'kill' | 'vanish' | 'stall' | 'choke' | 'end'
     }
 
 /** All planned faults and operations strike before this; a run lasts at least `runMs`. */
@@ -152,6 +157,8 @@ export function drawStrikes(
         const deed = (['leave', 'join', 'slow', 'slow'] as const)[below(random, 4)] ?? 'slow'
         return drawAim(random, deed, handing)
       })
+    case 'ends':
+      return times(5).map(() => drawAim(random, 'end', nextFloat(random) < 0.5 ? handing : aimedAt))
     default:
       return []
   }

@@ -25,6 +25,7 @@ type Action =
   | 'whereis'
   | 'flush'
   | 'free'
+  | 'ends'
 
 const WEIGHTS: readonly (readonly [Action, number])[] = [
   ['claim', 24],
@@ -49,8 +50,12 @@ const HANDING_DECK: readonly Action[] = [
   ...new Array<Action>(40).fill('work'),
 ]
 
+/** What comes to either where processes end by themselves. */
+const ENDING: readonly Action[] = [...new Array<Action>(15).fill('spawn'), ...new Array<Action>(35).fill('ends')]
+
 export class Workload {
   ops = 0
+  private readonly deck: readonly Action[]
   private readonly random: Random
   private readonly ledger: Ledger
   private readonly names: readonly string[]
@@ -61,12 +66,14 @@ export class Workload {
     this.random = random
     this.ledger = ledger
     this.names = names
+    const deck = handing === undefined ? DECK : HANDING_DECK
+    this.deck = ledger.endings.on ? [...deck, ...ENDING] : deck
   }
 
   /** One operation on one of these nodes, all of which live. Returns that node and what it did, in words. */
   strike(nodes: readonly SimNode[], now: number, views: number): { node: SimNode; text: string } | undefined {
     const node = pick(this.random, nodes)
-    const action = pick(this.random, this.handing === undefined ? DECK : HANDING_DECK)
+    const action = pick(this.random, this.deck)
     if (node === undefined || action === undefined) return undefined
     this.ops++
     return { node, text: this.perform(node, action, now, views, nodes) }
@@ -93,8 +100,10 @@ export class Workload {
       case 'spawn': {
         const name = this.name()
         const ask = this.open(node, 'spawn', name, now, views)
-        replica.track({ type: 'spawn', ask, name, kind: workloadKind, spec: ask }, now)
-        return `spawn ${name} as ask ${ask}`
+        const restart = this.ledger.endings.spawned(`${node.boot}:${ask}`)
+        const terms = restart === undefined ? {} : { terms: { strategy: undefined, restart } }
+        replica.track({ type: 'spawn', ask, name, kind: workloadKind, spec: ask, ...terms }, now)
+        return `spawn ${name} as ask ${ask}${restart === undefined ? '' : ` (${restart.policy})`}`
       }
       case 'unregister':
         return this.unregister(node, now, views)
@@ -106,6 +115,8 @@ export class Workload {
         replica.track({ type: 'gone', pid }, now)
         return `process ${pid} ended`
       }
+      case 'ends':
+        return this.endOne(node, now) ?? this.whereis(node)
       case 'update': {
         const name = this.name()
         const ask = this.open(node, 'request', name, now, views)
@@ -131,6 +142,16 @@ export class Workload {
         return `flush as ask ${ask}`
       }
     }
+  }
+
+  /** Some process of the node ends by itself; undefined where none can. */
+  endOne(node: SimNode, now: number): string | undefined {
+    const ending = this.ledger.endings.ending(node, (name) => node.holdings.get(name)?.origin)
+    if (ending === undefined) return undefined
+    const { pid, ended } = ending
+    this.ledger.endsItself(node, pid, ended.how)
+    node.replica.track({ type: 'gone', pid, ended }, now)
+    return `process ${pid} ${ended.how}`
   }
 
   private open(node: SimNode, what: OpenAsk['what'], name: string, now: number, views: number): number {

@@ -9,11 +9,13 @@ import {
   type Claim,
   decodeMessage,
   encodeMessage,
+  hasEnded,
   lookup,
   type TrackerMessage,
   type TrackerOutput,
 } from '@skep/tracker/core'
 import { Copies, partitionConfig } from './copies.js'
+import { Endings } from './endings.js'
 import { kinds, SimEvent } from './event.js'
 import { mayHalt } from './halting.js'
 import { Handing } from './handing.js'
@@ -141,7 +143,13 @@ export class World implements NodeHost {
     this.healedAt = Math.max(runMs, ...ends)
     const complain = (rule: Rule, text: string): void => this.complain(rule, text)
     const strict = (): boolean => this.premise.holds(this.now)
-    this.ledger = new Ledger(complain, strict)
+    const { rough } = this.premise
+    const endings = new Endings(
+      this.plan.ends ? stream(seed, 'ends') : undefined,
+      complain,
+      !rough && !this.plan.clocks,
+    )
+    this.ledger = new Ledger(complain, strict, endings)
     this.copies = this.plan.policy === undefined ? undefined : new Copies(complain)
     this.safety = new Safety(this.plan.slots, strict, complain, (node, claim) => this.ledger.removed(node, claim))
     this.handing = this.plan.handoffs ? new Handing(stream(seed, 'handing'), complain, strict) : undefined
@@ -307,6 +315,10 @@ export class World implements NodeHost {
       case kinds.ended:
         this.ledger.stop(node, event.value)
         return replica.track({ type: 'gone', pid: event.value }, now)
+      case kinds.endsItself:
+        if (!node.leaving)
+          this.options.trace?.(`           ${node.boot} ${this.workload.endOne(node, now) ?? 'goes on'}`)
+        return
       case kinds.leave:
         if (node.leaving) return
         this.phases.strike('leave', this.live, [node])
@@ -704,6 +716,9 @@ export class World implements NodeHost {
       }
       case 'stall':
         return this.stall(victim, at + 1000 + nextFloat(this.random) * 4000)
+      case 'end':
+        this.lastFaultAt = Math.max(this.lastFaultAt, at)
+        return this.push(at, kinds.endsItself, victim)
     }
   }
 
@@ -791,12 +806,12 @@ export class World implements NodeHost {
         node.departed = true
         return
       case 'granted':
-        return this.initialise(node, output.ask, true)
+        this.initialise(node, output.ask, true)
+        return
       case 'activate':
         this.ledger.open(node, output.ask, 'activate', output.name, this.now, views)
-        this.ledger.activated(node, output.name, output.cause, output.fence)
-        if (output.state !== undefined) node.images.set(output.ask, output.state)
-        return this.initialise(node, output.ask, output.cause === 'spawn')
+        this.activate(node, output)
+        return
       case 'registered':
         this.ledger.registered(node, output.ask, output.claim, views, (claim) => this.holds(claim))
         if (output.claim.pid.boot === node.boot && output.claim.placed !== undefined) {
@@ -853,9 +868,23 @@ export class World implements NodeHost {
     }
   }
 
-  private initialise(node: SimNode, ask: number, mayFail: boolean): void {
+  private activate(
+    node: SimNode,
+    { ask, name, cause, fence, state }: Extract<TrackerOutput, { type: 'activate' }>,
+  ): void {
+    const origin = node.replica.tracker.askById.get(ask)?.origin ?? ''
+    this.ledger.activated(node, name, cause, fence, origin)
+    if (state !== undefined) node.images.set(ask, state)
+    const again = cause === 'failover' && this.plan.ends
+    const fails = this.initialise(node, ask, cause === 'spawn' || again)
+    if (fails && again) this.ledger.endings.startFailed(origin)
+  }
+
+  /** Whether it will fail. */
+  private initialise(node: SimNode, ask: number, mayFail: boolean): boolean {
     const { ms, fails } = this.workload.init(mayFail)
     this.push(this.now + ms, kinds.initialised, node, undefined, ask, fails ? 'fails' : '')
+    return fails
   }
 
   private holds({ name, pid }: Claim): boolean {
@@ -867,7 +896,9 @@ export class World implements NodeHost {
     if (seen?.pid.equals(output.claim.pid) === true || (seen?.fence ?? 0) > output.claim.fence) return
     // Its end may have come in the same message as the claim itself.
     const log = node.replica.tracker.registry.logs.get(output.claim.pid.boot)
-    if (log !== undefined && log.seq > output.claim.seq && (log.hidden || !log.claims.has(output.claim.name))) return
+    const now = log?.claims.get(output.claim.name)
+    const over = now === undefined || hasEnded(now)
+    if (log !== undefined && log.seq > output.claim.seq && (log.hidden || over)) return
     const told = seen?.pid.toString() ?? 'nobody'
     this.complain('unread', `${node.boot} acknowledged ${output.claim.name} of ${output.claim.pid} and shows ${told}`)
   }

@@ -31,6 +31,7 @@ const cluster = '@skep/cluster/core'
 const calm: readonly Fault[] = ['joins', 'leaves', 'aims']
 const lossy: readonly Fault[] = ['joins', 'leaves', 'loss']
 const deadly: readonly Fault[] = ['joins', 'crashes', 'deaths']
+const ends: readonly Fault[] = ['joins', 'leaves', 'ends']
 const torn: readonly Fault[] = ['cuts', 'stalls']
 const split: readonly Fault[] = ['policies']
 
@@ -344,6 +345,51 @@ export const mutants: readonly Mutant[] = [
     'logs.js',
     'registry.orphans.set(claim.name, claim);',
     '',
+  ),
+  without(
+    'crashes-are-ends',
+    '4.4: a placed process that crashed is started again, by whoever holds the slot, wherever its node goes',
+    ends,
+    tracker,
+    'logs.js',
+    "if (!comesBack(claim.placed, claim.placed?.ended?.how ?? 'gone'))",
+    "if (claim.placed?.ended !== undefined || !comesBack(claim.placed, 'gone'))",
+  ),
+  without(
+    'temporary-comes-back',
+    '4.4: a temporary process ends with its node',
+    ['joins', 'crashes', 'ends'],
+    tracker,
+    'logs.js',
+    "if (!comesBack(claim.placed, claim.placed?.ended?.how ?? 'gone'))",
+    'if (claim.placed === undefined)',
+  ),
+  without(
+    'failures-stay-behind',
+    '4.4: the count of failures goes with the name, from node to node',
+    ends,
+    tracker,
+    'placement.js',
+    'const failures = aged(before, now - failedAt, restartOf(starting));',
+    'const failures = undefined;',
+  ),
+  without(
+    'ended-claims-stay',
+    '4.4: the mark of a process that ended goes when the name is held again',
+    ends,
+    tracker,
+    'conflicts.js',
+    'if (own === undefined || winner === undefined || winner.pid.boot === state.self || over) {',
+    'if (own === undefined || winner === undefined || winner.pid.boot === state.self || over || hasEnded(own)) {',
+  ),
+  without(
+    'no-given-up-mark',
+    '4.4: the mark of a process that ended goes when its restart is given up',
+    ends,
+    tracker,
+    'changes.js',
+    'if (endedAt(registry, self, name, undefined) >= own.fence)',
+    'if (false)',
   ),
   without(
     'grants-outlive-grantees',

@@ -9,8 +9,8 @@
 import type { BootId } from '@skep/cluster/core'
 import { isHalted, isOfOurs } from './halting.js'
 import { follows, stampFor } from './ids.js'
-import { endedAt, logOf, lookup } from './logs.js'
-import type { Claim, Placement, Terms, TrackerMessage } from './messages.js'
+import { endedAt, heldBy, logOf, lookup } from './logs.js'
+import type { Claim, Placement, TrackerMessage } from './messages.js'
 import { joinGroup, rewriteMeta, write } from './own.js'
 import { completedBy, endHandoff, release } from './passage.js'
 import { Pid } from './pid.js'
@@ -31,6 +31,7 @@ export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Pa
     spec: undefined,
     origin: undefined,
     terms: undefined,
+    failures: undefined,
     local: false,
     cause: 'spawn',
     starter: undefined,
@@ -175,12 +176,12 @@ function claimLocally(turn: Turn, ask: Ask): void {
   grantedAsk(turn, ask)
 }
 
-export function onRefuse(turn: Turn, from: BootId, { name, ask: number, holder }: Message<'refuse'>): void {
+export function onRefuse(turn: Turn, from: BootId, { name, ask: number, holder, why }: Message<'refuse'>): void {
   const ask = answered(turn, from, name, number)
   if (ask === undefined) return
   if (ask.role === 'retake') return retakeRefused(turn, ask, holder)
   if (holder === undefined) {
-    finishAsk(turn, ask, 'ERR_ACTOR_STOPPED', `'${name}' was started and has ended since`)
+    finishAsk(turn, ask, 'ERR_ACTOR_STOPPED', why ?? `'${name}' was started and has ended since`)
     return
   }
   heardCounter(turn.state, holder.fence)
@@ -263,7 +264,7 @@ function returnGrant(turn: Turn, ask: Ask): void {
  */
 function giveBack(turn: Turn, to: BootId, name: string, ask: number): void {
   const { registry, self } = turn.state
-  if (logOf(registry, self).claims.has(name)) return
+  if (heldBy(registry, self, name) !== undefined) return
   send(turn, to, { type: 'unused', name, ask })
 }
 
@@ -445,10 +446,12 @@ function putAsk(turn: Turn, ask: Ask): void {
     stamp: stampFor(state, ask.name),
     kind: ask.kind,
     meta: ask.meta,
-    placed: ask.origin === undefined ? undefined : placementOf(ask.spec, ask.origin, ask.terms),
+    placed: placementOf(ask),
     ...(ask.from === undefined ? {} : { from: { boot: ask.from.boot, seq: ask.from.seq } }),
   }
   write(turn, { type: 'put', claim })
+  if (ask.failures === undefined) state.recovering.delete(claim.name)
+  else state.recovering.set(claim.name, turn.now)
   for (const { group, meta } of ask.handed?.groups ?? []) joinGroup(turn, group, claim.pid, meta)
   const names = state.names.get(claim.pid.id)
   if (names === undefined) state.names.set(claim.pid.id, new Set([claim.name]))
@@ -457,8 +460,9 @@ function putAsk(turn: Turn, ask: Ask): void {
   removeAsk(turn, ask)
 }
 
-function placementOf(spec: unknown, origin: string, terms: Terms | undefined): Placement {
-  return terms === undefined ? { spec, origin } : { spec, origin, terms }
+function placementOf({ spec, origin, terms, failures }: Ask): Placement | undefined {
+  if (origin === undefined) return undefined
+  return { spec, origin, ...(terms === undefined ? {} : { terms }), ...(failures === undefined ? {} : { failures }) }
 }
 
 /** The process goes on here with a higher fence, and the target's ask, which names the old claim, is void. */

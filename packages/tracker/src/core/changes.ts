@@ -6,8 +6,10 @@ import { dropRetake } from './handoff.js'
 import { follows } from './ids.js'
 import { type Change, endedAt, isStruck, logOf } from './logs.js'
 import type { Claim, NameEvent } from './messages.js'
+import { dropName } from './own.js'
 import { completedBy, release } from './passage.js'
-import { endStarted, endStruck } from './placement.js'
+import { endStarted, endStruck, reconcileOne } from './placement.js'
+import { hasEnded } from './policies.js'
 import type { TrackerState, Turn } from './state.js'
 
 export function onChange(turn: Turn, change: Change): void {
@@ -17,7 +19,9 @@ export function onChange(turn: Turn, change: Change): void {
   if (grant !== undefined && after?.pid.boot === grant.boot && after.fence >= grant.fence) state.grants.delete(name)
   const starting = state.starting.get(name)
   if (starting !== undefined && after !== undefined) endStarted(turn, starting, after)
-  if (change.before === undefined && after === undefined) return onStrike(turn, name)
+  if (change.before === undefined && after === undefined) {
+    return change.reason === 'ended' ? onEnded(turn, name) : onStrike(turn, name)
+  }
   turn.released.push(name)
   const handoff = completedBy(state, name, after)
   if (handoff !== undefined && after !== undefined) {
@@ -41,6 +45,21 @@ function onStrike(turn: Turn, name: string): void {
   turn.released.push(name)
 }
 
+/** A process has ended and is to be started again, perhaps without having been seen here. */
+function onEnded(turn: Turn, name: string): void {
+  const { registry, grants, starting } = turn.state
+  const grant = grants.get(name)
+  const used = grant === undefined ? undefined : registry.logs.get(grant.boot)?.claims.get(name)
+  if (grant !== undefined && used !== undefined && used.fence >= grant.fence) grants.delete(name)
+  const start = starting.get(name)
+  const orphan = registry.orphans.get(name)
+  // What was being started is this one, so it has lived; the next start counts that.
+  const lived = orphan !== undefined && orphan.placed?.origin === start?.origin && orphan.fence > (start?.above ?? 0)
+  if (start !== undefined && lived) endStarted(turn, start, orphan)
+  if (orphan !== undefined) reconcileOne(turn, orphan)
+  turn.released.push(name)
+}
+
 /**
  * What ended, on the other side of a cut, with a higher fence than that of our process of this name was not ours: ours
  * goes on, and must be started again when this node goes. (A copy of our own start is another matter: where its user
@@ -50,6 +69,11 @@ function outliveStrike(turn: Turn, name: string): void {
   const { registry, self, leaving } = turn.state
   const own = logOf(registry, self).claims.get(name)
   if (own === undefined || leaving) return
+  if (hasEnded(own)) {
+    // Its restart was given up, or the name has ended elsewhere since.
+    if (endedAt(registry, self, name, undefined) >= own.fence) dropName(turn, own)
+    return
+  }
   const above = endedAt(registry, self, name, own.placed?.origin)
   if (above >= own.fence) riseAbove(turn, own, above)
 }
@@ -69,8 +93,9 @@ function kindOfChange(state: TrackerState, before: Claim | undefined, after: Cla
   return follows(after, before) ? 'moved' : 'conflict'
 }
 
-/** Was the name held by a boot that is gone and not forgotten? */
+/** Was the name held by a process that crashed, or by a boot that is gone and not forgotten? */
 function hasGoneClaim(state: TrackerState, claim: Claim): boolean {
+  if (claim.placed?.failures !== undefined) return true
   for (const of of state.registry.logs.values()) {
     if (of.hidden && of.claims.has(claim.name)) return true
   }

@@ -8,15 +8,19 @@ import type { BootId } from '@skep/cluster/core'
 import { settleKept } from './asks.js'
 import { dropRetake } from './handoff.js'
 import { follows } from './ids.js'
-import { logOf, lookup } from './logs.js'
+import { heldBy, logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
-import { removeName, write } from './own.js'
+import { dropName, removeName, write } from './own.js'
 import { dropHandoff } from './passage.js'
+import { hasEnded } from './policies.js'
 import { heardCounter, send, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
-/** A name that we hold is won by another: ask its node whether it runs it, before our process ends. */
+/**
+ * A name that we hold is won by another: ask its node whether it runs it, before our process ends. Where that has ended
+ * by itself likewise, before we forget that it is to be started again.
+ */
 export function contest(turn: Turn, name: string, winner: Claim | undefined): void {
   const { state, now } = turn
   const own = logOf(state.registry, state.self).claims.get(name)
@@ -40,7 +44,7 @@ export function contestAgain(turn: Turn): void {
 
 export function onRunning(turn: Turn, from: BootId, message: Message<'running'>): void {
   const { state } = turn
-  const own = logOf(state.registry, state.self).claims.get(message.name)
+  const own = heldBy(state.registry, state.self, message.name)
   const passed = state.handoffs.get(message.name)?.stage === 'pass'
   const yes = own !== undefined && own.fence === message.fence && !state.leaving && !passed
   if (yes && message.above >= own.fence) riseAbove(turn, own, message.above)
@@ -66,6 +70,7 @@ export function onRuns(turn: Turn, from: BootId, message: Message<'runs'>): void
   if (contested === undefined || own === undefined || !message.yes) return
   if (contested.winner.pid.boot !== from || contested.ask !== message.ask) return
   state.contests.delete(message.name)
+  if (hasEnded(own)) return dropName(turn, own)
   dropRetake(turn, own.name)
   dropHandoff(turn, own.name, { code: 'ERR_CONFLICT', text: `'${own.name}' is held by another copy` })
   removeName(turn, own)

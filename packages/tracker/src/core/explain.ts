@@ -2,7 +2,8 @@
 import type { BootId } from '@skep/cluster/core'
 import { countVotes, mayStillRun } from './halting.js'
 import { claimsOf, lookup } from './logs.js'
-import type { Claim, Lineage } from './messages.js'
+import type { Claim, Ended, Failed, Lineage, Restart, Strike } from './messages.js'
+import { hasEnded, restartOf } from './policies.js'
 import { slotOf } from './ring.js'
 import { type Ask, type Handoff, ownerOf, type TrackerState } from './state.js'
 import { policyWord } from './votes.js'
@@ -20,8 +21,10 @@ export interface Explanation {
   readonly holder: ClaimReport | undefined
   /** Every claim of the name that this node has, the holder's included; `visible` ones compete. */
   readonly claims: readonly ClaimReport[]
-  /** A placed name whose node is gone and which nobody took over yet. */
+  /** A placed name that waits to be started again: its node is gone, or its process has ended by itself. */
   readonly orphaned: boolean
+  /** The name was given up, since it failed too often; known for a while, until it is held again. */
+  readonly failed: Failed | undefined
   /** A life of the name was ended for good, by a stop or since it failed wherever it was started; known for a while. */
   readonly struck: boolean
   /** What callers of this node want of the name. */
@@ -62,7 +65,13 @@ export interface ClaimReport extends NodeReference {
   readonly seq: number
   readonly kind: string | undefined
   readonly placed: boolean
-  /** False for the claim of a node that is down or left. */
+  /** What follows its end; undefined for a name that was not placed. */
+  readonly restart: Restart | undefined
+  /** Failures that count against that limit, as of when the claim was made. */
+  readonly failures: number
+  /** Its process has ended by itself and is to be started again. */
+  readonly ended: Ended | undefined
+  /** False for the claim of a node that is down or left, or of a process that has ended. */
   readonly visible: boolean
   readonly lineage: Lineage
   /** The interval tree clock event, as nested arrays in JSON. */
@@ -89,7 +98,8 @@ export interface HandoffReport {
 export interface StartReport {
   readonly kind: string
   readonly host: NodeReference | undefined
-  readonly tries: number
+  /** Failures that count, those before this start included. */
+  readonly failures: number
   readonly failover: boolean
 }
 
@@ -109,6 +119,7 @@ export function explain(state: TrackerState, name: string, now: number): Explana
     holder: holder === undefined ? undefined : claimReport(state, holder),
     claims: claimsOf(state.registry, name).map((claim) => claimReport(state, claim)),
     orphaned: state.registry.orphans.has(name),
+    failed: failedOf(state, name, holder),
     struck: [...state.registry.logs.values()].some((log) => log.strikes.has(name)),
     asks: Object.values(state.asks)
       .flatMap((queues) => queues.get(name) ?? [])
@@ -124,7 +135,7 @@ export function explain(state: TrackerState, name: string, now: number): Explana
         : {
             kind: starting.kind,
             host: reference(state, starting.host),
-            tries: starting.tries,
+            failures: starting.failures.length,
             failover: starting.failover,
           },
     handoff: handoff === undefined ? undefined : { to: nodeOf(state, handoff.to), stage: handoff.stage },
@@ -147,6 +158,16 @@ function partitionReport(state: TrackerState, name: string, now: number): Partit
   }
 }
 
+/** Why the name was given up, where nothing of it came after that. */
+function failedOf(state: TrackerState, name: string, holder: Claim | undefined): Failed | undefined {
+  let last: Strike | undefined
+  for (const { strikes } of state.registry.logs.values()) {
+    const strike = strikes.get(name)
+    if (strike !== undefined && strike.fence >= (last?.fence ?? 0)) last = strike
+  }
+  return last === undefined || (holder?.fence ?? 0) > last.fence ? undefined : last.failed
+}
+
 function claimReport(state: TrackerState, claim: Claim): ClaimReport {
   return {
     pid: claim.pid.toString(),
@@ -156,7 +177,10 @@ function claimReport(state: TrackerState, claim: Claim): ClaimReport {
     seq: claim.seq,
     kind: claim.kind,
     placed: claim.placed !== undefined,
-    visible: state.registry.logs.get(claim.pid.boot)?.hidden === false,
+    restart: claim.placed && restartOf(claim.placed),
+    failures: claim.placed?.failures?.length ?? 0,
+    ended: claim.placed?.ended,
+    visible: state.registry.logs.get(claim.pid.boot)?.hidden === false && !hasEnded(claim),
     lineage: claim.stamp.lineage,
     stamp: JSON.stringify(claim.stamp.event),
   }

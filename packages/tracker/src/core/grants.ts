@@ -9,7 +9,7 @@ import type { BootId } from '@skep/cluster/core'
 import { mayStillRun } from './halting.js'
 import { isStruck, lookup } from './logs.js'
 import type { Claim, Source, TrackerMessage } from './messages.js'
-import { beginStart } from './placement.js'
+import { beginStart, restMs } from './placement.js'
 import { slotOf } from './ring.js'
 import { heardCounter, ownerOf, send, sendCarrying, type Turn } from './state.js'
 
@@ -53,7 +53,7 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
       starting.caller.ask = Math.max(starting.caller.ask, ask)
       return
     }
-    if (starting !== undefined || grant !== undefined || orphan !== undefined) return wait(turn, from, message)
+    if (starting !== undefined || grant !== undefined || orphan !== undefined) return waitOrHear(turn, from, message)
     const { kind, spec, meta, origin, terms } = message
     if (isStruck(state.registry, name, origin)) {
       // A repeated request that comes late: what it started has lived and ended.
@@ -61,7 +61,8 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
       return send(turn, from, { type: 'spawnFailed', name, ask, code: 'ERR_ACTOR_STOPPED', text, holder: undefined })
     }
     const caller = { boot: from, ask }
-    return beginStart(turn, { name, slot, kind, spec, meta, origin, terms, failover: false, caller })
+    const wish = { name, slot, kind, spec, meta, origin, terms, failures: [], above: 0, failover: false, caller }
+    return beginStart(turn, wish)
   }
   if (isOverSince(turn, message)) {
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
@@ -69,7 +70,7 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
   // A placed name whose node is gone is about to be started again: only that start gets it. Another start is over, or
   // the one that may have it would wait behind it on their common host. (A kept process has a queue of its own.)
   if (orphan !== undefined && message.origin !== orphan.placed?.origin) {
-    if (message.origin === '' || message.fence > 0) return wait(turn, from, message)
+    if (message.origin === '' || message.fence > 0) return waitOrHear(turn, from, message)
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
   }
   if (orphan === undefined && handed === undefined && isUnknownStart(turn, message)) return wait(turn, from, message)
@@ -118,6 +119,17 @@ function replyHolder(turn: Turn, to: BootId, message: AskMessage, holder: Claim)
   if (message.type === 'claim') return send(turn, to, { type: 'refuse', name, ask, holder })
   if (holder.placed?.origin === message.origin) return send(turn, to, { type: 'spawned', name, ask, claim: holder })
   send(turn, to, { type: 'spawnFailed', name, ask, code: 'ERR_ALREADY_STARTED', text: '', holder })
+}
+
+/** For a name that is about to be started: wait for it, where that does not take too long. */
+function waitOrHear(turn: Turn, from: BootId, message: AskMessage): void {
+  const { name, ask } = message
+  const ms = restMs(turn, name)
+  const lives = message.type === 'claim' && message.fence > 0
+  if (ms <= turn.state.config.limits.restWaitMs || lives) return wait(turn, from, message)
+  const text = `'${name}' has failed, and is started again in ${Math.ceil(ms / 1000)} s`
+  if (message.type === 'claim') return send(turn, from, { type: 'refuse', name, ask, holder: undefined, why: text })
+  send(turn, from, { type: 'spawnFailed', name, ask, code: 'ERR_ACTOR_STOPPED', text, holder: undefined })
 }
 
 /** Keep an ask until the slot is held or the name's fate is known; bounded, and one a node and name. */

@@ -15,6 +15,8 @@ import { logOf } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
 import { dropHandoff, endHandoff, pass, passKnown } from './passage.js'
 import { canHost, hostOf, mayHost } from './placement.js'
+import { hasEnded } from './policies.js'
+import { failuresNow } from './restarts.js'
 import { slotOf } from './ring.js'
 import {
   type Handoff,
@@ -145,7 +147,8 @@ export function onExported(turn: Turn, { name, number, state: image }: Input<'ex
     meta: logOf(state.registry, state.self).groups.get(group)?.get(pid)?.meta,
   }))
   const { spec, origin, terms } = placed
-  const message = { name, number, kind, spec, meta, origin, seq, fence, groups, state: image, terms }
+  const failures = failuresNow(turn, own)
+  const message = { name, number, kind, spec, meta, origin, seq, fence, groups, state: image, terms, failures }
   send(turn, handoff.to, { type: 'handoff', ...message })
 }
 
@@ -245,7 +248,8 @@ function gather(turn: Turn): void {
   const { draining, registry, self, handoffs } = turn.state
   if (draining === undefined || draining.queue.length > 0) return
   for (const { name, placed } of logOf(registry, self).claims.values()) {
-    if (placed !== undefined && !handoffs.has(name) && !draining.stuck.has(name)) draining.queue.push(name)
+    if (placed === undefined || placed.ended !== undefined) continue
+    if (!handoffs.has(name) && !draining.stuck.has(name)) draining.queue.push(name)
   }
 }
 
@@ -257,7 +261,7 @@ export function drainOn(turn: Turn): void {
   const own = logOf(state.registry, state.self)
   while (draining.queue.length > 0 && hasRoom(state)) {
     const claim = own.claims.get(draining.queue.pop() as string)
-    if (claim?.placed === undefined || handoffs.has(claim.name)) continue
+    if (claim?.placed === undefined || hasEnded(claim) || handoffs.has(claim.name)) continue
     const to = targetOf(state, claim, now)
     if (to !== undefined) beginHandoff(turn, claim, to)
     else if (!state.shunned.has(claim.name)) draining.stuck.set(claim.name, 'no other member can run it')
@@ -289,7 +293,7 @@ function hasRoom(state: TrackerState): boolean {
 
 export function onHandoff(turn: Turn, from: BootId, message: Message<'handoff'>): void {
   const { state } = turn
-  const { name, number, kind, spec, meta, origin, seq, fence, groups, state: image, terms } = message
+  const { name, number, kind, spec, meta, origin, seq, fence, groups, state: image, terms, failures } = message
   const known = state.asks.target.get(name)?.find((ask) => ask.from?.boot === from)
   if (known !== undefined) {
     if ((known.handed?.number ?? 0) >= number) return
@@ -307,6 +311,7 @@ export function onHandoff(turn: Turn, from: BootId, message: Message<'handoff'>)
     spec,
     origin,
     terms,
+    failures,
     cause: 'handoff',
     starter: from,
     from: { boot: from, seq, fence },

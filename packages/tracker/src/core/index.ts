@@ -8,6 +8,7 @@ export { laneOf } from './messages.js'
 export { nameFault, nameMaxBytes, reservedPrefix } from './name.js'
 export { Pid } from './pid.js'
 export { metaMaxBytes, type PlainFault, plainFault, specMaxBytes } from './plain.js'
+export { comesBack, hasEnded, restartDefaults } from './policies.js'
 export * as ring from './ring.js'
 export {
   type Rebalance,

@@ -12,6 +12,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import type { Claim, DigestEntry, Membership, Op, Strike } from './messages.js'
+import { comesBack, hasEnded } from './policies.js'
 
 export interface Log {
   readonly boot: BootId
@@ -99,6 +100,12 @@ export function lookup(registry: Registry, name: string): Claim | undefined {
   return registry.sweeping.has(claim.pid.boot) ? bestVisible(registry, name) : claim
 }
 
+/** The claim by which a process of this node holds the name. */
+export function heldBy(registry: Registry, self: BootId, name: string): Claim | undefined {
+  const claim = registry.logs.get(self)?.claims.get(name)
+  return claim === undefined || hasEnded(claim) ? undefined : claim
+}
+
 /** Every claim of a name, visible or not: what a new stamp has to cover. */
 export function claimsOf(registry: Registry, name: string): Claim[] {
   const found: Claim[] = []
@@ -128,7 +135,8 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
     case 'del': {
       const claim = log.claims.get(op.name)
       if (op.strike !== undefined) {
-        strike(registry, log, { name: op.name, fence: op.fence, seq: log.seq, origin: op.strike }, now)
+        const { name, fence, strike: origin, failed } = op
+        strike(registry, log, { name, fence, seq: log.seq, origin, ...(failed === undefined ? {} : { failed }) }, now)
       }
       if (claim !== undefined && claim.fence <= op.fence) removeClaim(registry, log, claim, 'unregistered')
       return
@@ -196,6 +204,7 @@ export function showLog(registry: Registry, log: Log): void {
   log.forgetAt = Number.POSITIVE_INFINITY
   registry.sweeping.delete(log.boot)
   for (const claim of log.claims.values()) {
+    if (hasEnded(claim)) continue
     // Those not swept yet stand in the index still.
     unindex(registry, claim, 'counted in again')
     if (registry.orphans.get(claim.name) === claim) registry.orphans.delete(claim.name)
@@ -241,7 +250,7 @@ export function forgetLog(registry: Registry, log: Log): void {
 export function* entriesOf(log: Log): Generator<LogEntry> {
   for (const claim of log.claims.values()) yield { claim }
   for (const members of log.groups.values()) for (const membership of members.values()) yield { membership }
-  for (const { name, fence, seq, origin } of log.strikes.values()) yield { strike: { name, fence, seq, origin } }
+  for (const { at: _, ...strike } of log.strikes.values()) yield { strike }
 }
 
 export interface LogEntry {
@@ -284,14 +293,18 @@ function putClaim(registry: Registry, log: Log, claim: Claim, reason: string): v
   if (before !== undefined) toggleHash(log, before.name, before.seq)
   toggleHash(log, claim.name, claim.seq)
   log.claims.set(claim.name, claim)
-  if (log.hidden) {
-    if (before !== undefined) unindex(registry, before, reason)
+  const ended = claim.placed?.ended
+  if (log.hidden || ended !== undefined) {
+    if (before !== undefined) unindex(registry, before, ended?.how ?? reason)
     adoptOrphan(registry, claim)
+    // Said also where the process was never seen here: who waits for it must know.
+    if (ended !== undefined)
+      registry.changes.push({ name: claim.name, before: undefined, after: undefined, reason: 'ended' })
     return
   }
   const orphan = registry.orphans.get(claim.name)
   if (orphan !== undefined && beats(claim, orphan)) registry.orphans.delete(claim.name)
-  if (before !== undefined) replaceInIndex(registry, before, claim, reason)
+  if (before !== undefined && !hasEnded(before)) replaceInIndex(registry, before, claim, reason)
   else addToIndex(registry, claim, reason)
 }
 
@@ -367,9 +380,12 @@ function bestVisible(registry: Registry, name: string): Claim | undefined {
 
 // -- names of gone boots
 
-/** A hidden placed claim is an orphan, unless a greater claim or a strike tells that its life went on or ended. */
+/**
+ * A hidden placed claim, and one whose process has ended, is an orphan where it is to be started again, unless a greater
+ * claim or a strike tells that its life went on or ended.
+ */
 function adoptOrphan(registry: Registry, claim: Claim): void {
-  if (claim.placed === undefined) return
+  if (!comesBack(claim.placed, claim.placed?.ended?.how ?? 'gone')) return
   const known = registry.orphans.get(claim.name)
   if (known !== undefined && beats(known, claim)) return
   const winner = registry.index.get(claim.name)

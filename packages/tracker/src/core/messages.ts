@@ -33,10 +33,35 @@ export type Strategy =
   /** One of a newer minor version, kept as it came. */
   | { readonly by: 'unknown'; readonly fields: readonly unknown[] }
 
+/** Whether a placed process is started again, and how often; what each policy means stands in policies.ts. */
+export interface Restart {
+  readonly policy: 'permanent' | 'transient' | 'temporary'
+  /** At most so many times within so long: the failure after these is the last one. */
+  readonly times: number
+  readonly withinMs: number
+}
+
 /** What whoever spawned a name wants of the cluster, as long as the name lives. */
 export interface Terms {
   /** Undefined: where the ring says. */
   readonly strategy: Strategy | undefined
+  /** Undefined: `transient`, with the limits by default. */
+  readonly restart?: Restart | undefined
+}
+
+/** How a process ended by itself. */
+export interface Ended {
+  readonly how: 'crashed' | 'stopped'
+  readonly reason: string
+}
+
+/** Why a name was given up. */
+export interface Failed {
+  /** Failures that counted. */
+  readonly times: number
+  /** Of the last one. */
+  readonly code: string
+  readonly reason: string
 }
 
 /** How a placed name is started again elsewhere. */
@@ -47,6 +72,10 @@ export interface Placement {
   readonly origin: string
   /** Undefined where all is as usual. */
   readonly terms?: Terms | undefined
+  /** How long before this claim was made its process, or a start of it, had failed (ms), the latest first. */
+  readonly failures?: readonly number[] | undefined
+  /** Its process has ended, and is to be started again: nobody holds the name by this claim. */
+  readonly ended?: Ended | undefined
 }
 
 /** One very claim of a name: written by this boot, at this place of its log. */
@@ -85,12 +114,20 @@ export interface Strike {
   readonly seq: number
   /** The request that had started the placed name: it is done with, should it come once more. Empty for others. */
   readonly origin: string
+  /** The name was given up. */
+  readonly failed?: Failed | undefined
 }
 
 export type Op =
   | { readonly type: 'put'; readonly claim: Claim }
-  /** `strike`: the origin of the strike that goes with it, if one does. */
-  | { readonly type: 'del'; readonly name: string; readonly fence: number; readonly strike: string | undefined }
+  /** `strike`: the origin of the strike that goes with it, if one does; `failed` goes with that. */
+  | {
+      readonly type: 'del'
+      readonly name: string
+      readonly fence: number
+      readonly strike: string | undefined
+      readonly failed?: Failed | undefined
+    }
   | { readonly type: 'join'; readonly membership: Membership }
   | { readonly type: 'quit'; readonly group: string; readonly id: number }
 
@@ -140,8 +177,11 @@ export type TrackerMessage =
       from?: Source | undefined
     }
   | { type: 'grant'; name: string; ask: number; fence: number }
-  /** The name is taken: by `holder`, whose claim travels along; by nobody where what the claim is for has ended. */
-  | { type: 'refuse'; name: string; ask: number; holder: Claim | undefined }
+  /**
+   * The name is taken: by `holder`, whose claim travels along; by nobody where what the claim is for has ended, or where
+   * the name is somebody's for another reason (`why`).
+   */
+  | { type: 'refuse'; name: string; ask: number; holder: Claim | undefined; why?: string | undefined }
   /** The receiver of an ask does not own the slot (its members travel along), or cannot queue it (`full`). */
   | { type: 'elsewhere'; name: string; ask: number; full: boolean }
   | { type: 'unused'; name: string; ask: number }
@@ -182,6 +222,8 @@ export type TrackerMessage =
       origin: string
       failover: boolean
       terms?: Terms | undefined
+      /** As of now. */
+      failures?: readonly number[] | undefined
     }
   | { type: 'startFailed'; name: string; origin: string; code: string; text: string }
   // Handoff (section 4.4)
@@ -201,6 +243,7 @@ export type TrackerMessage =
       groups: readonly GroupOf[]
       state: Uint8Array
       terms?: Terms | undefined
+      failures?: readonly number[] | undefined
     }
   /** The receiver of this handoff does not, and will not, claim the name. */
   | { type: 'handoffFailed'; name: string; number: number; code: string; text: string }

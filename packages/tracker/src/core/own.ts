@@ -21,8 +21,12 @@ export function removeName(turn: Turn, claim: Claim): void {
 
 /** The name is not ours any more; without a strike what it stands for may go on elsewhere. */
 export function dropName(turn: Turn, claim: Claim, strike?: string): void {
-  const { names } = turn.state
   write(turn, { type: 'del', name: claim.name, fence: claim.fence, strike })
+  forgetProcess(turn, claim)
+}
+
+/** The process of this claim has the name no more. */
+export function forgetProcess({ state: { names } }: Turn, claim: Claim): void {
   const own = names.get(claim.pid.id)
   own?.delete(claim.name)
   if (own?.size === 0) names.delete(claim.pid.id)

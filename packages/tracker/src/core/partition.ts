@@ -15,7 +15,7 @@ import { refuseAsks } from './asks.js'
 import { adoptReady, genesisOf, learnBases, propose, weigh } from './bases.js'
 import { dropYielded } from './grants.js'
 import { countVotes, haltsAt } from './halting.js'
-import { logOf, lookup } from './logs.js'
+import { heldBy, logOf, lookup } from './logs.js'
 import type { TrackerMessage } from './messages.js'
 import { pursueSoon, yieldAll } from './slots.js'
 import { log, type TrackerState, type Turn } from './state.js'
@@ -267,10 +267,9 @@ function isForgotten({ state, now }: Turn, { voters, config }: PartitionState, b
 
 /** Paused processes go on that hold their name here: a name that was kept across a rejoin only once it is ours again. */
 function releaseHeld({ state, out }: Turn, { held }: PartitionState): void {
-  const own = logOf(state.registry, state.self).claims
   for (const [name, pid] of held) {
     if (state.asks.kept.has(name)) continue
-    const claim = own.get(name)
+    const claim = heldBy(state.registry, state.self, name)
     if (claim !== undefined && lookup(state.registry, name) !== claim) continue
     held.delete(name)
     if (claim?.pid.id === pid) out.push({ type: 'resumed', pid, name })

@@ -8,8 +8,9 @@ import type { BootId, MemberInfo } from '@skep/cluster/core'
 import { openAsk } from './asks.js'
 import { mayStillRun } from './halting.js'
 import { lookup } from './logs.js'
-import type { Claim, Strategy, TrackerMessage } from './messages.js'
+import type { Claim, Placement, Strategy, TrackerMessage } from './messages.js'
 import { write } from './own.js'
+import { aged, another, isTooOften, pauseMs, restartOf } from './policies.js'
 import { slotOf } from './ring.js'
 import { log, type Starting, send, type TrackerState, type Turn } from './state.js'
 import { allows, choose, placingKey, type Verdict } from './strategies.js'
@@ -70,25 +71,66 @@ export function mayHost(state: TrackerState, boot: BootId, { placed }: Claim): b
   return info !== undefined && allows(placed?.terms?.strategy, info)
 }
 
-type StartWish = Omit<Starting, 'host' | 'tries' | 'nextAt'>
+type StartWish = Omit<Starting, 'host' | 'failedAt' | 'nextAt'>
 
 export function beginStart(turn: Turn, wish: StartWish): void {
-  const starting: Starting = { ...wish, host: undefined, tries: 0, nextAt: turn.now }
-  turn.state.starting.set(wish.name, starting)
+  const { state, now } = turn
+  const starting: Starting = { ...wish, host: undefined, failedAt: now, nextAt: now }
+  state.starting.set(wish.name, starting)
   tryStart(turn, starting)
+}
+
+/** What was placed runs nowhere any more, and is started again: at once after its node's end, else after a pause. */
+function beginAgain(turn: Turn, orphan: Claim, placed: Placement, slot: number): void {
+  const { state, now } = turn
+  const { name, kind = '', meta, fence } = orphan
+  const { spec, origin, terms, failures = [], ended } = placed
+  const wish = {
+    name,
+    slot,
+    kind,
+    spec,
+    meta,
+    origin,
+    terms,
+    failures,
+    above: fence,
+    failover: true,
+    caller: undefined,
+  }
+  if (ended === undefined) return beginStart(turn, wish)
+  const starting: Starting = { ...wish, host: undefined, failedAt: now, nextAt: now }
+  state.starting.set(name, starting)
+  rest(turn, starting, ended.how === 'crashed' ? 'ERR_ACTOR' : 'ERR_ACTOR_STOPPED', ended.reason)
+}
+
+/** It has failed: it is started again after a pause, or never more. */
+function rest(turn: Turn, starting: Starting, code: string, reason: string): void {
+  const { failures, name } = starting
+  if (isTooOften(failures, restartOf(starting))) return giveUp(turn, starting, code, reason)
+  starting.nextAt = turn.now + pauseMs(failures.length)
+  // Who waits for it may have to hear that it rests for long.
+  turn.released.push(name)
+}
+
+/** How long this name rests from now on, before it is started again. */
+export function restMs({ state, now }: Turn, name: string): number {
+  const starting = state.starting.get(name)
+  return starting === undefined || starting.host !== undefined ? 0 : starting.nextAt - now
 }
 
 function tryStart(turn: Turn, starting: Starting): void {
   const { state, now } = turn
   const { limits } = state.config
-  const { name, kind, spec, meta, origin, terms, failover } = starting
+  const { name, kind, spec, meta, origin, terms, failover, failures: before, failedAt } = starting
   const host = hostOf(state, starting)
   if (host === undefined && !failover) return endNowhere(turn, starting)
   starting.host = host
   // Without a host there is nothing to wait for but one that comes.
   starting.nextAt = now + (host === undefined ? limits.digestMs : limits.startMs)
   if (host === undefined) return
-  send(turn, host, { type: 'start', name, kind, spec, meta, origin, failover, terms })
+  const failures = aged(before, now - failedAt, restartOf(starting))
+  send(turn, host, { type: 'start', name, kind, spec, meta, origin, failover, terms, failures })
   // The host may have been waiting with its claim: told to start by an earlier holder of the slot.
   turn.released.push(name)
 }
@@ -111,7 +153,7 @@ function wordsFor(strategy: Strategy | undefined): string {
 
 export function onStart(turn: Turn, from: BootId, message: Message<'start'>): void {
   const { state } = turn
-  const { name, kind, spec, meta, origin, failover, terms } = message
+  const { name, kind, spec, meta, origin, failover, terms, failures } = message
   if (state.asks.host.get(name)?.some((ask) => ask.origin === origin)) return
   const refusing =
     state.leaving || state.draining !== undefined || !state.gate
@@ -129,7 +171,8 @@ export function onStart(turn: Turn, from: BootId, message: Message<'start'>): vo
     })
   }
   const cause = failover ? 'failover' : 'spawn'
-  openAsk(turn, { id: --state.nextHostAsk, name, role: 'host', kind, spec, meta, origin, terms, cause, starter: from })
+  const id = --state.nextHostAsk
+  openAsk(turn, { id, name, role: 'host', kind, spec, meta, origin, terms, failures, cause, starter: from })
 }
 
 export function onStartFailed(turn: Turn, from: BootId, message: Message<'startFailed'>): void {
@@ -143,25 +186,23 @@ export function onStartFailed(turn: Turn, from: BootId, message: Message<'startF
     return
   }
   if (!starting.failover) return endStart(turn, starting, message.code, message.text, undefined)
-  starting.tries++
-  starting.nextAt = now + Math.min(30_000, 200 * 2 ** starting.tries)
-  if (starting.tries < state.config.limits.startTries) return
-  giveUp(turn, starting)
-  log(turn, 'error', `'${starting.name}' could not be started again: given up`, {
-    name: starting.name,
-    tries: starting.tries,
-    code: message.code,
-    reason: message.text,
-  })
+  starting.failures = another(starting.failures, now - starting.failedAt, restartOf(starting))
+  starting.failedAt = now
+  rest(turn, starting, message.code, message.text)
 }
 
-/** It fails wherever it is started: a strike says to all that this name is over, so that it is free again. */
-function giveUp(turn: Turn, starting: Starting): void {
-  const { name, origin } = starting
-  const fence = turn.state.registry.orphans.get(name)?.fence ?? 0
+/** It fails wherever it is started: a strike says to all that this name is over, and why, so that it is free again. */
+function giveUp(turn: Turn, starting: Starting, code: string, reason: string): void {
+  const { name, origin, failures, above } = starting
+  const fence = Math.max(above, turn.state.registry.orphans.get(name)?.fence ?? 0)
+  const failed = { times: failures.length, code, reason }
   turn.state.starting.delete(name)
-  write(turn, { type: 'del', name, fence, strike: origin })
+  write(turn, { type: 'del', name, fence, strike: origin, failed })
   turn.released.push(name)
+  log(turn, 'error', `'${name}' failed ${failures.length} times and is not started again: ${reason}`, {
+    name,
+    ...failed,
+  })
 }
 
 function endStart(turn: Turn, starting: Starting, code: string, text: string, holder: Claim | undefined): void {
@@ -171,26 +212,45 @@ function endStart(turn: Turn, starting: Starting, code: string, text: string, ho
   turn.released.push(name)
 }
 
-/** Compare what should run in the slots held here with what does: names of gone nodes are started again. */
+/** Compare what should run in the slots held here with what does: what runs no more is started again. */
 export function reconcile(turn: Turn): void {
-  const { state, now } = turn
-  if (now < state.pausedUntil) return
+  const { state } = turn
+  let room = roomToStart(state)
   for (const [name, orphan] of state.registry.orphans) {
     // As many at once as a step can bear: the others follow as these end.
-    if (state.starting.size >= state.config.limits.maxStarting) return
-    const slot = slotOf(name, state.held.length)
-    if (state.held[slot] === 0 || state.starting.has(name) || state.grants.has(name)) continue
-    if (lookup(state.registry, name) !== undefined || orphan.placed === undefined) continue
-    if (mayStillRun(state, name)) continue
-    const { spec, origin, terms } = orphan.placed
-    const { kind = '', meta } = orphan
-    beginStart(turn, { name, slot, kind, spec, meta, origin, terms, failover: true, caller: undefined })
+    if (room <= 0) return
+    reconcileOne(turn, orphan)
+    if (state.starting.get(name)?.host !== undefined) room--
   }
+}
+
+/** The same of one name. */
+export function reconcileOne(turn: Turn, orphan: Claim): void {
+  const { state, now } = turn
+  const { name, placed, pid } = orphan
+  // What we may be cut off from may live; what has ended by itself on a node that is there does not.
+  if (now < state.pausedUntil && (placed?.ended === undefined || isHidden(state, pid.boot))) return
+  const slot = slotOf(name, state.held.length)
+  if (state.held[slot] === 0 || state.starting.has(name) || state.grants.has(name)) return
+  if (lookup(state.registry, name) !== undefined || placed === undefined || mayStillRun(state, name)) return
+  beginAgain(turn, orphan, placed, slot)
+}
+
+function isHidden({ registry }: TrackerState, boot: BootId): boolean {
+  return registry.logs.get(boot)?.hidden !== false
+}
+
+/** How many starts may be under way besides those that are: what rests after a failure is in nobody's way. */
+function roomToStart({ starting, config }: TrackerState): number {
+  let room = config.limits.maxStarting
+  for (const { host } of starting.values()) if (host !== undefined) room--
+  return room
 }
 
 /** Starts whose host is gone or silent are tried again. */
 export function retryStarts(turn: Turn): void {
   const { state, now } = turn
+  let room = roomToStart(state)
   for (const starting of [...state.starting.values()]) {
     const phase = starting.host === undefined ? undefined : state.peers.get(starting.host)?.phase
     const lost = phase === 'down' || phase === 'left' || phase === 'leaving'
@@ -198,7 +258,7 @@ export function retryStarts(turn: Turn): void {
     if (over) {
       state.starting.delete(starting.name)
       turn.released.push(starting.name)
-    } else if (now >= starting.nextAt || lost) tryStart(turn, starting)
+    } else if (lost || (now >= starting.nextAt && (starting.host !== undefined || room-- > 0))) tryStart(turn, starting)
   }
 }
 
@@ -211,7 +271,8 @@ export function endStruck(turn: Turn, starting: Starting): void {
 export function endStarted(turn: Turn, starting: Starting, holder: Claim): void {
   const { name, caller } = starting
   turn.state.starting.delete(name)
-  if (turn.state.starting.size < turn.state.config.limits.maxStarting / 2 && turn.state.registry.orphans.size > 0)
+  const { orphans } = turn.state.registry
+  if (orphans.size > turn.state.starting.size && roomToStart(turn.state) > turn.state.config.limits.maxStarting / 2)
     reconcile(turn)
   if (caller === undefined) return
   if (holder.placed?.origin === starting.origin) {

@@ -16,6 +16,7 @@ import type { Claim } from './messages.js'
 import { write } from './own.js'
 import { rejoinPartition } from './partition.js'
 import { Pid } from './pid.js'
+import { hasEnded } from './policies.js'
 import { endRequests } from './requests.js'
 import { yieldAll } from './slots.js'
 import type { Ask, Turn } from './state.js'
@@ -104,14 +105,17 @@ function keepProcesses(turn: Turn, before: Log, passed: ReadonlySet<string>): vo
     }
   }
   state.names.clear()
-  for (const claim of before.claims.values()) if (!passed.has(claim.name)) keepName(turn, claim)
+  state.recovering.clear()
+  for (const claim of before.claims.values()) {
+    if (!passed.has(claim.name) && !hasEnded(claim)) keepName(turn, claim)
+  }
 }
 
 function keepName(turn: Turn, claim: Claim): void {
   const { name, pid, kind, meta, placed, fence } = claim
   const id = --turn.state.nextHostAsk
   turn.state.counter = Math.max(turn.state.counter, fence)
-  const start = placed === undefined ? {} : { spec: placed.spec, origin: placed.origin, terms: placed.terms }
+  const start = placed === undefined ? {} : placed
   openAsk(turn, { id, name, role: 'kept', kind, meta, pid: pid.id, told: true, kept: claim, ...start })
 }
 

@@ -6,14 +6,17 @@
 import type { BootId } from '@skep/cluster/core'
 import { abandonAsk, strikeKept } from './asks.js'
 import { dropRetake, moveName } from './handoff.js'
-import { logOf, lookup } from './logs.js'
-import type { NodeRequest, TrackerMessage } from './messages.js'
+import { heldBy, logOf, lookup } from './logs.js'
+import type { Claim, NodeRequest, TrackerMessage } from './messages.js'
 import { joinGroup, removeName, rewriteMeta, write } from './own.js'
 import { dropHandoff } from './passage.js'
-import { send, type TrackerState, type Turn } from './state.js'
+import { comesBack } from './policies.js'
+import { endByItself } from './restarts.js'
+import { send, type TrackerInput, type TrackerState, type Turn } from './state.js'
 import { flushOps, pullMissing } from './sync.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
+type Gone = Extract<TrackerInput, { type: 'gone' }>
 
 /** Again for a barrier whose answer is still short, or was lost. */
 const FLUSH_AGAIN_MS = 200
@@ -89,12 +92,11 @@ export function onAnswer(turn: Turn, from: BootId, message: Message<'answer'>): 
 /** Do it here; what is wrong with it, if anything, or that its end is told later. */
 function perform(turn: Turn, wish: NodeRequest, asker: { boot: BootId; ask: number }): Fault | undefined | 'later' {
   const { state } = turn
-  const own = logOf(state.registry, state.self)
   if (state.leaving && wish.type !== 'unregister' && wish.type !== 'quit') {
     return { code: 'ERR_LEAVING', text: 'the node of this name is leaving the cluster' }
   }
   if ('name' in wish) {
-    const claim = own.claims.get(wish.name)
+    const claim = heldBy(state.registry, state.self, wish.name)
     if (claim === undefined) return { code: 'ERR_NOT_REGISTERED', text: `'${wish.name}' is not registered at its node` }
     if (wish.type === 'move') return moveName(turn, claim, wish.to, asker) ?? 'later'
     // What is changed now would be lost on the way, or come back.
@@ -120,8 +122,9 @@ function quit(turn: Turn, group: string, id: number): void {
 }
 
 /** A local process ended: its names, groups and open asks go. */
-export function endProcess(turn: Turn, pid: number, keepPlaced: boolean): void {
+export function endProcess(turn: Turn, { pid, keepPlaced = false, ended }: Gone): void {
   const { state } = turn
+  const stays = ({ placed }: Claim): boolean => keepPlaced && ended === undefined && comesBack(placed, 'gone')
   const own = logOf(state.registry, state.self)
   for (const name of [...(state.names.get(pid) ?? [])]) {
     const claim = own.claims.get(name)
@@ -129,13 +132,16 @@ export function endProcess(turn: Turn, pid: number, keepPlaced: boolean): void {
     if (state.handoffs.get(name)?.stage === 'pass') continue
     dropRetake(turn, name)
     dropHandoff(turn, name, { code: 'ERR_ACTOR_STOPPED', text: `'${name}' has ended` })
-    if (claim !== undefined && !(keepPlaced && claim.placed !== undefined)) removeName(turn, claim)
+    if (claim === undefined || stays(claim)) continue
+    if (ended === undefined || !endByItself(turn, claim, ended)) removeName(turn, claim)
   }
   for (const group of [...(state.groupsOf.get(pid) ?? [])]) quit(turn, group, pid)
   for (const ask of [...state.askById.values()]) {
     if (ask.pid !== pid) continue
     abandonAsk(turn, ask.id, undefined, undefined)
-    if (!keepPlaced) strikeKept(turn, ask)
+    // Its claims as an earlier boot are what it is started again from.
+    if (ask.kept !== undefined && (stays(ask.kept) || (ended && comesBack(ask.kept.placed, ended.how)))) continue
+    strikeKept(turn, ask)
   }
 }
 

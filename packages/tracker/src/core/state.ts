@@ -9,6 +9,7 @@ import type { LogEntry, Registry } from './logs.js'
 import type {
   Claim,
   DigestEntry,
+  Ended,
   GroupOf,
   Lineage,
   Membership,
@@ -38,8 +39,11 @@ export type TrackerInput =
   | { type: 'forget'; ask: number }
   /** Requests to the node of the name or pid, which may be this one. */
   | { type: 'request'; ask: number; request: NodeRequest }
-  /** A local process ended: its names and groups go; with `keepPlaced` placed names stay, to be restarted elsewhere. */
-  | { type: 'gone'; pid: number; keepPlaced?: boolean }
+  /**
+   * A local process ended: its names and groups go; with `keepPlaced` placed names stay, to be restarted elsewhere.
+   * `ended`: it did so by itself, so what becomes of its placed names is for their restart policies to say.
+   */
+  | { type: 'gone'; pid: number; keepPlaced?: boolean; ended?: Ended | undefined }
   /** The barrier: all own writes so far are known to `want` members. */
   | { type: 'flush'; ask: number; want: 'all' | number }
   /** Should winners' changes be reported as `event`? */
@@ -161,12 +165,13 @@ export interface TrackerLimits {
   readonly maxTargets: number
   /** How long a host asks for a name whose start the holder of the slot may know nothing of. */
   readonly hostAskMs: number
-  readonly startTries: number
+  /** For how long at most those who ask wait for a name that rests after a failure; others hear of it. */
+  readonly restWaitMs: number
   readonly massLossMs: number
   readonly massLossPauseMs: number
   /** Asks that may wait at an owner, all names together. */
   readonly maxWaiting: number
-  /** Placed names that this node has started at once, at whatever hosts. */
+  /** Placed names that this node has started at once, at whatever hosts; those that rest after a failure not counted. */
   readonly maxStarting: number
   /** Asks open at this node, its own callers'. */
   readonly maxAsks: number
@@ -208,7 +213,7 @@ export const trackerLimits: TrackerLimits = {
   handoffBytes: 8 * 2 ** 20,
   maxTargets: 512,
   hostAskMs: 10_000,
-  startTries: 7,
+  restWaitMs: 3000,
   massLossMs: 10_000,
   massLossPauseMs: 30_000,
   maxWaiting: 100_000,
@@ -269,6 +274,8 @@ export interface Ask {
   /** For a placed name: the request that started it, and its terms. */
   readonly origin: string | undefined
   readonly terms: Terms | undefined
+  /** How it failed before, as of when this ask came. */
+  readonly failures: readonly number[] | undefined
   /**
    * `claim`: here; `spawn`: where the ring says; `host`: the ring said here; `kept`: it runs here since an earlier boot;
    * `target`: it was handed over to here; `retake`: handing it over failed.
@@ -380,10 +387,14 @@ export interface Starting {
   readonly meta: unknown
   readonly terms: Terms | undefined
   readonly failover: boolean
+  /** The fence of the claim in whose place it is started; 0 for none. */
+  readonly above: number
   host: BootId | undefined
   /** Who is told the outcome; none for a failover. */
   caller: { readonly boot: BootId; ask: number } | undefined
-  tries: number
+  /** As of `failedAt`. */
+  failures: readonly number[]
+  failedAt: number
   nextAt: number
 }
 
@@ -523,6 +534,8 @@ export interface TrackerState {
   /** How many members the latest views had, less those that have left since. */
   viewSizes: { readonly at: number; size: number }[]
   pausedUntil: number
+  /** Own placed names that have failed lately, and since when they run here. */
+  recovering: Map<string, number>
 
   // handoff
   handoffs: Map<string, Handoff>

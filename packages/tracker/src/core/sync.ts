@@ -277,7 +277,7 @@ function finishImage(image: NonNullable<Pull['image']>, ops: readonly Op[], base
       case 'del':
         image.claims.delete(op.name)
         if (op.strike === undefined) return
-        image.strikes.set(op.name, { name: op.name, fence: op.fence, seq: base + i + 1, origin: op.strike })
+        image.strikes.set(op.name, strikeOf(op, op.strike, base + i + 1))
         return
       case 'join':
         image.memberships.set(membershipKey(op.membership.group, op.membership.pid.id), op.membership)
@@ -286,6 +286,10 @@ function finishImage(image: NonNullable<Pull['image']>, ops: readonly Op[], base
         image.memberships.delete(membershipKey(op.group, op.id))
     }
   })
+}
+
+function strikeOf({ name, fence, failed }: Extract<Op, { type: 'del' }>, origin: string, seq: number): Strike {
+  return failed === undefined ? { name, fence, seq, origin } : { name, fence, seq, origin, failed }
 }
 
 /** Names have no control characters, so this names one membership of a log. */

@@ -58,6 +58,7 @@ import {
   startFlush,
   tickRequests,
 } from './requests.js'
+import { recover } from './restarts.js'
 import { isPursuitDue, onAck, onTake, pursue, pursueSoon, yieldAll } from './slots.js'
 import {
   log,
@@ -144,6 +145,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     nextDigestAt: now + config.limits.digestMs,
     viewSizes: [],
     pausedUntil: 0,
+    recovering: new Map(),
     handoffs: new Map(),
     barriers: new Map(),
     shunned: new Map(),
@@ -253,7 +255,7 @@ function handle(turn: Turn, input: TrackerInput): void {
     case 'request':
       return request(turn, input.ask, input.request)
     case 'gone':
-      return endProcess(turn, input.pid, input.keepPlaced === true)
+      return endProcess(turn, input)
     case 'flush':
       return startFlush(turn, input.ask, input.want)
     case 'watch':
@@ -475,6 +477,7 @@ function everySecond(turn: Turn): void {
     state.inherited.delete(one.boot)
   }
   expireStrikes(state.registry, now - 2 * forgetMs)
+  recover(turn)
   reconcile(turn)
 }
 

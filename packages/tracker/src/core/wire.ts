@@ -13,12 +13,15 @@ import type {
   BaseMember,
   Claim,
   DigestEntry,
+  Ended,
+  Failed,
   GroupOf,
   Lineage,
   Membership,
   NodeRequest,
   Op,
   Placement,
+  Restart,
   Source,
   Stamp,
   Strategy,
@@ -29,6 +32,7 @@ import type {
 import { wireNameFault } from './name.js'
 import { Pid } from './pid.js'
 import { metaMaxBytes, plainFault, specMaxBytes } from './plain.js'
+import { maxRestarts } from './policies.js'
 
 /** The kinds of frames that belong to the tracker, both ends included. */
 export const trackerKinds: readonly [number, number] = [28, 63]
@@ -309,11 +313,40 @@ const strategy: Field<Strategy> = {
   },
 }
 
-/** `[strategy?]`: a newer minor version may append some. */
-const terms: Field<Terms> = {
-  write: (value) => [optional(strategy).write(value.strategy)],
-  read: (value) => ({ strategy: optional(strategy).read(array(value, 0)[0]) }),
+const policies: readonly Restart['policy'][] = ['transient', 'permanent', 'temporary']
+
+/** `[policy, times, ms]`, the policy by its number. */
+const restart: Field<Restart> = {
+  write: (value) => [policies.indexOf(value.policy), value.times, value.withinMs],
+  read: (value) => {
+    const [policy, times, withinMs] = array(value, 3)
+    // One of a newer minor version is taken for the usual one.
+    return {
+      policy: policies[count.read(policy)] ?? 'transient',
+      times: count.read(times),
+      withinMs: count.read(withinMs),
+    }
+  },
 }
+
+/** `[strategy?, restart?]`: a newer minor version may append some. */
+const terms: Field<Terms> = {
+  write: (value) => [optional(strategy).write(value.strategy), optional(restart).write(value.restart)],
+  read: (value) => {
+    const [where, again] = array(value, 0)
+    return { strategy: optional(strategy).read(where), restart: optional(restart).read(again) }
+  },
+}
+
+const failures: Field<readonly number[]> = list(count, maxRestarts + 1)
+
+const how: Field<Ended['how']> = asIs((value) => {
+  check(value === 'crashed' || value === 'stopped')
+  return value
+})
+
+/** `[how, reason]` */
+const ended: Field<Ended> = tuple<Ended>({ how, reason: text })
 
 // Claims and what else stands in a log
 
@@ -338,8 +371,16 @@ function writeClaim(claim: Claim, stamp: unknown): unknown[] {
   if (meta !== undefined || placed !== undefined) fields.push(meta)
   if (placed !== undefined) fields.push(placed.spec, placed.origin)
   if (placed !== undefined && claim.from !== undefined) fields.push(claim.from.boot, claim.from.seq)
-  if (placed?.terms !== undefined) fields.push([terms.write(placed.terms)])
+  const more = writeMore(placed)
+  if (more.length > 0) fields.push(more)
   return fields
+}
+
+/** `[terms?, failures?, ended?]`, cut after the last one that is there; a newer minor version may append some. */
+function writeMore(placed: Placement | undefined): unknown[] {
+  if (placed?.terms === undefined && placed?.failures === undefined && placed?.ended === undefined) return []
+  const more = [optional(terms).write(placed.terms), optional(failures).write(placed.failures)]
+  return placed.ended === undefined ? more : [...more, ended.write(placed.ended)]
 }
 
 function readClaim(fields: readonly unknown[], boot: BootId, node: string, stamp: (value: unknown) => Stamp): Claim {
@@ -359,11 +400,19 @@ function readClaim(fields: readonly unknown[], boot: BootId, node: string, stamp
 
 const optionalName: Field<string | undefined> = optional(name)
 
-/** `more`: `[terms]`, of which a newer minor version may have more. */
 function readPlacement(what: unknown, from: unknown, more: unknown): Placement {
-  const [wanted] = more === undefined ? [] : array(more, 0)
-  const placed = { spec: spec.read(what), origin: origin.read(from) }
-  return wanted === undefined || wanted === null ? placed : { ...placed, terms: terms.read(wanted) }
+  const [wanted, failed, over] = more === undefined ? [] : array(more, 0)
+  const placed: Writable<Placement> = { spec: spec.read(what), origin: origin.read(from) }
+  if (isThere(wanted)) placed.terms = terms.read(wanted)
+  if (isThere(failed)) placed.failures = failures.read(failed)
+  if (isThere(over)) placed.ended = ended.read(over)
+  return placed
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
+
+function isThere(value: unknown): boolean {
+  return value !== undefined && value !== null
 }
 
 /** A claim that travels alone: with its boot and its node's name. */
@@ -375,7 +424,26 @@ const claim: Field<Claim> = {
   },
 }
 
-const strike: Field<Strike> = tuple<Strike>({ name, fence: count, seq: count, origin })
+/** `[name, fence, seq, origin, failed?]` */
+const strike: Field<Strike> = {
+  write: ({ failed: why, ...plain }) => {
+    const fields = plainStrike.write(plain) as unknown[]
+    return why === undefined ? fields : [...fields, failed.write(why)]
+  },
+  read: (value) => {
+    const why = array(value, 4)[4]
+    const plain = plainStrike.read(value)
+    return isThere(why) ? { ...plain, failed: failed.read(why) } : plain
+  },
+}
+
+const plainStrike: Field<Omit<Strike, 'failed'>> = tuple<Omit<Strike, 'failed'>>({
+  name,
+  fence: count,
+  seq: count,
+  origin,
+})
+const failed: Field<Failed> = tuple<Failed>({ times: count, code, reason: text })
 
 const digestEntry: Field<DigestEntry> = tuple<DigestEntry>({ boot, seq: count, high: word, low: word })
 
@@ -430,7 +498,8 @@ function writeOp(op: Op, stamps: StampTable): unknown[] {
     case 'put':
       return [0, ...writeClaim(op.claim, stamps.place(op.claim.stamp))]
     case 'del':
-      return op.strike === undefined ? [1, op.name, op.fence] : [1, op.name, op.fence, op.strike]
+      if (op.strike === undefined) return [1, op.name, op.fence]
+      return [1, op.name, op.fence, op.strike, ...(op.failed === undefined ? [] : [failed.write(op.failed)])]
     case 'join':
       return [2, ...writeMembership(op.membership)]
     case 'quit':
@@ -449,6 +518,7 @@ function opOfLog(context: LogContext, value: unknown): Op {
         name: name.read(fields[0]),
         fence: count.read(fields[1]),
         strike: fields.length < 3 ? undefined : origin.read(fields[2]),
+        ...(isThere(fields[3]) ? { failed: failed.read(fields[3]) } : {}),
       }
     case 2:
       return { type: 'join', membership: membershipOfLog(context, fields) }
@@ -600,6 +670,7 @@ const handing = family(43, {
     groups,
     state,
     terms: added(terms),
+    failures: added(failures),
   }),
   handoffFailed: shape('handoffFailed', 2, { name, number: count, code, text }),
   known: shape('known', 3, { boot, seq: count }),
@@ -638,7 +709,7 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
     from: added(source),
   }),
   grant: shape('grant', 38, { name, ask: count, fence: count }),
-  refuse: shape('refuse', 39, { name, ask: count, holder: optional(claim) }),
+  refuse: shape('refuse', 39, { name, ask: count, holder: optional(claim), why: added(text) }),
   elsewhere: shape('elsewhere', 40, { name, ask: count, full: flag }),
   unused: shape('unused', 41, { name, ask: count }),
   check: shape('check', 42, { name, ask: count, fence: added(count) }),
@@ -657,7 +728,16 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   }),
   spawned: shape('spawned', 47, { name, ask: count, claim }),
   spawnFailed: shape('spawnFailed', 48, { name, ask: count, code, text, holder: optional(claim) }),
-  start: shape('start', 49, { name, kind: name, spec, meta, origin, failover: flag, terms: added(terms) }),
+  start: shape('start', 49, {
+    name,
+    kind: name,
+    spec,
+    meta,
+    origin,
+    failover: flag,
+    terms: added(terms),
+    failures: added(failures),
+  }),
   startFailed: shape('startFailed', 50, { name, origin, code, text }),
   running: shape('running', 51, { name, fence: count, ask: count, above: count }),
   runs: shape('runs', 52, { name, fence: count, ask: count, yes: flag }),
