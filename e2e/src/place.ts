@@ -20,7 +20,8 @@ export const copies: Map<object, string> = new Map()
 export const lastRun: Map<string, number> = new Map()
 
 export const Place = defineActor('place', {
-  // A count for each copy that ever ran, by the boot of its node: so that what two copies did can be merged.
+  // A count for each copy that ever ran, so that what two of them did can be merged. By its pid: one node may run
+  // several copies in the course of time.
   init: () => ({ calls: new Map<string, number>() }),
   onStart: (self) => {
     if (self.name !== undefined) copies.set(self.state, self.name)
@@ -31,16 +32,16 @@ export const Place = defineActor('place', {
   on: {
     process: () => process.pid,
     who: (self): Who => {
-      const { boot } = self.pid
-      self.state.calls.set(boot, (self.state.calls.get(boot) ?? 0) + 1)
+      const pid = String(self.pid)
+      self.state.calls.set(pid, (self.state.calls.get(pid) ?? 0) + 1)
       if (self.name !== undefined) lastRun.set(self.name, Number(process.hrtime.bigint()) / 1e6)
-      return { process: process.pid, pid: String(self.pid), boot, fence: self.fence }
+      return { process: process.pid, pid, boot: self.pid.boot, fence: self.fence }
     },
     /** Calls of `who` that all copies have run, as far as this one knows. */
     total: (self) => [...self.state.calls.values()].reduce((sum, count) => sum + count, 0),
   },
   onConflict: (self, theirs) => {
     const { calls } = self.state
-    for (const [boot, count] of theirs.calls) calls.set(boot, Math.max(count, calls.get(boot) ?? 0))
+    for (const [pid, count] of theirs.calls) calls.set(pid, Math.max(count, calls.get(pid) ?? 0))
   },
 })

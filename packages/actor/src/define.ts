@@ -96,7 +96,7 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   /**
    * Two copies of a name can run for a while: on both sides of a cut, or where a node that lives was held to be down.
    * When they meet one of them keeps the name; this runs there, in its turn, with what the other one's state was when it
-   * ended (by way of `handoff`, where that says how). Without it that is lost. Merge what cannot be counted twice: a
+   * ended (by way of `handoff`, where that says how). Without it that is lost. Merge what cannot be counted twice (a count for each pid): a
    * plain number that both sides counted on from is wrong whatever is done with it.
    */
   readonly onConflict?: (self: Self<State>, theirs: NoInfer<State>) => unknown

@@ -117,7 +117,8 @@ export class Safety {
   /** Does somebody hold the name in the place of just this claim? */
   isHandedOver({ name, pid, seq }: Claim): boolean {
     const holder = this.names.get(name)?.holders[0]
-    const from = holder?.seen.claims.get(name)?.from
+    const claim = holder?.seen.claims.get(name)
+    const from = claim?.placed?.ended === undefined ? claim?.from : undefined
     return from !== undefined && from.boot === pid.boot && from.seq === seq
   }
 

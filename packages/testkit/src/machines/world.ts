@@ -863,7 +863,7 @@ export class World implements NodeHost {
   /** Who says that nothing is left to hand over may have only what it names. */
   private checkEmptied(node: SimNode, { left }: Extract<TrackerOutput, { type: 'emptied' }>): void {
     for (const { name, placed } of node.replica.tracker.registry.logs.get(node.boot)?.claims.values() ?? []) {
-      if (placed === undefined || left.some((one) => one.name === name)) continue
+      if (placed === undefined || placed.ended !== undefined || left.some((one) => one.name === name)) continue
       this.complain('lost', `${node.boot} is about to leave with ${name}, which is not handed over`)
     }
   }
