@@ -842,8 +842,10 @@ export class World implements NodeHost {
       case 'deactivate':
         return this.deactivate(node, output)
       case 'event': {
-        const { type, name, previous } = output.event
-        if (type === 'unregistered' && previous !== undefined && this.premise.holds(this.now)) {
+        const { type, name, previous, reason } = output.event
+        // Where a source has ended by itself, in the middle of it, its mark may be heard of before the target's claim.
+        const byItself = reason === 'crashed' || reason === 'stopped'
+        if (type === 'unregistered' && !byItself && previous !== undefined && this.premise.holds(this.now)) {
           // One that leaves before its time lets go of what is on its way.
           const source = this.nodes.find(({ boot }) => boot === previous.pid.boot)
           const early = source === undefined || source.leaving || !source.alive || node.readyAt === undefined
@@ -863,7 +865,7 @@ export class World implements NodeHost {
   /** Who says that nothing is left to hand over may have only what it names. */
   private checkEmptied(node: SimNode, { left }: Extract<TrackerOutput, { type: 'emptied' }>): void {
     for (const { name, placed } of node.replica.tracker.registry.logs.get(node.boot)?.claims.values() ?? []) {
-      if (placed === undefined || left.some((one) => one.name === name)) continue
+      if (placed === undefined || placed.ended !== undefined || left.some((one) => one.name === name)) continue
       this.complain('lost', `${node.boot} is about to leave with ${name}, which is not handed over`)
     }
   }
