@@ -842,8 +842,10 @@ export class World implements NodeHost {
       case 'deactivate':
         return this.deactivate(node, output)
       case 'event': {
-        const { type, name, previous } = output.event
-        if (type === 'unregistered' && previous !== undefined && this.premise.holds(this.now)) {
+        const { type, name, previous, reason } = output.event
+        // Where a source has ended by itself, in the middle of it, its mark may be heard of before the target's claim.
+        const byItself = reason === 'crashed' || reason === 'stopped'
+        if (type === 'unregistered' && !byItself && previous !== undefined && this.premise.holds(this.now)) {
           // One that leaves before its time lets go of what is on its way.
           const source = this.nodes.find(({ boot }) => boot === previous.pid.boot)
           const early = source === undefined || source.leaving || !source.alive || node.readyAt === undefined
