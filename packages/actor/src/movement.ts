@@ -37,6 +37,8 @@ export interface Movers {
 export class Movement implements Handing {
   readonly #movers: Movers
   readonly #moved = new Map<number, Moved>()
+  /** Those released whose new place waits until all know of it. */
+  readonly #passing = new Map<number, Pid>()
   /** Where those are from whose gate is shut. */
   readonly #gated = new Map<number, BootId>()
 
@@ -71,7 +73,9 @@ export class Movement implements Handing {
   }
 
   release(pid: Pid, name: string, { pid: to }: Claim): void {
+    this.#passing.set(pid.id, to)
     const process = this.#movers.process(pid.id)
+    // It may have ended by itself since it was exported; its new place is told all the same that nothing more comes.
     if (process === undefined) return
     this.#depart(process, to, 'moved')
     this.#movers.logger.debug({ name, to: String(to) }, `'${name}' was handed over`)
@@ -80,7 +84,8 @@ export class Movement implements Handing {
   }
 
   passed(pid: Pid): void {
-    const to = this.#moved.get(pid.id)?.to
+    const to = this.#passing.get(pid.id)
+    this.#passing.delete(pid.id)
     if (to !== undefined) this.#movers.postSurely(to.boot, passedFrame(to.id))
   }
 

@@ -1,4 +1,5 @@
 /** Actors that go to another node with their state: nothing that was accepted is lost, done twice, or out of order. */
+import type { Pid } from '@skep/tracker'
 import { describe, expect, test } from 'vitest'
 import { defineActor, via } from '../src/index.js'
 import { errorOf, gate, rest, type TestNode, World } from './world.js'
@@ -164,6 +165,24 @@ describe('a handoff', () => {
       else world.cutLink(a, b)
       expect(await straight).toBe('b:1')
     }
+  })
+
+  test('opens the new place also where the process at the old one has ended meanwhile', async () => {
+    const { world, a, b, c } = await placed()
+    const pid = world.claims.get('x')?.pid as Pid
+    const state = (await a.handing?.export(pid, 'x')) as Uint8Array
+    a.deactivate?.({ pid, name: 'x', reason: 'superseded' })
+    await rest()
+    expect(a.system.stats().actors).toBe(0)
+    const spec = { args: new Uint8Array() }
+    const fence = world.nextFence()
+    const at = await b.activate?.({ name: 'x', kind: 'keeper', spec, fence, cause: 'handoff', state, source: a.boot })
+    const claim = world.put('x', at as Pid, fence, 'keeper', spec)
+    a.handing?.release(pid, 'x', claim)
+    const call = c.system.via(Keeper, 'x').add('one')
+    await rest()
+    a.handing?.passed(pid, 'x')
+    expect(await call).toBe('b:1')
   })
 
   test('waits for the call that runs; where that does not end the actor stays, and goes on', async () => {
