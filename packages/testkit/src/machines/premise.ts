@@ -53,7 +53,7 @@ export class Premise {
 
 function isRough(strike: Strike): boolean {
   if (strike.type === 'stall') return strike.until - strike.at >= harmlessMs
-  return strike.type !== 'aim' || !['leave', 'join', 'slow'].includes(strike.deed)
+  return strike.type !== 'aim' || !['leave', 'join', 'slow', 'end'].includes(strike.deed)
 }
 
 function isOnePair(plan: Plan): boolean {
