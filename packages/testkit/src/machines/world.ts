@@ -315,10 +315,11 @@ export class World implements NodeHost {
       case kinds.ended:
         this.ledger.stop(node, event.value)
         return replica.track({ type: 'gone', pid: event.value }, now)
-      case kinds.endsItself:
-        if (!node.leaving)
-          this.options.trace?.(`           ${node.boot} ${this.workload.endOne(node, now) ?? 'goes on'}`)
-        return
+      case kinds.endsItself: {
+        if (node.leaving) return
+        const what = this.workload.endOne(node, now) ?? 'goes on'
+        return this.options.trace?.(`           ${node.boot} ${what}`)
+      }
       case kinds.leave:
         if (node.leaving) return
         this.phases.strike('leave', this.live, [node])

@@ -606,8 +606,8 @@ export const mutants: readonly Mutant[] = [
     deadlyMoving,
     tracker,
     'rejoining.js',
-    'if (!passed.has(claim.name))',
-    'if (true)',
+    'if (!passed.has(claim.name) && !hasEnded(claim))',
+    'if (!hasEnded(claim))',
   ),
   without(
     'leave-before-empty',
