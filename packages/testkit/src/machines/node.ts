@@ -79,6 +79,7 @@ export class SimNode implements Endpoint, ReplicaPort {
   readonly wires: Map<BootId, Link> = new Map()
   alive = true
   stalledUntil = 0
+  stalledSince = 0
   /** After a stall its timers come before what waits in its sockets. */
   timersFirst = false
   /** When its process was killed. */

@@ -658,7 +658,9 @@ export class World implements NodeHost {
   private stall(node: SimNode | undefined, until: number): void {
     if (node === undefined) return
     this.phases.strike('stall', this.live, [node])
-    if (until - this.now >= harmlessMs) this.premise.breaks(this.now, until)
+    // Short ones that follow upon each other are a long one.
+    if (node.stalledUntil < this.now) node.stalledSince = this.now
+    if (until - node.stalledSince >= harmlessMs) this.premise.breaks(this.now, until)
     node.stalledUntil = Math.max(node.stalledUntil, until)
     node.timersFirst = nextFloat(this.random) < 0.5
     this.lastFaultAt = Math.max(this.lastFaultAt, until)
