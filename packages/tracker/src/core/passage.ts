@@ -112,7 +112,8 @@ export function askKnown(turn: Turn): void {
 export function passKnown(turn: Turn, target: BootId): void {
   const { state, now } = turn
   const have = state.barriers.get(target)?.have
-  let known = Number.MAX_SAFE_INTEGER
+  // We may have heard of the claim by a refusal, before our own copy of its log has it.
+  let known = state.registry.logs.get(target)?.seq ?? 0
   for (const boot of others(state, target)) known = Math.min(known, have?.get(boot) ?? 0)
   for (const handoff of [...state.handoffs.values()]) {
     if (handoff.stage !== 'pass' || handoff.to !== target) continue
