@@ -1,7 +1,14 @@
 /** Restart policies: what becomes of a placed name when its process, or the node of it, ends, however that comes. */
 
 import { describe, expect, test } from 'vitest'
-import { type Explanation, explain, type Restart, ring as rings, type TrackerMessage } from '../src/core/index.js'
+import {
+  type Claim,
+  type Explanation,
+  explain,
+  type Restart,
+  ring as rings,
+  type TrackerMessage,
+} from '../src/core/index.js'
 import { restartOf } from '../src/index.js'
 import { ring, Trackers } from './trackers.js'
 
@@ -220,6 +227,24 @@ describe('a process that crashed', () => {
     net.kill(node)
     live(net, SOON_MS)
     expect(holder(net, name)).toBeDefined()
+  })
+
+  test('is over where its user had stopped a later copy of it on the other side of a cut', () => {
+    const net = cluster()
+    spawn(net, 'x')
+    const claim = net.claim('a', 'x') as Claim
+    const at = claim.pid.node
+    const other = at === 'a' ? 'b' : 'a'
+    const first = (net.state(at).registry.logs.get(net.boot(other))?.seq ?? 0) + 1
+    const strike = claim.placed?.origin
+    const ops = [{ type: 'del', name: 'x', fence: claim.fence + 5, strike } as const]
+    const message = { type: 'ops', boot: net.boot(other), first, ops, counter: claim.fence + 5, reply: false } as const
+    net.input(at, { type: 'message', from: net.boot(other), message })
+    expect(net.claim(at, 'x')?.pid.equals(claim.pid)).toBe(true)
+    end(net, 'x', 'crashed')
+    expect(net.state(at).registry.logs.get(net.boot(at))?.claims.has('x')).toBe(false)
+    live(net, 3000)
+    expect(holder(net, 'x')).toBeUndefined()
   })
 
   test('is started again by whoever holds its slot then', () => {

@@ -5,7 +5,7 @@
  * node; when the name is held again, or over, the marked claim goes.
  */
 
-import { logOf } from './logs.js'
+import { isStruck, logOf } from './logs.js'
 import type { Claim, Ended, Placement } from './messages.js'
 import { forgetProcess, write } from './own.js'
 import { aged, another, comesBack, hasEnded, restartOf } from './policies.js'
@@ -19,6 +19,8 @@ export function endByItself(turn: Turn, claim: Claim, { how, reason }: Ended): b
   const { state } = turn
   const { placed } = claim
   if (placed === undefined || !comesBack(placed, how)) return false
+  // A later copy of this very start was stopped by its user, on the other side of a cut: nobody starts it again.
+  if (isStruck(state.registry, claim.name, placed.origin, claim.fence)) return false
   const failures = another(placed.failures, livedMs(turn, claim.name), restartOf(placed))
   const seq = logOf(state.registry, state.self).seq + 1
   const ended = { how, reason: reason.slice(0, REASON_CHARS) }
