@@ -140,12 +140,15 @@ function check(name, work) {
 
 /** @param {string[]} argv */
 function node(argv) {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, argv, {
+  const { status, signal, error, stdout, stderr } = spawnSync(process.execPath, argv, {
     cwd: dir,
     stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',
     timeout: RUN_TIMEOUT_MS,
+    // A node ends in order when it is told to, with code 0: one that does not end by itself must not pass for that.
+    killSignal: 'SIGKILL',
   })
+  if (error !== undefined) throw error
   if (status !== 0) throw new Error(`exit ${status ?? signal}\n${stdout}${stderr}`)
   return stdout
 }
