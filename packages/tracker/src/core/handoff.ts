@@ -157,7 +157,6 @@ export function onExportFailed(turn: Turn, { name, number, code, text }: Input<'
   if (handoff?.stage !== 'export' || handoff.number !== number) return
   if (code === 'ERR_CANNOT_MOVE') turn.state.draining?.stuck.set(name, text)
   endHandoff(turn, handoff, { code, text })
-  drainOn(turn)
 }
 
 /** The target will not claim the name: nothing has happened. */
@@ -224,7 +223,6 @@ export function tickHandoffs(turn: Turn): void {
   for (const target of state.barriers.keys()) passKnown(turn, target)
   for (const [name, { until }] of state.shunned) if (now >= until) state.shunned.delete(name)
   gather(turn)
-  drainOn(turn)
 }
 
 /** This node leaves: what is not handed over by now ends here. */
@@ -240,7 +238,6 @@ export function endHandoffs(turn: Turn): void {
 export function startDraining(turn: Turn): void {
   turn.state.draining ??= { queue: [], stuck: new Map(), told: false }
   gather(turn)
-  drainOn(turn)
 }
 
 /** What is placed here and not on its way. */
@@ -253,7 +250,7 @@ function gather(turn: Turn): void {
   }
 }
 
-/** As many as may be on their way at once; when nothing is left that could go, the shell is told. */
+/** At the end of each step: as many as may be on their way at once; when nothing is left that could go, it is told. */
 export function drainOn(turn: Turn): void {
   const { state, now } = turn
   const { draining, handoffs } = state
