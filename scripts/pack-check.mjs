@@ -145,6 +145,8 @@ function node(argv) {
     stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',
     timeout: RUN_TIMEOUT_MS,
+    // Nodes of one cluster on one machine find each other by a folder in it: another run's must not be met.
+    env: { ...process.env, TMPDIR: dir },
     // A node ends in order when it is told to, with code 0: one that does not end by itself must not pass for that.
     killSignal: 'SIGKILL',
   })

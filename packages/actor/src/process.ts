@@ -95,6 +95,8 @@ export class Process implements Runner, Runnable {
   #idlers: (() => void)[] = []
   /** Nothing begins: what waits and what comes waits on. */
   #held = false
+  /** The same: since a `stall`, until it is known whether its node is a member; then until its `name` is its own again. */
+  #doubt: 'stall' | 'name' | undefined
   /** What was sent straight here, while what went to where the actor was before still comes. */
   #gate: Message[] | undefined
   /** The actor goes on as this process of another node. */
@@ -111,6 +113,7 @@ export class Process implements Runner, Runnable {
   /** Its node goes on as another boot. */
   rename(pid: Pid): void {
     this.info = { ...this.info, pid }
+    if (this.#doubt !== undefined) this.#doubt = 'name'
     this.#logger = undefined
   }
 
@@ -200,7 +203,7 @@ export class Process implements Runner, Runnable {
 
   resume(): void {
     this.#held = false
-    if (this.waiting > 0 && this.running === 0 && this.phase === 'running') this.host.scheduler.wake(this)
+    this.#goOn()
   }
 
   /** What was sent straight to this actor may go too: nothing more is passed on to it. */
@@ -228,9 +231,25 @@ export class Process implements Runner, Runnable {
     this.#watchers = undefined
   }
 
-  /** Nothing of it begins at present: it is held, or halted. */
+  /** Nothing of it begins at present: it is held, halted, or in doubt. */
   get paused(): boolean {
-    return this.#held || this.#refusal !== undefined
+    return this.#held || this.#refusal !== undefined || this.#doubt !== undefined
+  }
+
+  /** Its node stood still: another process may have its name by now. Nothing begins until that is known. */
+  doubt(): void {
+    if (this.phase === 'running') this.#doubt ??= 'stall'
+  }
+
+  /** Its node is still the member that it was. */
+  trust(): void {
+    if (this.#doubt === 'stall') this.keep()
+  }
+
+  /** Its name is its own, under whatever pid. */
+  keep(): void {
+    this.#doubt = undefined
+    this.#goOn()
   }
 
   /**
@@ -251,6 +270,10 @@ export class Process implements Runner, Runnable {
 
   unhalt(): void {
     this.#refusal = undefined
+    this.#goOn()
+  }
+
+  #goOn(): void {
     if (this.waiting > 0 && this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
   }
 
@@ -299,13 +322,13 @@ export class Process implements Runner, Runnable {
   #insist(reason: string): void {
     const before = this.#current
     // Where nothing runs yet, what stands before the request is about to begin.
-    const ms = before === undefined && !this.#held ? 1 : this.host.stopGraceMs
+    const ms = before === undefined && !this.paused ? 1 : this.host.stopGraceMs
     this.#insisting = this.host.time.setTimer(() => {
       this.#insisting = undefined
       const now = this.host.time.now()
       this.#asked = this.#asked.filter((message) => !message.stale(now))
       if (this.#asked.length === 0 || this.phase !== 'running') return
-      if (this.#held || before === undefined || this.#current !== before) this.#insist(reason)
+      if (this.paused || before === undefined || this.#current !== before) this.#insist(reason)
       else void this.#stop(reason, true, 0)
     }, ms)
   }
@@ -355,7 +378,7 @@ export class Process implements Runner, Runnable {
       else if (this.actor.reentrant) this.#runBeside(message)
       else this.#run(message)
     }
-    if (this.waiting > 0 && this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
+    this.#goOn()
     return done
   }
 

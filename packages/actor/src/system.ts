@@ -69,7 +69,7 @@ const haltedRefusal: Refusal = {
 const nodeWide = ''
 
 /** What actors need of a cluster. */
-export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' | 'describe' | 'linked'>
+export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' | 'describe' | 'linked' | 'noticeStall'>
 
 /** What actors need of a tracker. */
 export type ActorTracker = Pick<
@@ -93,6 +93,7 @@ export type ActorTracker = Pick<
   | 'livesHere'
   | 'onHalted'
   | 'onResumed'
+  | 'onKept'
   | 'haltIfDue'
 >
 
@@ -207,8 +208,11 @@ class System implements ProcessHost, ActorHome {
     this.stopTimeoutMs = limits.callTimeoutMs + 2 * limits.stopGraceMs
     this.startTimeoutMs = limits.startTimeoutMs
     this.#cluster = options.cluster
-    // Timers may be late: no actor has a turn by votes that have lapsed.
-    this.scheduler = new Scheduler(this.time, () => this.tracker.haltIfDue())
+    // Timers may be late: no actor has a turn by votes that have lapsed, nor after a stall that nobody has noticed.
+    this.scheduler = new Scheduler(this.time, () => {
+      this.#cluster.noticeStall()
+      this.tracker.haltIfDue()
+    })
     this.#deadlines = new Deadlines(this.time)
     this.calls = new Calls(this, this.#deadlines)
     this.#incoming = new Incoming(this)
@@ -238,6 +242,8 @@ class System implements ProcessHost, ActorHome {
       raw: (from, frame) => this.#frame(from, frame),
       input: (input) => {
         if (input.type === 'rejoined') this.#renamePids()
+        else if (input.type === 'stalled') this.#eachNamed((process) => process.doubt())
+        else if (input.type === 'trusted') this.#eachNamed((process) => process.trust())
         else if (input.type === 'unlinked') this.#lost(input.boot, 'the link to its node broke before the answer')
         else if (input.type === 'linked') this.calls.linked(input.boot)
         else if (input.type === 'drained') this.#incoming.drained(input.boot)
@@ -247,16 +253,20 @@ class System implements ProcessHost, ActorHome {
     this.tracker.onActivate((activation) => this.#activate(activation))
     this.tracker.livesHere((pid) => this.#processes.has(pid.id))
     this.tracker.onHalted((on) => {
-      if (on) this.#haltNamed()
+      if (on) this.#eachNamed((process) => process.halt(haltedRefusal))
     })
     this.tracker.onResumed(({ id }) => this.process(id)?.unhalt())
+    this.tracker.onKept(({ id }, name) => {
+      const process = this.process(id)
+      if (process?.info.name === name) process.keep()
+    })
     this.tracker.onDeactivate((deactivation) => this.#deactivate(deactivation))
     this.tracker.onHandoff(this.#movement)
   }
 
-  /** All that hold a name: what the part that goes on may give to another. Who has none is nobody's but this node's. */
-  #haltNamed(): void {
-    for (const process of this.#processes.values()) if (process.info.name !== undefined) process.halt(haltedRefusal)
+  /** All that hold a name: what others may give to another. Who has none is nobody's but this node's. */
+  #eachNamed(work: (process: Process) => void): void {
+    for (const process of this.#processes.values()) if (process.info.name !== undefined) work(process)
   }
 
   #frame(from: BootId, raw: readonly unknown[]): void {

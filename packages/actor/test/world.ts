@@ -208,7 +208,9 @@ export class World {
     for (const claim of [...this.claims.values()].filter((one) => one.pid.boot === old)) {
       this.claims.delete(claim.name)
       const pid = new Pid(node.boot, claim.pid.id, node.name)
-      if (keeps(claim.name)) this.claims.set(claim.name, { ...claim, pid, fence: this.nextFence() })
+      if (!keeps(claim.name)) continue
+      this.claims.set(claim.name, { ...claim, pid, fence: this.nextFence() })
+      node.kept(pid, claim.name)
     }
     for (const [group, pids] of this.groups) {
       this.groups.set(
@@ -276,8 +278,10 @@ export class TestNode {
   handing: Handing | undefined
   halted: (on: boolean) => void = () => {}
   resumed: (pid: Pid) => void = () => {}
+  kept: (pid: Pid, name: string) => void = () => {}
   /** What the registry does before anybody has a turn. */
   haltIfDue: () => void = () => {}
+  noticeStall: () => void = () => {}
   phase: Member['phase'] = 'up'
   kinds: readonly string[] = []
   readonly gone: Pid[] = []
@@ -334,6 +338,7 @@ export class TestNode {
       },
       post: (to, frame) => world.post(this, to, frame),
       linked: (boot) => world.linked(this, boot),
+      noticeStall: () => this.noticeStall(),
       describe: ({ kinds = [] }) => {
         this.kinds = kinds
       },
@@ -394,6 +399,9 @@ export class TestNode {
       },
       onResumed: (fn) => {
         this.resumed = fn
+      },
+      onKept: (fn) => {
+        this.kept = fn
       },
       haltIfDue: () => this.haltIfDue(),
       onDeactivate: (fn) => {

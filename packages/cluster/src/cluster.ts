@@ -19,6 +19,7 @@ import {
   type LogOutput,
   type MembershipState,
   membershipDeadline,
+  stallMs,
   stepMembership,
 } from './core/membership.js'
 import { type DiscoveryRunner, runDiscovery } from './discovery/discovery.js'
@@ -39,6 +40,9 @@ export type LayerInput =
   | ClusterUpward
   /** This peer was overloaded and `droppable` messages or posts were turned away; now it takes them again. */
   | { type: 'drained'; boot: BootId }
+  /** This node stood still for long, and does not know what it has lost meanwhile: until `trusted` or `rejoined`. */
+  | { type: 'stalled' }
+  | { type: 'trusted' }
 
 /** A layer above: the frames of its kinds are its own. */
 export interface Layer<M> {
@@ -119,6 +123,8 @@ export interface Cluster {
    * and where a direct one takes over from that; what had not arrived by `unlinked` may be lost.
    */
   post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
+  /** Says `stalled` now if this process stood still: who runs users' code asks before each turn, for timers may be late. */
+  noticeStall(): void
   /** Whether this node has joined; not for a while after the others had held it to be down. */
   readonly isReady: boolean
   /** Resolves when this node has joined (and `markReady` was called, with `manualReady`). Rejects with ERR_NOT_READY. */
@@ -214,6 +220,7 @@ class ClusterNode implements Cluster {
   #found = ''
   /** Frames of calls that wait for the end of a doubt (see `stalled`); undefined while there is none. */
   #held: HeldFrame[] | undefined
+  readonly #stallMs: number
   /** The last frame packed, so that one message to many peers is packed once. */
   #packed: { message: unknown; members: unknown; bytes: Buffer } | undefined
 
@@ -224,6 +231,7 @@ class ClusterNode implements Cluster {
     this.#settings = settings
     this.#manualReady = options.manualReady === true
     this.#onFatal = options.onFatal ?? endProcess
+    this.#stallMs = stallMs(settings.limits)
     this.#log = (options.logger ?? defaultLogger()).child({ component: 'cluster', node: settings.name })
     this.#links = new Links({
       world: { time: world.time, chance: world.chance, transport: world.transport() },
@@ -452,6 +460,10 @@ class ClusterNode implements Cluster {
     this.#edge(() => this.#wakeIfDue())
   }
 
+  noticeStall(): void {
+    if (this.#time.now() - this.#state.due >= this.#stallMs) this.#edge(() => this.#wakeIfDue())
+  }
+
   #wakeIfDue(): void {
     if (this.#time.now() >= membershipDeadline(this.#state)) this.#input({ type: 'wake' })
   }
@@ -475,9 +487,10 @@ class ClusterNode implements Cluster {
         return
       case 'stalled':
         this.#held ??= []
-        return
+        return this.#tell({ type: 'stalled' })
       case 'trusted':
-        return this.#releaseHeld()
+        this.#releaseHeld()
+        return this.#tell({ type: 'trusted' })
       case 'dropped':
         return this.#drop(output.from, output.reason)
       case 'log':

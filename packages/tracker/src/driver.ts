@@ -59,6 +59,8 @@ export class Driver {
       decode: decodeMessage,
       lane: laneOf,
       input: (input) => {
+        // The registry believes what it is told; only processes wait.
+        if (input.type === 'stalled' || input.type === 'trusted') return
         if (input.type === 'message' && this.#options.intercept(input.from, input.message as TrackerMessage)) return
         this.feed(input)
         // What this node says of itself (kinds, cordon) may have changed: the machine hears it as a description.

@@ -181,6 +181,8 @@ export interface Tracker {
   onHalted(fn: (on: boolean) => void): void
   /** A process that held a name when this node halted holds it still and may run. A later call replaces the function. */
   onResumed(fn: (pid: Pid) => void): void
+  /** A process holds its name again after this node became another boot. A later call replaces the function. */
+  onKept(fn: (pid: Pid, name: string) => void): void
   /** Whether this node's part may not go on at present. */
   readonly halted: boolean
   /** Halts now if the time for it has come: who runs processes asks before each turn, for timers may be late. */

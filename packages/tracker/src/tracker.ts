@@ -75,6 +75,7 @@ class TrackerShell implements Tracker {
   #lives: (pid: Pid) => boolean = () => true
   #onHalted: (on: boolean) => void = () => {}
   #onResumed: (pid: Pid) => void = () => {}
+  #onKept: (pid: Pid, name: string) => void = () => {}
   /** Grants that their callers have not used yet, and the error of those that were lost meanwhile. */
   readonly #grants = new Map<number, SkepError | undefined>()
   #handing: Handing | undefined
@@ -348,6 +349,10 @@ class TrackerShell implements Tracker {
     this.#onResumed = fn
   }
 
+  onKept(fn: (pid: Pid, name: string) => void): void {
+    this.#onKept = fn
+  }
+
   get halted(): boolean {
     return this.#driver.state.partition?.halted === true
   }
@@ -562,6 +567,7 @@ class TrackerShell implements Tracker {
           { name: output.claim.name, fence: output.claim.fence },
           `'${output.claim.name}' is held again`,
         )
+        this.#onKept(output.claim.pid, output.claim.name)
         return
       case 'event':
         this.#streams.push(output.event)

@@ -254,6 +254,8 @@ export class FabricCluster implements Cluster {
 
   via(): undefined {}
 
+  noticeStall(): void {}
+
   linked(boot: string): boolean {
     return boot !== this.self.boot
   }
