@@ -362,6 +362,21 @@ describe('a node that drains', () => {
     expect(alone.outputs('a', 'emptied')[0]?.left).toEqual([{ name: 'x', reason: 'no other member can run it' }])
   })
 
+  test('that becomes another boot in the middle of it goes on once it has its names again', () => {
+    const { net, names } = draining({}, 3)
+    net.lose('b')
+    net.rejoin('b')
+    net.input('b', { type: 'wake' })
+    expect(net.state('b').asks.kept.size).toBe(names.length)
+    expect(net.outputs('b', 'emptied')).toEqual([])
+    for (let i = 0; i < 20; i++) {
+      runShells(net)
+      net.pass(100)
+    }
+    expect(names.map((name) => net.holder('a', name)).filter((at) => at !== 'a' && at !== 'c')).toEqual([])
+    expect(net.outputs('b', 'emptied')).toEqual([{ type: 'emptied', left: [] }])
+  })
+
   test('takes nothing new: neither starts nor processes of others', () => {
     const { net } = draining({}, 1)
     const [name] = ownedBy(net, 'a') as [string]

@@ -270,8 +270,9 @@ export function drainOn(turn: Turn): void {
   turn.out.push({ type: 'emptied', left: [...draining.stuck].map(([name, reason]) => ({ name, reason })) })
 }
 
-/** Is any process being started here? */
+/** Is any process being started here, or asking for its name again after a rejoin? */
 function isComing({ asks }: TrackerState): boolean {
+  for (const [first] of asks.kept.values()) if (first?.origin !== undefined) return true
   for (const queues of [asks.host, asks.target]) for (const [first] of queues.values()) if (first?.told) return true
   return false
 }
