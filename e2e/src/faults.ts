@@ -70,7 +70,9 @@ export async function gathered(
 async function notCounted(nodes: readonly Node[]): Promise<string | undefined> {
   for (const node of nodes) {
     const { partition } = JSON.parse(await node.ask('explain', 'any')) as NodeExplanation
-    if (partition?.of !== nodes.length) return `${node.name} counts ${JSON.stringify(partition)}`
+    // With a quorum all are counted against that number, from the beginning.
+    const all = partition?.policy.startsWith('quorum') ? partition.standing : partition?.of
+    if (all !== nodes.length) return `${node.name} counts ${JSON.stringify(partition)}`
   }
   return undefined
 }
