@@ -39,6 +39,8 @@ export interface Course {
   readonly healedAt: number
   /** Of each node, in order. */
   readonly loads: readonly LoadReport[]
+  /** The same, as of just before the heal. */
+  readonly loadsInFault: readonly LoadReport[]
   /** Who declared whom down, since the fault began. */
   readonly downs: readonly { readonly by: string; readonly name: string; readonly at: number }[]
   /** Placed names whose process is another one than before. */
@@ -116,6 +118,7 @@ export async function underFault(
     await fault.begin(nodes)
     await pause(Math.max(0, fault.seconds * 1000 - (clock() - beganAt)))
     await fault.end?.(nodes)
+    const loadsInFault = await askAll(nodes, 'loadSoFar')
     await network.heal()
     const healedAt = clock()
     const names = [...placed, ...(fault.names?.() ?? [])]
@@ -163,6 +166,7 @@ export async function underFault(
       beganAt,
       healedAt,
       loads,
+      loadsInFault,
       downs,
       moved,
       figures: {

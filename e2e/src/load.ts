@@ -95,6 +95,11 @@ export class Load {
     clearInterval(this.#timer)
     const late = new Promise<void>((resolve) => setTimeout(resolve, CALL_TIMEOUT_MS + GRACE_MS).unref())
     await Promise.race([Promise.all(this.#pending), late])
+    return this.report()
+  }
+
+  /** What came of it so far. */
+  report(): LoadReport {
     return {
       calls: this.#calls,
       answered: this.#answered,

@@ -175,6 +175,10 @@ const steps = {
     load = new Load(node, options)
   },
   startNoMore: () => load?.startNoMore(),
+  loadSoFar: (): LoadReport => {
+    if (load === undefined) throw new Error('there is no load here')
+    return load.report()
+  },
   endLoad: async (): Promise<LoadReport> => {
     if (load === undefined) throw new Error('there is no load here')
     const report = await load.end()

@@ -110,7 +110,9 @@ async function oneSplit(
   const condemned = course.downs.filter(({ by, name }) => first.has(by) && first.has(name)).length
   const small = await lostStarts(course, parts.slice(1).flat())
   // A policy speaks of placed names; what a node started itself may go on.
-  const serving = servingParts(course, parts, policy === 'serve' ? undefined : new Set(course.placed))
+  const names = policy === 'serve' ? undefined : new Set(course.placed)
+  const lastAnswers = parts.map((part) => lastAnswerIn(course, part, names))
+  const serving = lastAnswers.map((at) => at >= course.healedAt - 1000)
   say(
     `  starts acknowledged: largest part ${kept.acknowledged}, others ${small.acknowledged}, lost ${small.lost.length}`,
   )
@@ -139,13 +141,14 @@ async function oneSplit(
     // Detection and T outlast a short cut.
     if (seconds >= WHOLE_S) checks.check('some names are taken over', changes.length > 0)
     else checks.check('no name is taken over in so short a cut', changes.length === 0, told)
-    if (changes.length > 0) {
-      checks.check(
-        'the losing part answers no later than T, who takes over no earlier',
-        last <= takeoverMs && next >= takeoverMs,
-        told,
-      )
-    }
+    if (changes.length > 0) checks.check('who takes over answers no earlier than T', next >= takeoverMs, told)
+    const lost = lastAnswers.filter((_, i) => !serving[i]).map((at) => Math.round(at - course.beganAt))
+    checks.check(
+      'the losing part answers, and no later than T',
+      lost.length > 0 && lost.every((ms) => ms > 0 && ms <= takeoverMs) && !(last > takeoverMs),
+      `${lost.join(', ')} ms; ${told}`,
+    )
+    say(`  last answers of who loses: ${lost.join(', ')} ms after the cut`)
     checks.check('at most one part serves late in the cut', serving.filter(Boolean).length <= 1, serving.join(' | '))
     const givers = rivalStarts.filter((list) => list.length > 0).length
     checks.check('at most one part gives names away', givers <= 1, rivalStarts.map((list) => list.length).join(' | '))
@@ -208,21 +211,14 @@ function startsIn({ nodes, loads }: Course, part: readonly Node[], from: number,
   return started.filter(({ at }) => at >= from && at < to).length
 }
 
-/** Whether any of a part's callers was answered by a process of the part in the last second of the cut. */
-function servingParts(
-  { nodes, loads, healedAt, beganAt }: Course,
-  parts: readonly Node[][],
-  names?: ReadonlySet<string>,
-): boolean[] {
-  const late = Math.max(beganAt, healedAt - 1000)
-  return parts.map((part) => {
-    const own = new Set(part.map(({ pid }) => pid))
-    return part.some((node) =>
-      loads[nodes.indexOf(node)]?.answers.some(
-        ({ name, process, lastAt }) => own.has(process) && lastAt >= late && names?.has(name) !== false,
-      ),
-    )
-  })
+/** When one of a part's callers was last answered by a process of the part before the cut was healed. */
+function lastAnswerIn({ nodes, loadsInFault }: Course, part: readonly Node[], names?: ReadonlySet<string>): number {
+  const own = new Set(part.map(({ pid }) => pid))
+  const answers = part.flatMap((node) => loadsInFault[nodes.indexOf(node)]?.answers ?? [])
+  const times = answers.flatMap(({ name, process, lastAt }) =>
+    own.has(process) && names?.has(name) !== false ? [lastAt] : [],
+  )
+  return Math.max(...times)
 }
 
 /** Names that a process of the largest part took over from one of another part: when that was, from the cut on. */
