@@ -4,18 +4,20 @@
  */
 
 import { clock, uniqueCluster } from './nodes.js'
-import { Checks, type Report, type Say, within } from './scenario.js'
+import { Checks, pause, type Report, type Say, within } from './scenario.js'
 import { inWords, summary } from './statistics.js'
 import { checkDone, type Driven, joined, startWorker, type Worker } from './workers.js'
 
 const NAMES = Array.from({ length: 300 }, (_, i) => `counter-${i}`)
-/** Calls a second, in all. */
+/** Calls a second, in all, at the least: one of the nodes that are restarted is away. */
 const RATE = 1000
 /** Of them on each of the nodes that are restarted. */
 const SHARE = 60
 const RESTARTED = 5
 /** From the signal to the end of the process. */
 const EXIT_MS = 20_000
+/** From the return of one to the restart of the next. */
+const BETWEEN_MS = 1000
 
 export async function rolling(say: Say): Promise<Report> {
   const checks = new Checks(say)
@@ -30,7 +32,7 @@ export async function rolling(say: Say): Promise<Report> {
     const stays = workers[RESTARTED] as Worker
     await stays.ask('spawnTallies', NAMES)
     const began = clock()
-    for (const worker of workers) await drive(worker, worker === stays ? RATE - RESTARTED * SHARE : SHARE, '1')
+    for (const worker of workers) await drive(worker, worker === stays ? RATE - (RESTARTED - 1) * SHARE : SHARE, '1')
     for (let i = 0; i < RESTARTED; i++) {
       const worker = workers[i] as Worker
       const held = (await stays.ask('where', NAMES)).filter((at) => at === worker.name).length
@@ -48,12 +50,13 @@ export async function rolling(say: Say): Promise<Report> {
       workers[i] = startWorker(worker.argument)
       await joined(workers)
       await drive(workers[i] as Worker, SHARE, '2')
+      await pause(BETWEEN_MS)
     }
     for (const worker of workers)
       driven.push(await within(15_000, `${worker.name} ends its calls`, worker.ask('endDrive')))
     const seconds = (clock() - began) / 1000
     const outcome = checkDone(checks, driven, await stays.ask('reports', NAMES))
-    const slowest = driven.map(({ ms }) => ms.max)
+    const slowest = driven.flatMap(({ ms }) => (ms.count > 0 ? [ms.max] : []))
     const own = driven.at(-1)?.ms
     figures = {
       ...outcome,
