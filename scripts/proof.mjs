@@ -82,9 +82,10 @@ function recall(proof) {
   return { name, claim, command, status: isClean(result) ? 0 : 1, seconds: Math.round(result.seconds), result }
 }
 
-/** @param {{ violations?: number, mutants?: readonly { caughtAtSeed?: number }[] }} result */
-function isClean({ violations, mutants }) {
-  return mutants === undefined ? violations === 0 : mutants.every(({ caughtAtSeed }) => caughtAtSeed !== undefined)
+/** @param {{ violations?: number, missed?: readonly string[], mutants?: readonly { caughtAtSeed?: number }[] }} result */
+function isClean({ violations, missed = [], mutants }) {
+  if (mutants !== undefined) return mutants.every(({ caughtAtSeed }) => caughtAtSeed !== undefined)
+  return violations === 0 && missed.length === 0
 }
 
 /** @param {typeof proofs[number]} proof */
