@@ -4,11 +4,11 @@
  *
  * The rule of all outputs: performed in order, depth first, in the turn in which the machine gave them.
  */
-import { formatAddress, reachableHost } from './address.js'
+import { formatAddress, parseAddress, reachableHost } from './address.js'
 import { type Chance, realChance } from './chance.js'
 import { type ClusterOptions, type ClusterSettings, checkOptions } from './config.js'
 import { clusterKinds, decodeFrame, encodeFrame, isLayerKind } from './core/frames.js'
-import { type BootId, isGone, type Member, type MemberInfo, type View } from './core/member.js'
+import { type BootId, isGone, type Member, type MemberInfo, type Phase, type View } from './core/member.js'
 import {
   type ClusterFrame,
   type ClusterInput,
@@ -22,7 +22,8 @@ import {
   stallMs,
   stepMembership,
 } from './core/membership.js'
-import { type DiscoveryRunner, runDiscovery } from './discovery/discovery.js'
+import type { Discovery } from './discovery/discovery.js'
+import { type DiscoveryRunner, type Naming, runDiscovery, type SourceReport } from './discovery/runner.js'
 import { isSkepError, SkepError } from './errors.js'
 import type { Hello, Refusal } from './handshake.js'
 import type { Lane } from './limits.js'
@@ -85,6 +86,32 @@ export interface ClusterStats {
     readonly bytesIn: number
     readonly bytesOut: number
   }[]
+  /** How each strategy of discovery does. */
+  readonly discovery: readonly SourceReport[]
+}
+
+/** What this node knows of an address: who named it, when it was dialled, what came of it, who lives there. */
+export interface PeerExplanation {
+  readonly address: string
+  /** The strategies that named it, the latest first. */
+  readonly namedBy: readonly Naming[]
+  /** How often it was dialled, lately. */
+  readonly dials: number
+  readonly dialledAgoMs: number | undefined
+  /**
+   * `linked`; `refused`: nobody listens there; `failed`: no answer in time, or no way there; `rejected`: who lives there,
+   * or this node, refused the other (another cluster or secret, a name on a list; the log says what); `taken`: the name is
+   * another node's; `self`: it leads to this node.
+   */
+  readonly outcome: DialOutcome | 'under way' | undefined
+  /** When it is dialled next, in milliseconds; undefined where there is no need to. */
+  readonly nextDialInMs: number | undefined
+  readonly members: readonly {
+    readonly name: string
+    readonly boot: BootId
+    readonly phase: Phase
+    readonly linked: boolean
+  }[]
 }
 
 export interface ClusterEvents {
@@ -134,6 +161,10 @@ export interface Cluster {
   describe(change: Description): void
   /** Listens; the function returned ends it. */
   on<E extends keyof ClusterEvents>(event: E, listener: ClusterEvents[E]): () => void
+  /** Asks one more strategy from here on; the function returned ends that. Throws a TypeError for what is none. */
+  addDiscovery(strategy: Discovery): () => Promise<void>
+  /** Why an address is linked or not. Throws a TypeError where it is none. */
+  explainPeer(address: string): PeerExplanation
   /** Announces that this node leaves; resolves when that is handed to the links. */
   leave(): Promise<void>
   /** Ends everything, with a goodbye where leaving was announced. */
@@ -173,6 +204,10 @@ export async function startClusterIn(world: ClusterWorld, options: ClusterOption
 
 /** Lines a minute about refused peers, all together. */
 const maxRefusalLines = 30
+/** Changes of what discovery finds that are told in a minute. */
+const MOST_FOUND = 10
+/** Addresses of which it is kept what came of their last dial. */
+const MAX_DIALS_KEPT = 4096
 
 /** How often the machine hears that a link is used: a link that fell silent is found within this and a probe's time. */
 const usedAgainMs = 250
@@ -218,6 +253,11 @@ class ClusterNode implements Cluster {
   /** Who holds this boot to be down, until it has become another one. */
   #condemnedBy: BootId | undefined
   #found = ''
+  /** What came of the latest dial of each address, for people. */
+  readonly #dials = new Map<
+    string,
+    { readonly count: number; readonly at: number; outcome: DialOutcome | 'under way' }
+  >()
   /** Frames of calls that wait for the end of a doubt (see `stalled`); undefined while there is none. */
   #held: HeldFrame[] | undefined
   readonly #stallMs: number
@@ -269,16 +309,49 @@ class ClusterNode implements Cluster {
     const where = formatAddress({ host: listen.host, port })
     this.#log.info({ boot, address, cluster }, `started: node ${name} of cluster ${cluster} listens on ${where}`)
     this.#input({ type: 'wake' })
-    if (discovery.length === 0) return
-    const self = { name, address, cluster, boot }
-    const found = (addresses: readonly string[]): void => this.#edge(() => this.#discovered(addresses))
-    this.#discovery = runDiscovery(discovery, {
-      self,
+    if (discovery.length > 0) this.#runDiscovery(discovery)
+  }
+
+  #runDiscovery(strategies: readonly Discovery[]): DiscoveryRunner {
+    const { name, address, boot } = this.self
+    const { cluster, secrets } = this.#settings
+    this.#discovery = runDiscovery(strategies, {
+      self: { name, address, cluster, boot },
+      secrets,
       logger: this.#log,
       limiter: this.#limiter,
       time: this.#time,
-      found,
+      found: (addresses) => this.#edge(() => this.#discovered(addresses)),
     })
+    return this.#discovery
+  }
+
+  addDiscovery(strategy: Discovery): () => Promise<void> {
+    if (this.#ended) throw new SkepError('ERR_STOPPED', `node ${this.#settings.name} has been stopped`)
+    const runner = this.#discovery ?? this.#runDiscovery([])
+    return runner.add(strategy)
+  }
+
+  explainPeer(address: string): PeerExplanation {
+    const wanted = formatAddress(parseAddress(address))
+    const now = this.#time.now()
+    const dial = this.#state.dials.get(wanted)
+    const past = this.#dials.get(wanted)
+    const members = [...this.#state.members.values()].filter(({ info }) => info.address === wanted)
+    return {
+      address: wanted,
+      namedBy: this.#discovery?.namings(wanted) ?? [],
+      dials: past?.count ?? 0,
+      dialledAgoMs: past === undefined ? undefined : now - past.at,
+      outcome: past?.outcome,
+      nextDialInMs: dial === undefined || dial.due === Infinity ? undefined : Math.max(0, dial.due - now),
+      members: members.map(({ info, phase }) => ({
+        name: info.name,
+        boot: info.boot,
+        phase,
+        linked: this.linked(info.boot),
+      })),
+    }
   }
 
   get self(): MemberInfo {
@@ -414,7 +487,12 @@ class ClusterNode implements Cluster {
       waitingBytes: link.waitingBytes,
       ...link.counts,
     }))
-    return { dropped: Object.fromEntries(this.#dropped), frames: { ...this.#frames }, links }
+    return {
+      dropped: Object.fromEntries(this.#dropped),
+      frames: { ...this.#frames },
+      links,
+      discovery: this.#discovery?.report() ?? [],
+    }
   }
 
   // The machine: inputs, the timer, outputs.
@@ -473,6 +551,7 @@ class ClusterNode implements Cluster {
       case 'transmit':
         return this.#transmit(output.to, output.frame)
       case 'dial':
+        this.#noteDial(output.address)
         return this.#links.dial(output.address)
       case 'dialThrough':
         return this.#links.dialThrough(output.boot, output.via)
@@ -672,7 +751,16 @@ class ClusterNode implements Cluster {
     this.#input({ type: 'linkDown', boot, byPeer })
   }
 
+  #noteDial(address: string): void {
+    const count = (this.#dials.get(address)?.count ?? 0) + 1
+    this.#dials.delete(address)
+    this.#dials.set(address, { count, at: this.#time.now(), outcome: 'under way' })
+    if (this.#dials.size > MAX_DIALS_KEPT) this.#dials.delete(this.#dials.keys().next().value as string)
+  }
+
   #dialled(address: string, outcome: DialOutcome, boot: BootId | undefined): void {
+    const past = this.#dials.get(address)
+    if (past !== undefined) past.outcome = outcome
     this.#input(
       boot === undefined ? { type: 'dialled', address, outcome } : { type: 'dialled', address, outcome, boot },
     )
@@ -682,8 +770,9 @@ class ClusterNode implements Cluster {
     const found = [...addresses].sort().join(', ')
     if (found !== this.#found) {
       this.#found = found
-      const text = found ? `discovery found ${addresses.length}: ${found}` : 'discovery found nobody yet'
-      this.#log.info({ addresses }, text)
+      const text = found ? `discovery found ${addresses.length}: ${found}` : 'discovery found nobody'
+      // Answers that change all the time are not told all the time.
+      this.#log[this.#limiter.count('found', MOST_FOUND) > 0 ? 'info' : 'debug']({ addresses }, text)
     }
     this.#input({ type: 'discovered', addresses })
   }

@@ -8,13 +8,16 @@ export {
   type ClusterStats,
   type Layer,
   type LayerInput,
+  type PeerExplanation,
   startCluster,
 } from './cluster.js'
 export { type ClusterOptions, clusterFaults } from './config.js'
 export type { BootId, Member, MemberInfo, Phase, View } from './core/member.js'
 export { type ClusterUpward, type MembershipLimits, membershipLimits } from './core/membership.js'
-export type { Discovery, DiscoveryContext } from './discovery/discovery.js'
+export { type Discovery, type DiscoveryContext, titled } from './discovery/discovery.js'
 export { type LocalPeersOptions, localPeers } from './discovery/local.js'
+export { type PollOptions, polled } from './discovery/polled.js'
+export type { Naming, SourceReport } from './discovery/runner.js'
 export { staticPeers } from './discovery/static.js'
 export { type ErrorCode, errorCodes, isSkepError, type Sent, SkepError, type SkepErrorFields } from './errors.js'
 export { type Lane, type LinkLimits, linkLimits } from './limits.js'

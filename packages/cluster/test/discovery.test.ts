@@ -3,8 +3,9 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, sym
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type DiscoveryContext, runDiscovery } from '../src/discovery/discovery.js'
-import { type Discovery, localPeers, staticPeers } from '../src/index.js'
+import type { DiscoveryContext } from '../src/discovery/discovery.js'
+import { runDiscovery } from '../src/discovery/runner.js'
+import { type Discovery, localPeers, polled, staticPeers, titled } from '../src/index.js'
 import { LogLimiter } from '../src/log.js'
 import { realTime } from '../src/time.js'
 import { Recorder } from './nodes.js'
@@ -26,6 +27,7 @@ function ask(strategy: Discovery, boot: string, cluster = 'c'): Running {
     onRefresh: (listener) => {
       refresh = listener
     },
+    keys: () => [],
   }
   const iterator = strategy(context)[Symbol.asyncIterator]()
   return {
@@ -140,7 +142,14 @@ describe('running strategies', () => {
     const answers: (readonly string[])[] = []
     const limiter = new LogLimiter(() => Date.now())
     const found = (addresses: readonly string[]): void => void answers.push(addresses)
-    const runner = runDiscovery(strategies, { self, logger: log.logger, limiter, time: realTime, found })
+    const runner = runDiscovery(strategies, {
+      self,
+      secrets: ['s'],
+      logger: log.logger,
+      limiter,
+      time: realTime,
+      found,
+    })
     return { answers, log, runner }
   }
 
@@ -253,7 +262,148 @@ describe('running strategies', () => {
     const { runner } = run(deaf)
     await vi.advanceTimersByTimeAsync(1)
     const stopped = runner.stop()
-    await vi.advanceTimersByTimeAsync(500)
+    await vi.advanceTimersByTimeAsync(1000)
     await stopped
   })
+
+  it('adds and removes strategies while it runs: what a removed one named is no longer found', async () => {
+    const { answers, runner } = run(staticPeers(['a:1']))
+    await vi.advanceTimersByTimeAsync(1)
+    const remove = runner.add(staticPeers(['b:2', 'a:1']))
+    await vi.advanceTimersByTimeAsync(1)
+    expect(answers.at(-1)).toEqual(['a:1', 'b:2'])
+    expect(runner.namings('a:1').map(({ source, now }) => [source, now])).toEqual([
+      ['staticPeers #1', true],
+      ['staticPeers', true],
+    ])
+    await remove()
+    await remove()
+    expect(answers.at(-1)).toEqual(['a:1'])
+    expect(runner.namings('b:2')).toEqual([])
+    expect(() => runner.add(7 as unknown as Discovery)).toThrow(TypeError)
+    await runner.stop()
+  })
+
+  it('registers before the first question, again until that succeeds, and unregisters once', async () => {
+    const did: string[] = []
+    const registering = titled('keys', staticPeers(['a:1']), {
+      register: async () => {
+        did.push('register')
+        if (did.length < 3) throw new Error('not yet')
+      },
+      unregister: async ({ self: { address } }) => void did.push(`unregister ${address}`),
+    })
+    const { answers, log, runner } = run(registering)
+    await vi.advanceTimersByTimeAsync(400)
+    expect(answers).toEqual([[]])
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(did).toEqual(['register', 'register', 'register'])
+    expect(answers.at(-1)).toEqual(['a:1'])
+    expect(log.count(/discovery by keys failed: not yet/)).toBe(1)
+    await runner.stop()
+    expect(did.slice(3)).toEqual(['unregister self:1'])
+  })
+
+  it('tells how each strategy does', async () => {
+    let fails = false
+    const flaky = polled('flaky', { intervalMs: 1000 }, async () => {
+      if (fails) throw new Error('no route')
+      return ['a:1', 'b:1']
+    })
+    const { runner } = run(flaky)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(runner.report()).toMatchObject([
+      { source: 'flaky', addresses: ['a:1', 'b:1'], answers: 1, failures: 0, failure: undefined },
+    ])
+    fails = true
+    await vi.advanceTimersByTimeAsync(1300)
+    expect(runner.report()).toMatchObject([{ addresses: ['a:1', 'b:1'], answers: 1, failures: 1, failure: 'no route' }])
+    fails = false
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(runner.report()).toMatchObject([{ answers: 2, failures: 1, failure: undefined }])
+    await runner.stop()
+  })
+
+  it('derives keys from the secrets: others for another cluster, purpose or secret, none without one', async () => {
+    const keysOf = async (secrets: readonly string[], cluster: string, purpose: string): Promise<string[]> => {
+      const keys: string[] = []
+      const asks: Discovery = async function* (context) {
+        for (const key of context.keys(purpose)) keys.push(Buffer.from(key).toString('hex'))
+        yield []
+      }
+      const [limiter, { logger }] = [new LogLimiter(() => 0), new Recorder()]
+      const options = { self: { ...self, cluster }, secrets, logger, limiter, time: realTime, found(): void {} }
+      const runner = runDiscovery([asks], options)
+      await vi.advanceTimersByTimeAsync(1)
+      await runner.stop()
+      return keys
+    }
+    const first = await keysOf(['s'], 'c', 'gossip')
+    const rotating = await keysOf(['t', 's'], 'c', 'gossip')
+    const others = [await keysOf(['s'], 'c', 'other'), await keysOf(['s'], 'd', 'gossip')]
+    expect(first[0]).toHaveLength(64)
+    expect(rotating[1]).toBe(first[0])
+    expect(new Set([first, rotating, others].flat(2)).size).toBe(4)
+    expect(await keysOf([''], 'c', 'gossip')).toEqual([])
+  })
+})
+
+describe('a polled question', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  it('is asked again after about its interval, and only a change is an answer', async () => {
+    let asked = 0
+    let answer = ['b:1', 'a:1', 'a:1']
+    const running = ask(
+      polled('q', { intervalMs: 1000 }, async () => {
+        asked++
+        return answer
+      }),
+      'x',
+    )
+    expect(await running.next()).toEqual(['a:1', 'b:1'])
+    const next = running.next()
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(asked).toBeGreaterThan(8)
+    expect(asked).toBeLessThan(14)
+    answer = []
+    await vi.advanceTimersByTimeAsync(1300)
+    expect(await next).toEqual([])
+    const fresh = running.next()
+    running.refresh()
+    expect(await fresh).toEqual([])
+    await running.end()
+  })
+
+  it('fails when it has no answer in time, also where it does not heed its signal', async () => {
+    let heard: AbortSignal | undefined
+    const deaf = polled('q', { timeoutMs: 500 }, (signal) => {
+      heard = signal
+      return new Promise(() => {})
+    })
+    const next = ask(deaf, 'x').next()
+    const failed = expect(next).rejects.toThrow('no answer within 500 ms')
+    await vi.advanceTimersByTimeAsync(500)
+    await failed
+    expect(heard?.aborted).toBe(true)
+  })
+
+  it('ends at once with the node', async () => {
+    const running = ask(
+      polled('q', {}, () => new Promise(() => {})),
+      'x',
+    )
+    const next = running.next().catch(() => 'ended')
+    await vi.advanceTimersByTimeAsync(10)
+    await Promise.allSettled([running.end()])
+    expect(await next).toBe('ended')
+  })
+
+  it.each([{ intervalMs: 0 }, { intervalMs: Number.NaN }, { timeoutMs: -1 }, { timeoutMs: '5s' as unknown as number }])(
+    'refuses %o',
+    (options) => {
+      expect(() => polled('q', options, async () => [])).toThrow(TypeError)
+    },
+  )
 })

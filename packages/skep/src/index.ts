@@ -41,8 +41,14 @@ export {
   isSkepError,
   type Logger,
   localPeers,
+  type Naming,
+  type PeerExplanation,
+  type PollOptions,
+  polled,
   SkepError,
+  type SourceReport,
   staticPeers,
+  titled,
 } from '@skep/cluster'
 export {
   type Claim,

@@ -8,7 +8,14 @@
  */
 
 import { type ActorNode, type ActorSystem, type ProcessReport, startActors } from '@skep/actor'
-import { type Cluster, type Logger, membershipLimits, SkepError } from '@skep/cluster'
+import {
+  type Cluster,
+  type Discovery,
+  type Logger,
+  membershipLimits,
+  type PeerExplanation,
+  SkepError,
+} from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
 import { startClusterIn } from '@skep/cluster/internal'
 import {
@@ -66,6 +73,10 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
   registered(filter?: { readonly prefix?: string; readonly local?: boolean }): Claim[]
   /** Why a name is where it is, as this node sees it. */
   explain(name: string): NodeExplanation
+  /** Who named an address (`host:port`), when it was dialled, what came of it. Throws a TypeError where it is none. */
+  explainPeer(address: string): PeerExplanation
+  /** Looks for peers by one more strategy from here on; the function returned ends that. */
+  addDiscovery(strategy: Discovery): () => Promise<void>
   /** Calls `listener` on each event, never inside the registry's own steps; the function returned ends that. */
   on<E extends keyof NodeEvents>(event: E, listener: (data: NodeEvents[E]) => void): () => void
   /**
@@ -236,6 +247,14 @@ class RunningNode implements SkepNode {
 
   registered(filter: { readonly prefix?: string; readonly local?: boolean } = {}): Claim[] {
     return this.#layers.tracker.registered(filter)
+  }
+
+  explainPeer(address: string): PeerExplanation {
+    return this.#layers.cluster.explainPeer(address)
+  }
+
+  addDiscovery(strategy: Discovery): () => Promise<void> {
+    return this.#layers.cluster.addDiscovery(strategy)
   }
 
   explain(name: string): NodeExplanation {

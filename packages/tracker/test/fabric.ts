@@ -3,7 +3,7 @@
  * that the test moves. All members know each other from the start; links can be cut and members can go down.
  */
 import { deserialize, serialize } from 'node:v8'
-import type { Cluster, Layer, Logger } from '@skep/cluster'
+import type { Cluster, Layer, Logger, PeerExplanation } from '@skep/cluster'
 import type { Member, MemberInfo, Phase, View } from '@skep/cluster/core'
 import { startTracker, type Time, type Tracker, type TrackerOptions } from '../src/index.js'
 
@@ -255,6 +255,15 @@ export class FabricCluster implements Cluster {
   via(): undefined {}
 
   noticeStall(): void {}
+
+  addDiscovery(): () => Promise<void> {
+    return async () => {}
+  }
+
+  explainPeer(address: string): PeerExplanation {
+    const none = { dialledAgoMs: undefined, outcome: undefined, nextDialInMs: undefined }
+    return { address, namedBy: [], dials: 0, members: [], ...none }
+  }
 
   linked(boot: string): boolean {
     return boot !== this.self.boot

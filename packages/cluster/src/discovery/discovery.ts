@@ -1,12 +1,11 @@
 /**
  * Discovery is a hint, never the truth: a strategy yields the addresses of possible peers, whenever it knows better.
- * Here is the contract, and the runner that keeps all strategies of a node going: one that fails, ends or yields
- * rubbish is asked again after a while, and what it said last stays valid. It never cuts a link.
+ * Here is the contract; `runner.ts` keeps all strategies of a node going, `polled.ts` makes one of a question that is
+ * asked again and again.
  */
-import { parseAddress } from '../address.js'
 import type { BootId } from '../core/member.js'
-import type { Logger, LogLimiter } from '../log.js'
-import type { Timers } from '../time.js'
+import type { Logger } from '../log.js'
+import { realTime, type Timers } from '../time.js'
 
 export interface DiscoveryContext {
   /** Aborts when the node stops or asks anew: end then, and take back what you registered of it. */
@@ -18,161 +17,45 @@ export interface DiscoveryContext {
     readonly cluster: string
     readonly boot: BootId
   }
+  /** Lines go out under the strategy's title. */
   readonly logger: Logger
   /**
    * Called when the node wants a fresh answer at once (it knows nobody). A strategy that does not listen is aborted
    * and started again instead.
    */
   onRefresh(listener: () => void): void
+  /**
+   * Keys of 32 bytes for this purpose, derived (HKDF, RFC 5869) from the cluster's name and each of its secrets: the
+   * first to write with, all of them to read. None where the cluster has no secret.
+   */
+  keys(purpose: string): readonly Uint8Array[]
 }
 
-/** A strategy: yields the addresses (`host:port`) of all peers it knows of, again whenever they change. */
-export type Discovery = (context: DiscoveryContext) => AsyncIterable<readonly string[]>
-
-/** Addresses taken from one strategy at most. */
-const maxAddresses = 4096
-/** Pause before a strategy that failed is asked again: doubles up to the second. One that ended waits the second. */
-const retryMinMs = 1000
-const retryMaxMs = 30_000
-/** Fresh answers are asked for at most this often: an empty one may be the reason to ask again. */
-const refreshGapMs = 100
-/** The first answer waits this long for strategies that have not said anything yet. */
-const firstAnswerMs = 500
-
-export interface DiscoveryRunner {
-  /** Wants a fresh answer of every strategy, soon. */
-  refresh(): void
-  /** Aborts all strategies; resolves when those that clean up have done so (bounded). */
-  stop(): Promise<void>
+/**
+ * A strategy: yields the addresses (`host:port`) of all peers it knows of, again whenever they change. It may throw at
+ * any time, yield nothing, part of the truth or a lie: no link is ever cut for it, and it is asked again. Most are this
+ * function and nothing else.
+ */
+export interface Discovery {
+  (context: DiscoveryContext): AsyncIterable<readonly string[]>
+  /** What it is called in logs and by `explainPeer`; default: the function's name. */
+  readonly title?: string
+  /**
+   * Makes this node known to the others where they look, before the first question; tried again with backoff until it
+   * succeeds. A strategy that must do so again and again does that in its own loop.
+   */
+  readonly register?: (context: DiscoveryContext) => Promise<void>
+  /** Takes that back, once, when the node leaves or the strategy is removed. Waited for a second at most. */
+  readonly unregister?: (context: DiscoveryContext) => Promise<void>
 }
 
-interface Source {
-  readonly strategy: Discovery
-  latest: readonly string[]
-  answered: boolean
-  /** It has answered since it was last started. */
-  fresh: boolean
-  abort: AbortController
-  refresh: (() => void) | undefined
-}
-
-interface RunnerOptions {
-  readonly self: DiscoveryContext['self']
-  readonly logger: Logger
-  readonly limiter: LogLimiter
-  readonly time: Timers
-  /** Gets the union of the strategies' latest answers, without this node itself. */
-  found(addresses: readonly string[]): void
-}
-
-/** Runs all strategies of a node until it is stopped. */
-export function runDiscovery(strategies: readonly Discovery[], options: RunnerOptions): DiscoveryRunner {
-  const { self, logger, limiter, time, found } = options
-  const stopping = new AbortController()
-  const sources: Source[] = strategies.map((strategy) => ({
-    strategy,
-    latest: [],
-    answered: false,
-    fresh: false,
-    abort: new AbortController(),
-    refresh: undefined,
-  }))
-  let started = false
-  let cancelRefresh: (() => void) | undefined
-  const cancelFirst = time.setTimer(() => begin(), firstAnswerMs)
-  const loops = sources.map((source) => keepAsking(source))
-  return { refresh, stop }
-
-  function begin(): void {
-    started = true
-    cancelFirst()
-    publish()
-  }
-
-  /** The gate of a starting node judges the first answer, so that one waits until every strategy has spoken. */
-  function answered(source: Source): void {
-    source.answered = true
-    if (started) publish()
-    else if (sources.every((one) => one.answered)) begin()
-  }
-
-  function publish(): void {
-    if (!stopping.signal.aborted) found([...new Set(sources.flatMap((source) => source.latest))])
-  }
-
-  async function keepAsking(source: Source): Promise<void> {
-    let retryMs = retryMinMs
-    while (!stopping.signal.aborted) {
-      source.abort = new AbortController()
-      source.fresh = false
-      const failed = await ask(source)
-      source.refresh = undefined
-      if (source.abort.signal.aborted) continue
-      // It failed or ended by itself: what it said before stays, and nobody waits for it.
-      answered(source)
-      await pause(time, failed ? retryMs : retryMaxMs, source.abort.signal)
-      retryMs = failed ? Math.min(retryMs * 2, retryMaxMs) : retryMinMs
-    }
-  }
-
-  /** Consumes one run of a strategy; true when it threw. */
-  async function ask(source: Source): Promise<boolean> {
-    const { signal } = source.abort
-    const onRefresh = (listener: () => void): void => {
-      source.refresh = listener
-    }
-    try {
-      for await (const answer of source.strategy({ signal, self, logger, onRefresh })) {
-        if (signal.aborted) break
-        source.latest = usable(answer)
-        source.fresh = true
-        answered(source)
-      }
-      return false
-    } catch (error) {
-      if (signal.aborted) return false
-      const count = limiter.count(`discovery ${String(error)}`)
-      if (count > 0) logger.warn({ err: error, count }, `discovery failed: ${text(error)}; asking again`)
-      return true
-    }
-  }
-
-  function usable(answer: readonly string[]): string[] {
-    if (!Array.isArray(answer)) throw new TypeError('a discovery strategy must yield lists of addresses')
-    const addresses: string[] = []
-    for (const address of answer.slice(0, maxAddresses)) {
-      const fault = addressFault(address)
-      if (fault === undefined && address !== self.address) addresses.push(address)
-      else if (fault !== undefined && limiter.count(`address ${fault}`) > 0) {
-        logger.warn({ fault }, `discovery gave a bad address: ${fault}`)
-      }
-    }
-    return addresses
-  }
-
-  function refresh(): void {
-    cancelRefresh ??= time.setTimer(askAnew, refreshGapMs)
-  }
-
-  function askAnew(): void {
-    cancelRefresh = undefined
-    for (const source of sources) {
-      if (source.refresh) source.refresh()
-      // One that is still thinking about its first answer is left in peace, or it would never give it.
-      else if (source.fresh) source.abort.abort()
-    }
-  }
-
-  async function stop(): Promise<void> {
-    cancelFirst()
-    cancelRefresh?.()
-    stopping.abort()
-    for (const source of sources) source.abort.abort()
-    // A strategy that ignores its signal must not keep the node from stopping.
-    const timeout = new AbortController()
-    await Promise.race([Promise.all(loops), pause(time, 500, timeout.signal)])
-    timeout.abort()
-  }
+/** The same strategy under a title. */
+export function titled(
+  title: string,
+  discover: (context: DiscoveryContext) => AsyncIterable<readonly string[]>,
+  more: Pick<Discovery, 'register' | 'unregister'> = {},
+): Discovery {
+  return Object.assign((context: DiscoveryContext) => discover(context), { title, ...more })
 }
 
 /** Resolves after the time, or at once when the signal aborts. */
@@ -190,14 +73,47 @@ export function pause(time: Timers, ms: number, signal: AbortSignal): Promise<vo
   })
 }
 
-function addressFault(address: unknown): string | undefined {
-  try {
-    return parseAddress(address as string).port === 0 ? `'${String(address)}' has port 0` : undefined
-  } catch (error) {
-    return text(error)
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** What a strategy waits on between two answers. */
+export interface Bell {
+  /** Resolves after the time, or as soon as something happens: it is struck, a refresh, the end. */
+  next(ms: number): Promise<void>
+  /** Was a fresh answer asked for since the last call? */
+  asked(): boolean
+  strike(): void
+  close(): void
+}
+
+export function bellOf(context: DiscoveryContext): Bell {
+  let wake = new AbortController()
+  let refresh = false
+  const strike = (): void => wake.abort()
+  context.signal.addEventListener('abort', strike)
+  context.onRefresh(() => {
+    refresh = true
+    strike()
+  })
+  return {
+    async next(ms) {
+      if (!context.signal.aborted) await pause(realTime, ms, wake.signal)
+      wake = new AbortController()
+    },
+    asked() {
+      const was = refresh
+      refresh = false
+      return was
+    },
+    strike,
+    close: () => context.signal.removeEventListener('abort', strike),
   }
 }
 
-function text(error: unknown): string {
+export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

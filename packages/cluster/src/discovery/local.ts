@@ -12,9 +12,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'n
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { isBoot } from '../core/frames.js'
-import { realTime } from '../time.js'
-import type { Discovery, DiscoveryContext } from './discovery.js'
-import { pause } from './discovery.js'
+import { bellOf, type Discovery, titled } from './discovery.js'
 
 /** How often the directory is read besides what the system reports: often at first, when nodes start together. */
 const pollFirstMs = 250
@@ -37,7 +35,7 @@ interface Entry {
 
 /** Every node of this cluster on this host, of the same user. */
 export function localPeers(options: LocalPeersOptions = {}): Discovery {
-  return async function* (context) {
+  return titled('localPeers', async function* (context) {
     const parent = options.directory ?? tmpdir()
     const directory = await ownDirectory(parent, context.self.cluster)
     // The last node of an earlier cluster may remove the directory just now.
@@ -47,7 +45,8 @@ export function localPeers(options: LocalPeersOptions = {}): Discovery {
         await publish(directory, entry)
       })
     const entry: Entry = { boot: context.self.boot, address: context.self.address, pid: process.pid }
-    const bell = ring(directory, context)
+    const bell = bellOf(context)
+    const stopWatching = watchDirectory(directory, bell.strike)
     let last: string | undefined
     try {
       // Written before the others are read: of two nodes that start together at least one sees the other.
@@ -63,10 +62,11 @@ export function localPeers(options: LocalPeersOptions = {}): Discovery {
       }
     } finally {
       bell.close()
+      stopWatching()
       await rm(join(directory, fileName(entry.boot)), { force: true })
       await removeEmpty(directory)
     }
-  }
+  })
 }
 
 /** The directory of the cluster, and that of the user, unless somebody is still in them. */
@@ -164,41 +164,6 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     // EPERM: it exists, as another user's.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-interface Bell {
-  /** Resolves after the time, or as soon as something happens: the directory changes, a refresh, the end. */
-  next(ms: number): Promise<void>
-  /** Was a fresh answer asked for since the last call? */
-  asked(): boolean
-  close(): void
-}
-
-function ring(directory: string, context: DiscoveryContext): Bell {
-  let wake = new AbortController()
-  let refresh = false
-  const strike = (): void => wake.abort()
-  context.signal.addEventListener('abort', strike)
-  context.onRefresh(() => {
-    refresh = true
-    strike()
-  })
-  const stopWatching = watchDirectory(directory, strike)
-  return {
-    async next(ms) {
-      if (!context.signal.aborted) await pause(realTime, ms, wake.signal)
-      wake = new AbortController()
-    },
-    asked() {
-      const was = refresh
-      refresh = false
-      return was
-    },
-    close() {
-      context.signal.removeEventListener('abort', strike)
-      stopWatching()
-    },
   }
 }
 

@@ -2,7 +2,7 @@
  * Discovery from a fixed list: the addresses that you know before.
  */
 import { parseAddress } from '../address.js'
-import type { Discovery } from './discovery.js'
+import { aborted, type Discovery, titled } from './discovery.js'
 
 /** Always the same peers, `host:port` each; a node's own address may be among them. Throws a TypeError at a bad one. */
 export function staticPeers(addresses: readonly string[]): Discovery {
@@ -11,15 +11,8 @@ export function staticPeers(addresses: readonly string[]): Discovery {
     if (parseAddress(address).port === 0) throw new TypeError(`'${address}' has port 0, at which nobody can be reached`)
   }
   const list = [...addresses]
-  return async function* ({ signal }) {
+  return titled('staticPeers', async function* ({ signal }) {
     yield list
     await aborted(signal)
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }
