@@ -15,6 +15,7 @@ import {
   type ClusterOutput,
   type ClusterUpward,
   type DialOutcome,
+  type Formation,
   initMembership,
   type LogOutput,
   type MembershipState,
@@ -248,6 +249,8 @@ class ClusterNode implements Cluster {
   #timerAt = Infinity
   #depth = 0
   #isReady = false
+  /** How many there were when the formation had not been met in time. */
+  #notFormed: number | undefined
   #markedReady = false
   #ended = false
   /** Who holds this boot to be down, until it has become another one. */
@@ -303,7 +306,10 @@ class ClusterNode implements Cluster {
       const address = formatAddress({ host, port: advertise?.port || bound })
       const self = this.#describeSelf(address)
       const seed = this.#chance.seed()
-      this.#state = initMembership({ self, discovery: discovery.length > 0, seed, limits }, this.#time.now())
+      this.#state = initMembership(
+        { self, discovery: discovery.length > 0, seed, limits, formation: this.#settings.formation },
+        this.#time.now(),
+      )
     })
     const { boot, address } = this.self
     const where = formatAddress({ host: listen.host, port })
@@ -434,6 +440,9 @@ class ClusterNode implements Cluster {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(new SkepError('ERR_STOPPED', `node ${this.#settings.name} has been stopped`))
       if (this.#isReady) return resolve()
+      if (this.#notFormed !== undefined && this.#state.gate === 'shut') {
+        return reject(this.#notFormedError(this.#state.present))
+      }
       const settle = (error?: SkepError): void => {
         this.#waiters.delete(settle)
         cancel()
@@ -567,6 +576,10 @@ class ClusterNode implements Cluster {
       case 'stalled':
         this.#held ??= []
         return this.#tell({ type: 'stalled' })
+      case 'notFormed':
+        this.#notFormed = output.members
+        for (const settle of [...this.#waiters]) settle(this.#notFormedError(output.members))
+        return
       case 'trusted':
         this.#releaseHeld()
         return this.#tell({ type: 'trusted' })
@@ -855,6 +868,12 @@ class ClusterNode implements Cluster {
 
   #turn(): Promise<void> {
     return new Promise((resolve) => this.#time.defer(resolve))
+  }
+
+  #notFormedError(members: number): SkepError {
+    const { expect, withinMs } = this.#settings.formation as Formation
+    const text = `node ${this.#settings.name} had not met the ${expect} members of its formation after ${withinMs} ms; there are ${members}`
+    return new SkepError('ERR_NOT_FORMED', text, { members })
   }
 
   #notReady(timeout: number): SkepError {

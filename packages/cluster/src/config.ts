@@ -4,7 +4,7 @@
 import { inspect } from 'node:util'
 import { type Address, isLoopback, parseAddress } from './address.js'
 import { frameLimits, isText } from './core/frames.js'
-import { type MembershipLimits, membershipLimits } from './core/membership.js'
+import { type Formation, type MembershipLimits, membershipLimits } from './core/membership.js'
 import type { Discovery } from './discovery/discovery.js'
 import { SkepError } from './errors.js'
 import { maxSecrets } from './handshake.js'
@@ -26,6 +26,12 @@ export interface ClusterOptions {
   readonly insecure?: boolean
   /** How peers are found; several strategies add up. */
   readonly discovery?: Discovery | readonly Discovery[]
+  /**
+   * Nodes that start while there is no cluster yet wait, until `within` (ms, default 60,000), to be `expect` members that
+   * have been the same for `stable` (ms, default 1000). `otherwise`: `ready()` rejects with ERR_NOT_FORMED (`fail`, the
+   * default) and the node waits on, or it goes on with those that there are (`continue`).
+   */
+  readonly formation?: FormationOptions
   readonly roles?: readonly string[]
   /** Share of placed names relative to others; 0 hosts none. Default 1. */
   readonly weight?: number
@@ -48,6 +54,13 @@ export interface ClusterOptions {
   readonly onFatal?: (error: unknown) => void
 }
 
+export interface FormationOptions {
+  readonly expect: number
+  readonly within?: number
+  readonly stable?: number
+  readonly otherwise?: 'fail' | 'continue'
+}
+
 /** Options with every default filled in. */
 export interface ClusterSettings {
   readonly cluster: string
@@ -58,6 +71,7 @@ export interface ClusterSettings {
   /** Never empty: without a secret the empty one. */
   readonly secrets: readonly string[]
   readonly discovery: readonly Discovery[]
+  readonly formation: Formation | undefined
   readonly roles: readonly string[]
   readonly weight: number
   readonly kinds: readonly string[]
@@ -79,6 +93,7 @@ const optionNames: Record<keyof ClusterOptions, true> = {
   secret: true,
   insecure: true,
   discovery: true,
+  formation: true,
   roles: true,
   weight: true,
   kinds: true,
@@ -104,6 +119,7 @@ export function checkOptions(options: ClusterOptions): ClusterSettings {
     advertise: options.advertise === undefined ? undefined : parseAddress(options.advertise),
     secrets: secret === undefined ? [''] : typeof secret === 'string' ? [secret] : [...secret],
     discovery: discovery === undefined ? [] : typeof discovery === 'function' ? [discovery] : [...discovery],
+    formation: formationOf(options.formation),
     roles: [...(options.roles ?? [])],
     weight: options.weight ?? 1,
     kinds: [...(options.kinds ?? [])],
@@ -135,6 +151,7 @@ export function clusterFaults(options: ClusterOptions): string[] {
   if (typeof options.discovery !== 'function') {
     checkList('discovery', options.discovery, 64, (item) => typeof item === 'function', fault)
   }
+  checkFormation(options.formation, fault)
   const { weight, version } = options
   if (weight !== undefined && !(typeof weight === 'number' && weight >= 0 && weight <= frameLimits.weight)) {
     fault(`weight must be a number from 0 to ${frameLimits.weight}${given(weight)}`)
@@ -186,6 +203,28 @@ function checkList(key: string, list: unknown, max: number, fits: (item: unknown
   if (list.length > max) fault(`${key} has ${list.length} entries, ${max} are the most`)
   const bad = list.findIndex((item) => !fits(item))
   if (bad >= 0) fault(`${key}: entry ${bad + 1} does not fit${given(list[bad])}`)
+}
+
+function checkFormation(formation: FormationOptions | undefined, fault: Fault): void {
+  if (formation === undefined) return
+  if (typeof formation !== 'object' || formation === null) return fault('formation must be an object')
+  const { expect, within, stable, otherwise, ...unknown } = formation
+  for (const key of Object.keys(unknown)) fault(`formation: there is no '${key}'`)
+  const { maxMembers } = membershipLimits
+  if (!(Number.isInteger(expect) && expect >= 1 && expect <= maxMembers))
+    fault(`formation: expect must be a whole number from 1 to ${maxMembers}${given(expect)}`)
+  for (const [key, ms] of Object.entries({ within, stable })) {
+    if (ms !== undefined && !(typeof ms === 'number' && ms >= 0 && ms < 2 ** 31))
+      fault(`formation: ${key} must be a time in ms${given(ms)}`)
+  }
+  if (otherwise !== undefined && otherwise !== 'fail' && otherwise !== 'continue')
+    fault(`formation: otherwise must be 'fail' or 'continue'${given(otherwise)}`)
+}
+
+function formationOf(options: FormationOptions | undefined): Formation | undefined {
+  if (options === undefined) return undefined
+  const { expect, within = 60_000, stable = 1000, otherwise = 'fail' } = options
+  return { expect, withinMs: within, stableMs: stable, otherwise }
 }
 
 function checkLimits(limits: ClusterOptions['limits'], fault: Fault): void {

@@ -23,6 +23,10 @@ export const errorCodes = {
   },
   ERR_ABORTED: { meaning: 'The caller aborted through its signal.', retryable: false },
   ERR_NOT_READY: { meaning: 'The node has not joined and synced within the time given.', retryable: true },
+  ERR_NOT_FORMED: {
+    meaning: 'The members that `formation` expects have not been met in time; the node waits on for them.',
+    retryable: true,
+  },
   ERR_STOPPED: { meaning: 'The node has been stopped.', retryable: false },
   ERR_LEAVING: { meaning: 'The node is leaving the cluster and takes nothing new.', retryable: true },
   ERR_NO_MAJORITY: {

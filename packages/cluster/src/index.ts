@@ -11,7 +11,7 @@ export {
   type PeerExplanation,
   startCluster,
 } from './cluster.js'
-export { type ClusterOptions, clusterFaults } from './config.js'
+export { type ClusterOptions, clusterFaults, type FormationOptions } from './config.js'
 export type { BootId, Member, MemberInfo, Phase, View } from './core/member.js'
 export { type ClusterUpward, type MembershipLimits, membershipLimits } from './core/membership.js'
 export { type Discovery, type DiscoveryContext, titled } from './discovery/discovery.js'

@@ -3,8 +3,16 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
-import { type Cluster, isSkepError, type Layer, type LayerInput, localPeers, startCluster } from '../src/index.js'
+import { describe, expect, it, vi } from 'vitest'
+import {
+  type Cluster,
+  isSkepError,
+  type Layer,
+  type LayerInput,
+  localPeers,
+  startCluster,
+  staticPeers,
+} from '../src/index.js'
 import { Recorder, startNode, type TestNode, until, viewOf } from './nodes.js'
 
 /** A layer whose messages are `{ text }`, in frames of kind 96. */
@@ -86,6 +94,52 @@ describe('a cluster', () => {
     } finally {
       rmSync(directory, { recursive: true, force: true })
     }
+  })
+
+  it('waits for the members that its formation expects, and is joined at once where it exists', async () => {
+    const formation = { expect: 3, stable: 50 }
+    const a = await startNode('a', { formation })
+    const b = await startNode('b', { formation, peers: [a] })
+    await Promise.all([a, b].map((node) => viewOf(node, ['a', 'b'])))
+    expect([a.cluster.isReady, b.cluster.isReady]).toEqual([false, false])
+    const c = await startNode('c', { formation, peers: [a] })
+    await Promise.all([a, b, c].map((node) => node.cluster.ready({ timeout: 5000 })))
+    const d = await startNode('d', { formation: { expect: 100 }, peers: [a] })
+    await d.cluster.ready({ timeout: 5000 })
+  })
+
+  it('tells a node that its formation was not met in time, and takes it in later', async () => {
+    const formation = { expect: 2, within: 100, stable: 50 }
+    const a = await startNode('a', { formation })
+    await expect(a.cluster.ready()).rejects.toMatchObject({ code: 'ERR_NOT_FORMED', members: 1 })
+    await expect(a.cluster.ready()).rejects.toMatchObject({ code: 'ERR_NOT_FORMED' })
+    expect(a.log.count(/only 1 of 2 members after 100 ms/)).toBe(1)
+    const b = await startNode('b', { formation, peers: [a] })
+    await b.cluster.ready({ timeout: 5000 })
+    await vi.waitFor(() => expect(a.cluster.isReady).toBe(true))
+    await a.cluster.ready()
+  })
+
+  it('finds others by a strategy that is added while it runs, and says who named an address', async () => {
+    const a = await startNode('a')
+    const b = await startNode('b')
+    const { address } = b.cluster.self
+    expect(a.cluster.explainPeer(address)).toMatchObject({ namedBy: [], dials: 0, outcome: undefined, members: [] })
+    const remove = a.cluster.addDiscovery(staticPeers([address, '127.0.0.1:1']))
+    await Promise.all([a, b].map((node) => viewOf(node, ['a', 'b'])))
+    await vi.waitFor(() => expect(a.cluster.explainPeer(address).outcome).toBe('linked'))
+    expect(a.cluster.explainPeer(address)).toMatchObject({
+      namedBy: [{ source: 'staticPeers', now: true }],
+      dials: 1,
+      outcome: 'linked',
+      members: [{ name: 'b', boot: b.cluster.self.boot, linked: true }],
+    })
+    await vi.waitFor(() => expect(a.cluster.explainPeer('127.0.0.1:1')).toMatchObject({ outcome: 'refused' }))
+    expect(a.cluster.stats().discovery).toMatchObject([{ source: 'staticPeers', answers: 1, failures: 0 }])
+    await remove()
+    expect(a.cluster.explainPeer(address)).toMatchObject({ namedBy: [], outcome: 'linked' })
+    expect(a.cluster.linked(b.cluster.self.boot)).toBe(true)
+    expect(() => a.cluster.explainPeer('nonsense')).toThrow(TypeError)
   })
 
   it('loses a node that dies without a word at once, and one that leaves as a leaver', async () => {

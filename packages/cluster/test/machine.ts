@@ -5,6 +5,7 @@ import {
   type ClusterInput,
   type ClusterOutput,
   type DialOutcome,
+  type Formation,
   initMembership,
   type Member,
   type MembershipLimits,
@@ -27,10 +28,20 @@ export class Machine {
   out: ClusterOutput[] = []
   readonly state: MembershipState
 
-  constructor(options: { discovery?: boolean; limits?: Partial<MembershipLimits>; seed?: number; name?: string } = {}) {
+  constructor(
+    options: {
+      discovery?: boolean
+      limits?: Partial<MembershipLimits>
+      seed?: number
+      name?: string
+      formation?: Partial<Formation>
+    } = {},
+  ) {
     const limits = { ...membershipLimits, ...options.limits }
     const self = infoOf(options.name ?? 'me')
-    const config = { self, discovery: options.discovery ?? false, seed: options.seed ?? 7, limits }
+    const { discovery = false, seed = 7, formation: wish } = options
+    const formation = wish && { expect: 3, stableMs: 1000, withinMs: 60_000, otherwise: 'fail' as const, ...wish }
+    const config = { self, discovery, seed, limits, formation }
     this.state = initMembership(config, 0)
   }
 

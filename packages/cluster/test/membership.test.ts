@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { detectorDue } from '../src/core/detector.js'
-import { membershipDeadline } from '../src/core/index.js'
+import { type Formation, membershipDeadline } from '../src/core/index.js'
 import { confirmSuspicion } from '../src/core/suspicion.js'
 import { Machine, only, order, record, sent } from './machine.js'
 import { addresses, infoOf } from './network.js'
@@ -588,6 +588,93 @@ describe('the join gate', () => {
     expect(m.state.gate).toBe('shut')
     m.runTo(3000)
     expect(m.state.gate).toBe('open')
+  })
+})
+
+describe('a formation', () => {
+  const joining = { phase: 'joining' as const }
+  /** Starts, hears of these addresses, and meets each that starts as well. */
+  function starting(formation: Partial<Formation>, ...names: string[]): Machine {
+    const m = new Machine({ discovery: true, formation })
+    m.step({ type: 'discovered', addresses: addresses(names) })
+    for (const name of names) {
+      m.link(name, joining)
+      m.dialled(name, 'linked', B(name))
+    }
+    return m
+  }
+
+  it('is met when as many are there as expected, and have been for the stable time', () => {
+    const m = starting({ expect: 3 }, 'a', 'b')
+    m.runTo(999)
+    expect(m.state.gate).toBe('shut')
+    m.runTo(1000)
+    expect(m.state.gate).toBe('open')
+  })
+
+  it('counts anew when somebody comes or goes', () => {
+    const m = starting({ expect: 3 }, 'a', 'b')
+    m.runTo(900)
+    m.link('c', joining)
+    m.runTo(1899)
+    expect(m.state.gate).toBe('shut')
+    m.step({ type: 'frame', from: B('c'), frame: { type: 'bye' } })
+    m.runTo(2898)
+    expect(m.state.gate).toBe('shut')
+    m.runTo(2899)
+    expect(m.state.gate).toBe('open')
+  })
+
+  it('keeps a node waiting that has met too few, looking for others all the time, long after the gate’s own time', () => {
+    const m = starting({ expect: 3 }, 'a')
+    const out = m.runTo(50_000)
+    expect(m.state.gate).toBe('shut')
+    expect(only(out, 'refresh').length).toBeGreaterThan(40)
+    expect(only(out, 'refresh').length).toBeLessThan(60)
+    expect(only(out, 'gateOpen')).toEqual([])
+  })
+
+  it('is nothing to a newcomer where a cluster exists already', () => {
+    const m = starting({ expect: 5 }, 'a')
+    m.link('b', { phase: 'up' })
+    m.runTo(1000)
+    expect(m.state.gate).toBe('open')
+  })
+
+  it('that is not met in time is told once, and met later all the same', () => {
+    const m = starting({ expect: 3, withinMs: 2000, stableMs: 100 }, 'a')
+    const out = m.runTo(2500)
+    expect(only(out, 'notFormed')).toEqual([{ type: 'notFormed', members: 2 }])
+    expect(m.state.gate).toBe('shut')
+    m.link('b', joining)
+    m.runTo(2600)
+    expect(m.state.gate).toBe('open')
+  })
+
+  it('that may be done without is given up after its time', () => {
+    const m = starting({ expect: 3, withinMs: 5000, otherwise: 'continue' }, 'a')
+    m.runTo(4999)
+    expect(m.state.gate).toBe('shut')
+    const out = m.runTo(5000)
+    expect(m.state.gate).toBe('open')
+    expect(only(out, 'notFormed')).toEqual([])
+  })
+
+  it('holds a node that nobody helps to find others, too', () => {
+    const m = new Machine({ formation: { expect: 2 } })
+    m.runTo(10_000)
+    expect(m.state.gate).toBe('shut')
+    m.link('a', joining)
+    m.runTo(11_000)
+    expect(m.state.gate).toBe('open')
+  })
+
+  it('is over with the first boot: who rejoins joins a cluster', () => {
+    const m = starting({ expect: 3, stableMs: 0 }, 'a', 'b')
+    const news = { type: 'news' as const, members: [record('me', { phase: 'down' })] }
+    m.step({ type: 'frame', from: B('a'), frame: news })
+    m.step({ type: 'rejoin', boot: 'boot-of-me-again', startedAt: 1 })
+    expect(m.state.config.formation).toBeUndefined()
   })
 })
 

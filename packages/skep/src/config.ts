@@ -12,6 +12,7 @@ import {
   type ClusterOptions,
   clusterFaults,
   type Discovery,
+  type FormationOptions,
   type LinkLimits,
   type Logger,
   type MembershipLimits,
@@ -39,6 +40,11 @@ export interface NodeConfig {
   readonly insecure?: boolean | undefined
   /** How peers are found; none: this node waits to be found. */
   readonly discovery?: Discovery | readonly Discovery[] | undefined
+  /**
+   * How many members a new cluster needs before it serves: nodes that start while there is none wait for each other. See
+   * `FormationOptions`; default: those whom a node meets within its first seconds are taken for all.
+   */
+  readonly formation?: FormationOptions | undefined
   /** The kinds of actors that may be started here. */
   readonly actors?: readonly AnyActor[] | undefined
   /** How values pass between actors of this node: copied (default), frozen and shared, or shared as they are. */
@@ -97,6 +103,7 @@ const keys: { readonly [Key in keyof Required<NodeConfig>]: 'cluster' | 'node' }
   secret: 'cluster',
   insecure: 'cluster',
   discovery: 'cluster',
+  formation: 'cluster',
   roles: 'cluster',
   weight: 'cluster',
   version: 'cluster',

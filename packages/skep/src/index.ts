@@ -38,6 +38,7 @@ export {
 export {
   type Discovery,
   type ErrorCode,
+  type FormationOptions,
   isSkepError,
   type Logger,
   localPeers,

@@ -65,7 +65,10 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
   readonly boot: BootId
   /** `host:port` of the admin listener; undefined where none is configured. */
   readonly admin: string | undefined
-  /** Resolves when it has joined and synced. Errors: ERR_NOT_READY after `timeout` (ms), ERR_ABORTED, ERR_STOPPED. */
+  /**
+   * Resolves when it has joined and synced. Errors: ERR_NOT_READY after `timeout` (ms), ERR_NOT_FORMED (see `formation`),
+   * ERR_ABORTED, ERR_STOPPED.
+   */
   ready(options?: WaitOptions): Promise<void>
   /** All members that are not gone, this node included, by name. */
   members(): readonly NodeMember[]

@@ -71,6 +71,21 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return isSkepError(error) ? error.code : `no SkepError: ${error}`
 }
 
+describe('a formation', () => {
+  it('keeps nodes from serving until they are as many as expected, and tells them in time that they are not', async () => {
+    const formation = { expect: 2, within: 200, stable: 20 }
+    const one = await start({ formation })
+    const claimed = one.start(Counter, via('x'), 1)
+    await expect(one.ready()).rejects.toMatchObject({ code: 'ERR_NOT_FORMED' })
+    const two = await start({ formation, discovery: staticPeers([one.address]) })
+    await two.ready({ timeout: 10_000 })
+    await claimed
+    await until(() => two.whereis('x') !== undefined)
+    expect(await two.via(Counter, 'x').value()).toBe(1)
+    await one.ready({ timeout: 10_000 })
+  })
+})
+
 describe('three nodes', () => {
   it('have a counter on one of them, called by name from any, and refused a second time with its pid', async () => {
     const [one, two, three] = await startThree()

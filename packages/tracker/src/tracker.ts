@@ -362,17 +362,21 @@ class TrackerShell implements Tracker {
   }
 
   async ready({ timeout = Number.POSITIVE_INFINITY, signal }: WaitOptions = {}): Promise<void> {
-    const startedMs = this.#time.now()
     const ask = this.#asks.next()
     const onGiveUp = (): boolean => this.#readyWaits.delete(ask)
     const wish = this.#wish('ready', { timeout, signal }, { code: 'ERR_NOT_READY', onGiveUp })
     this.#checkOpen(wish)
-    if (!this.#ready) {
-      this.#readyWaits.add(ask)
-      await this.#wait<void>(ask, wish)
-    }
-    const leftMs = remaining({ timeout }, this.#time.now() - startedMs)
-    await this.cluster.ready({ ...(leftMs === Infinity ? {} : { timeout: leftMs }), ...(signal ? { signal } : {}) })
+    const joined = this.cluster.ready({ ...(timeout === Infinity ? {} : { timeout }), ...(signal ? { signal } : {}) })
+    if (this.#ready) return joined
+    this.#readyWaits.add(ask)
+    const synced = this.#wait<void>(ask, wish)
+    // The cluster may know that it will not come to that.
+    joined.catch((error: SkepError) => {
+      this.#readyWaits.delete(ask)
+      this.#asks.reject(ask, error)
+    })
+    await synced
+    await joined
   }
 
   leave(): void {

@@ -78,6 +78,8 @@ export type ClusterOutput =
   /** Make a link to `boot` that goes through the neighbour `via`. */
   | { type: 'dialThrough'; boot: BootId; via: BootId }
   | { type: 'close'; boot: BootId; reason: string }
+  /** `formation` was not met in time, and says `fail`: once. The gate opens all the same when it is met later. */
+  | { type: 'notFormed'; members: number }
   /** Ask discovery again at once. */
   | { type: 'refresh' }
   /** Give `verdict` with this token back after two turns of the event loop. */
@@ -119,6 +121,19 @@ export interface MembershipConfig {
   readonly discovery: boolean
   readonly seed: number
   readonly limits: MembershipLimits
+  /** Of a node's first boot; undefined: those whom it meets may be all. */
+  readonly formation?: Formation | undefined
+}
+
+/** When nodes that start may take themselves for a new cluster. Where one exists, a newcomer joins it at once. */
+export interface Formation {
+  /** So many members, this node among them. */
+  readonly expect: number
+  /** That many for so long, with nobody coming or going. */
+  readonly stableMs: number
+  readonly withinMs: number
+  /** What becomes of a node that has not met as many in time: it serves all the same, or is told so and waits on. */
+  readonly otherwise: 'fail' | 'continue'
 }
 
 /** All in milliseconds where the name ends in Ms. Defaults in PROTOCOL.md section 2 "Defaults". */

@@ -2,7 +2,8 @@
  * The join gate. A starting node must first meet a member of every part of the cluster that exists, or two parts would
  * form that each believe themselves whole. So nothing is registered until every address that discovery names has been
  * dialled with an outcome and somebody was met; if nobody was, discovery is asked again until the node may believe that
- * it is alone. An address that stays silent holds the gate for a short while only.
+ * it is alone. An address that stays silent holds the gate for a short while only. With a `formation` nodes that all
+ * start wait, besides, until they are as many as there should be: where somebody is up already, a cluster exists.
  */
 import type { ClusterOutput } from './contract.js'
 import { dialNow, forgetVanished, isTried } from './dialling.js'
@@ -11,11 +12,13 @@ import { flushView } from './view.js'
 
 /** The shortest wait between two questions to discovery. */
 const REFRESH_MS = 100
+/** The same while a formation is waited for, which may take minutes. */
+const FORMING_REFRESH_MS = 1000
 
 /** When the gate has something to do by itself. */
 export function gateDue(state: MembershipState): number {
   if (state.gate === 'open') return Infinity
-  return Math.min(opensAt(state), state.refreshAt)
+  return Math.min(Math.max(opensAt(state), formedAt(state)), state.refreshAt, failsAt(state))
 }
 
 /** An answer of discovery: new addresses are dialled at once; what it no longer names is forgotten when its turn comes. */
@@ -59,6 +62,7 @@ export function noteTaken(state: MembershipState, now: number): void {
 /** Opens the gate if it may open, else asks discovery again if that may help. */
 export function settleGate(state: MembershipState, now: number, out: ClusterOutput[]): void {
   if (state.gate === 'open') return
+  if (isForming(state, now, out)) return keepLooking(state, now, out)
   if (!state.config.discovery && state.present === 1) {
     openGate(state, 'no discovery is configured', now, out)
     return
@@ -75,12 +79,59 @@ export function settleGate(state: MembershipState, now: number, out: ClusterOutp
   }
   state.stale = true
   state.refreshAt = Infinity
-  if (met || !tried) return
-  if (now >= state.askedAt + REFRESH_MS) {
+  if (!met && tried) askAgain(state, REFRESH_MS, now, out)
+}
+
+/** Until a formation is met, and looked at again as soon as it may be. */
+function keepLooking(state: MembershipState, now: number, out: ClusterOutput[]): void {
+  state.stale = true
+  askAgain(state, FORMING_REFRESH_MS, now, out)
+  state.refreshAt = Math.min(state.refreshAt, formedAt(state))
+}
+
+function askAgain(state: MembershipState, gapMs: number, now: number, out: ClusterOutput[]): void {
+  if (now >= state.askedAt + gapMs) {
     state.askedAt = now
     out.push({ type: 'refresh' })
   }
-  state.refreshAt = state.askedAt + REFRESH_MS
+  state.refreshAt = state.askedAt + gapMs
+}
+
+/** Is this node to wait for more who start? Says so, once, where it has waited too long. */
+function isForming(state: MembershipState, now: number, out: ClusterOutput[]): boolean {
+  const { formation } = state.config
+  if (formation === undefined) return false
+  if (state.present !== state.counted) {
+    state.counted = state.present
+    state.countedAt = now
+  }
+  if (now >= formedAt(state)) return false
+  if (now < failsAt(state)) return true
+  state.formBy = Infinity
+  const text = `only ${state.present} of ${formation.expect} members after ${formation.withinMs} ms: this node waits on`
+  out.push(logged('error', text, { members: state.present, expect: formation.expect }))
+  out.push({ type: 'notFormed', members: state.present })
+  return true
+}
+
+/** From when on nothing more is waited for, by the formation. */
+function formedAt(state: MembershipState): number {
+  const { formation } = state.config
+  if (formation === undefined || isFounded(state)) return -Infinity
+  const together = state.present >= formation.expect ? state.countedAt + formation.stableMs : Infinity
+  return formation.otherwise === 'continue' ? Math.min(together, state.formBy) : together
+}
+
+function failsAt(state: MembershipState): number {
+  return state.config.formation?.otherwise === 'fail' ? state.formBy : Infinity
+}
+
+/** Has anybody joined already, so that there is a cluster? */
+function isFounded(state: MembershipState): boolean {
+  for (const member of state.members.values()) {
+    if (member !== state.self && (member.phase === 'up' || member.phase === 'leaving')) return true
+  }
+  return false
 }
 
 function opensAt(state: MembershipState): number {

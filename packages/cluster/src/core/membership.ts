@@ -75,6 +75,8 @@ export function stepMembership(state: MembershipState, input: ClusterInput, now:
   else if (noticeStall(state, now, out)) wake(state, now, out)
   const doubted = state.doubts.size > 0
   handle(state, input, now, out)
+  // Who comes and goes is counted as it happens.
+  if (state.gate === 'shut' && state.config.formation !== undefined) settleGate(state, now, out)
   settleView(state, now, out)
   settleDoubts(state, doubted, now, out)
   if (state.stale || now >= state.due) state.due = earliest(state, now)

@@ -73,6 +73,11 @@ export interface MembershipState {
   answered: boolean
   /** When the gate opens though nobody was met. */
   gateAt: number
+  /** When `formation` must have been met; Infinity without one, and once it was told that it is not. */
+  formBy: number
+  /** How many members there were when they were last counted for it, and since when. */
+  counted: number
+  countedAt: number
   /** When the first member was met. */
   metAt: number
   askedAt: number
@@ -210,6 +215,9 @@ export function initMembership(config: MembershipConfig, now: number): Membershi
     dialAt: Infinity,
     answered: false,
     gateAt: now + config.limits.gateMs,
+    formBy: now + (config.formation?.withinMs ?? Infinity),
+    counted: 0,
+    countedAt: now,
     metAt: Infinity,
     askedAt: -Infinity,
     refreshAt: Infinity,
