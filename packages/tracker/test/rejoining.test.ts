@@ -1,7 +1,7 @@
 /** The registry of a node that was declared down while it lived: as another boot it keeps its processes and names. */
 
 import { describe, expect, test } from 'vitest'
-import { type Claim, membersOf, Pid, ring as rings, type TrackerMessage } from '../src/core/index.js'
+import { type Claim, itc, membersOf, Pid, ring as rings, type TrackerMessage } from '../src/core/index.js'
 import { hostOf } from '../src/core/placement.js'
 import { ring, Trackers } from './trackers.js'
 
@@ -65,6 +65,32 @@ function wired<T extends TrackerMessage['type']>(
     message.type === type ? [{ from, to, message: message as Extract<TrackerMessage, { type: T }> }] : [],
   )
 }
+
+describe('stamps', () => {
+  test('stay small however often nodes end and names move: a lineage that is worn is followed by the next', () => {
+    const net = started(['a', 'b', 'c', 'd'], { maxStampLeaves: 8 })
+    const lineages = new Set<number>()
+    let largest = 0
+    for (let round = 0; round < 60; round++) {
+      const at = 'abcd'[round % 4] as string
+      net.input(at, { type: 'claim', ask: 100 + round, name: 'x', pid: round + 1 })
+      net.drain()
+      const claim = net.outputs(at, 'registered').at(-1)?.claim as Claim
+      expect(claim.pid.id).toBe(round + 1)
+      largest = Math.max(largest, itc.leavesOf(claim.stamp.event))
+      lineages.add(claim.stamp.lineage.epoch)
+      net.pass(200)
+      // Declared down with what it had of the clock; its process ends.
+      net.lose(at)
+      net.rejoin(at)
+      net.input(at, { type: 'gone', pid: round + 1 })
+      net.pass(1500)
+    }
+    expect(largest).toBeLessThan(12)
+    expect(lineages.size).toBeGreaterThan(2)
+    expect(new Set(['a', 'b', 'c', 'd'].map((name) => JSON.stringify(net.state(name).lineage))).size).toBe(1)
+  })
+})
 
 describe('processes that live on under another boot', () => {
   test('are in their groups again under their new pids, and leave them when they end', () => {

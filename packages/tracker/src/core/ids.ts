@@ -59,6 +59,7 @@ function stampAfter(state: TrackerState, base: itc.Event): Stamp {
   const { lineage, id } = state
   const { event } = itc.event({ id, event: itc.joinEvents(base, itc.within(id, state.floor)) })
   state.made = itc.joinEvents(state.made, itc.within(id, event))
+  if (itc.leavesOf(event) > state.config.limits.maxStampLeaves) state.worn = true
   return { lineage, event }
 }
 
@@ -142,6 +143,18 @@ export function found(turn: Turn, epoch: number): void {
   const { state } = turn
   moveTo(state, { epoch, genesis: state.self }, 1)
   log(turn, 'debug', `new clock lineage ${epoch}`, { epoch })
+}
+
+/**
+ * A stamp has a leaf for each region in which its name was claimed, and regions of crashed nodes are never reclaimed: in
+ * a cluster whose nodes come and go for months the stamps of names that move with them would grow for as long. So who
+ * makes one that has become large starts the next lineage, in which all stamps are small again.
+ */
+export function renewLineage(turn: Turn): void {
+  const { state } = turn
+  if (!state.worn || state.leaving || state.seeking !== undefined) return
+  found(turn, state.lineage.epoch + 1)
+  for (const boot of state.links) sendDigest(turn, boot)
 }
 
 /** What a donor knows of a peer's id: from its digest, from its confirmation, and from having granted it. */
@@ -240,6 +253,7 @@ function moveTo(state: TrackerState, lineage: Lineage, id: itc.Id): void {
   state.inherited.clear()
   state.floor = 0
   state.made = 0
+  state.worn = false
   state.retired.clear()
   setId(state, lineage, id)
 }

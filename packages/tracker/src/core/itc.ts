@@ -264,6 +264,11 @@ export function heightOf(of: Event): number {
   return typeof of === 'number' ? of : of[0] + Math.max(heightOf(of[1]), heightOf(of[2]))
 }
 
+/** How many leaves the tree has: what it takes, in memory and on the wire. */
+export function leavesOf(of: Event): number {
+  return typeof of === 'number' ? 1 : leavesOf(of[1]) + leavesOf(of[2])
+}
+
 /** In normal form also the lowest value of the function, which `leq` and `fill` rely on. */
 function baseOf(of: Event): number {
   return typeof of === 'number' ? of : of[0]

@@ -183,6 +183,8 @@ export interface TrackerLimits {
   readonly maxBuffered: number
   /** Deepest id that a donor forks further before it starts a new lineage. */
   readonly maxIdDepth: number
+  /** Leaves of a stamp past which its maker starts a new lineage. */
+  readonly maxStampLeaves: number
 }
 
 export const trackerLimits: TrackerLimits = {
@@ -223,6 +225,7 @@ export const trackerLimits: TrackerLimits = {
   chunkBytes: 60_000,
   maxBuffered: 100_000,
   maxIdDepth: 48,
+  maxStampLeaves: 16,
 }
 
 /** Whether placed processes follow when the ring gives their names to another node. */
@@ -562,6 +565,8 @@ export interface TrackerState {
   retired: Map<string, itc.Event>
   /** What was made in our region by names that are not remembered singly, and by its owners before us. */
   floor: itc.Event
+  /** A stamp of ours was too large: the lineage is to be followed by another. */
+  worn: boolean
   /** The stamp of a first claim under the present id and floor. */
   firstStamp: Claim['stamp'] | undefined
 

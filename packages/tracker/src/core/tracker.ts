@@ -38,7 +38,7 @@ import {
   startDraining,
   tickHandoffs,
 } from './handoff.js'
-import { onIdAsk, onIdConfirm, onIdGive, onIdGrant, onIdPoint, onLineage, seekAgain } from './ids.js'
+import { onIdAsk, onIdConfirm, onIdGive, onIdGrant, onIdPoint, onLineage, renewLineage, seekAgain } from './ids.js'
 import { depart, leave, onParted, part, partingAsk } from './leaving.js'
 import { type Change, expireStrikes, forgetLog, hasOrphans, logOf, newRegistry } from './logs.js'
 import { onLinked, onMember, onUnlinked, onView, sweepGone } from './members.js'
@@ -160,6 +160,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     made: 0,
     retired: new Map(),
     floor: 0,
+    worn: false,
     firstStamp: undefined,
     nextSweepAt: now + config.limits.sweepMs,
   }
@@ -189,6 +190,7 @@ function isBusy(state: TrackerState): boolean {
     (state.draining !== undefined && !state.leaving) ||
     state.flushes.size > 0 ||
     state.seeking !== undefined ||
+    (state.worn && !state.leaving) ||
     (state.leaving && !state.departed)
   )
 }
@@ -490,6 +492,7 @@ function sweepOpen(turn: Turn): void {
   tickHandoffs(turn)
   rebalance(turn)
   contestAgain(turn)
+  renewLineage(turn)
   seekAgain(turn)
   tickRequests(turn)
   depart(turn)
