@@ -237,6 +237,16 @@ describe('a name server in trouble', () => {
     expect(server.asked).toHaveLength(400)
   })
 
+  it('is asked nothing more once the time is over, however many names wait for their turn', async () => {
+    server.troubles.set('', 'silent')
+    const names = Array.from({ length: 1000 }, (_, i) => `n${i}.test`)
+    await expect(first(dns(names, { ...options, timeoutMs: 100 }))).rejects.toThrow('was not answered')
+    const before = server.asked.length
+    // Longer than the tries of those that would come next.
+    await expect(first(dns('last.test', options))).rejects.toThrow('last.test was not answered')
+    expect(server.asked.slice(before).filter((question) => !question.includes('last.test'))).toEqual([])
+  })
+
   it('asks no search domains and no name without its namespace: the name in full, once', async () => {
     const resolvConf = join(folder, 'resolv.conf')
     writeFileSync(resolvConf, 'search svc.first.test\nsearch prod.svc.k8s.test svc.k8s.test\n')

@@ -55,7 +55,11 @@ export function nameServerStrategy(
     // One of its own each time: it heeds a changed resolv.conf, and ends nobody else's questions.
     const resolver = new Resolver({ timeout: Math.ceil(questionMs * tryShare), tries })
     if (servers !== undefined) resolver.setServers(servers)
-    const cancel = (): void => resolver.cancel()
+    let over = false
+    const cancel = (): void => {
+      over = true
+      resolver.cancel()
+    }
     const cancelTimer = realTime.setTimer(cancel, questionMs)
     signal.addEventListener('abort', cancel)
     const partly = (error: Error): void => {
@@ -64,7 +68,10 @@ export function nameServerStrategy(
         context.logger.info({ err: error, count }, `${title} has only a part of the answer: ${error.message}`)
     }
     try {
-      return await lookup(questionsOf(resolver, family, partly), context)
+      return await lookup(
+        questionsOf(resolver, family, () => over, partly),
+        context,
+      )
     } finally {
       cancelTimer()
       signal.removeEventListener('abort', cancel)
@@ -72,11 +79,21 @@ export function nameServerStrategy(
   })
 }
 
-function questionsOf(resolver: Resolver, family: 4 | 6 | 'any', partly: (error: Error) => void): Questions {
+function questionsOf(
+  resolver: Resolver,
+  family: 4 | 6 | 'any',
+  over: () => boolean,
+  partly: (error: Error) => void,
+): Questions {
+  /** `cancel` ends only what is under way: names that had to wait for their turn are not asked afterwards. */
+  const asked = async <T>(name: string, question: () => Promise<T[]>): Promise<T[]> => {
+    if (over()) throw new Error(`${name} ${faults.ECANCELLED}`)
+    return answered(name, question())
+  }
   const addressesOf = (name: string): Promise<string[]> => {
     const questions: (() => Promise<string[]>)[] = []
-    if (family !== 6) questions.push(() => asked(name, resolver.resolve4(name)))
-    if (family !== 4) questions.push(() => asked(name, resolver.resolve6(name)))
+    if (family !== 6) questions.push(() => asked(name, () => resolver.resolve4(name)))
+    if (family !== 4) questions.push(() => asked(name, () => resolver.resolve6(name)))
     return gathered(questions, partly)
   }
   const addresses = (names: readonly string[]): Promise<string[]> =>
@@ -88,7 +105,7 @@ function questionsOf(resolver: Resolver, family: 4 | 6 | 'any', partly: (error: 
 
   async function services(names: readonly string[]): ReturnType<Questions['services']> {
     const records = await gathered(
-      names.map((name) => () => asked<SrvRecord>(name, resolver.resolveSrv(name))),
+      names.map((name) => () => asked<SrvRecord>(name, () => resolver.resolveSrv(name))),
       partly,
     )
     // RFC 2782: the target '.' says that the service is decidedly not there.
@@ -127,7 +144,7 @@ async function gathered<T>(questions: readonly (() => Promise<T[]>)[], partly: (
 }
 
 /** The answer; an empty one where the server says that there is none. Throws with a sentence otherwise. */
-async function asked<T>(name: string, question: Promise<T[]>): Promise<T[]> {
+async function answered<T>(name: string, question: Promise<T[]>): Promise<T[]> {
   try {
     return await question
   } catch (error) {
