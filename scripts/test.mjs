@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build, root, tool } from './bootstrap.mjs'
 import { chromium } from './chromium.mjs'
+import { dnsmasq } from './dnsmasq.mjs'
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
@@ -50,7 +51,8 @@ async function vitest() {
   const file = join(dir, 'counts.json')
   const flags = ['--reporter=default', '--reporter=./scripts/counts-reporter.mjs']
   if (quick) flags.push('--exclude=**/*.socket.test.ts', '--exclude=**/*.sim.test.ts', '--exclude=**/*.browser.test.ts')
-  const env = { SKEP_COUNTS: file, SKEP_CHROMIUM: quick ? '' : (chromium() ?? '') }
+  const tools = quick ? {} : { SKEP_CHROMIUM: chromium() ?? '', SKEP_DNSMASQ: dnsmasq() ?? '' }
+  const env = { SKEP_COUNTS: file, SKEP_CHROMIUM: '', SKEP_DNSMASQ: '', ...tools }
   const { status } = await run([tool.vitest, 'run', ...flags], 'inherit', env)
   // Without the file vitest died before its end.
   return existsSync(file) ? atLeastOneFailure(status, JSON.parse(readFileSync(file, 'utf8'))) : one(false)

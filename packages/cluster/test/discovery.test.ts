@@ -3,42 +3,12 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, sym
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { DiscoveryContext } from '../src/discovery/discovery.js'
 import { runDiscovery } from '../src/discovery/runner.js'
 import { type Discovery, localPeers, polled, staticPeers, titled } from '../src/index.js'
 import { LogLimiter } from '../src/log.js'
 import { realTime } from '../src/time.js'
 import { Recorder } from './nodes.js'
-
-interface Running {
-  readonly next: () => Promise<readonly string[]>
-  readonly refresh: () => void
-  readonly end: () => Promise<void>
-}
-
-/** One run of a strategy as node `boot`, without the runner. */
-function ask(strategy: Discovery, boot: string, cluster = 'c'): Running {
-  const abort = new AbortController()
-  let refresh = (): void => {}
-  const context: DiscoveryContext = {
-    signal: abort.signal,
-    self: { name: boot, address: `127.0.0.1:${boot.length}`, cluster, boot },
-    logger: new Recorder().logger,
-    onRefresh: (listener) => {
-      refresh = listener
-    },
-    keys: () => [],
-  }
-  const iterator = strategy(context)[Symbol.asyncIterator]()
-  return {
-    next: async () => (await iterator.next()).value ?? [],
-    refresh: () => refresh(),
-    end: async () => {
-      abort.abort()
-      while (!(await iterator.next()).done);
-    },
-  }
-}
+import { ask, type Running } from './strategies.js'
 
 describe('staticPeers', () => {
   it('says its list once and then waits for the end', async () => {

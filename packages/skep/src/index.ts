@@ -36,20 +36,40 @@ export {
   via,
 } from '@skep/actor'
 export {
+  type ComposeOptions,
+  compose,
   type Discovery,
+  type DnsAddressOptions,
+  type DnsOptions,
+  dns,
+  dnsSrv,
   type ErrorCode,
+<<<<<<< HEAD
   type FormationOptions,
+=======
+  type HostsFileOptions,
+  hostsFile,
+>>>>>>> 40bffabc498b1dfe115e9d71ef4d23d6fbc2baef
   isSkepError,
+  type KubernetesDnsOptions,
+  type KubernetesService,
+  type KubernetesSrvOptions,
+  kubernetesDns,
+  kubernetesSrv,
   type Logger,
   localPeers,
   type Naming,
   type PeerExplanation,
   type PollOptions,
   polled,
+  type RancherOptions,
+  rancher,
   SkepError,
   type SourceReport,
   staticPeers,
   titled,
+  type UrlOptions,
+  url,
 } from '@skep/cluster'
 export {
   type Claim,

@@ -7,12 +7,12 @@
  * by mistake (another container with the same directory sees other process ids) writes it again. The last one out
  * removes the directories.
  */
-import { watch } from 'node:fs'
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { isBoot } from '../core/frames.js'
 import { bellOf, type Discovery, titled } from './discovery.js'
+import { watchDirectory } from './file.js'
 
 /** How often the directory is read besides what the system reports: often at first, when nodes start together. */
 const pollFirstMs = 250
@@ -164,16 +164,5 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     // EPERM: it exists, as another user's.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-/** Watching is a courtesy of the system (it may be refused, or end): the poll finds everything too. */
-function watchDirectory(directory: string, changed: () => void): () => void {
-  try {
-    const watcher = watch(directory, changed)
-    watcher.on('error', () => watcher.close())
-    return () => watcher.close()
-  } catch {
-    return () => {}
   }
 }

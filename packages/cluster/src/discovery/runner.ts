@@ -18,6 +18,8 @@ const retryMaxMs = 30_000
 const refreshGapMs = 100
 /** The first answer waits this long for strategies that have not said anything yet. */
 const firstAnswerMs = 500
+/** What is said of a bad address has it in full, and it may be as long as a document. */
+const maxFaultLength = 300
 /** What a strategy has to end in, and to unregister, before nobody waits for it any more. */
 const endMs = 1000
 
@@ -316,6 +318,6 @@ function addressFault(address: unknown): string | undefined {
   try {
     return parseAddress(address as string).port === 0 ? `'${String(address)}' has port 0` : undefined
   } catch (error) {
-    return textOf(error)
+    return textOf(error).slice(0, maxFaultLength)
   }
 }

@@ -1,0 +1,321 @@
+/**
+ * Every strategy, as the discovery of two linked nodes whose source of it fails, empties, shrinks, lies and hangs: no link
+ * is cut, no start waits, and the log stays short. The strategies are told apart by their sources alone.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import {
+  type Cluster,
+  compose,
+  type Discovery,
+  type DnsOptions,
+  dns,
+  dnsSrv,
+  hostsFile,
+  kubernetesDns,
+  kubernetesSrv,
+  localPeers,
+  parseAddress,
+  startCluster,
+  staticPeers,
+  titled,
+  url,
+} from '../src/index.js'
+import { freePort } from './dnsmasq.js'
+import { NameServer } from './name-server.js'
+import { Recorder, until } from './nodes.js'
+
+const times = { intervalMs: 30, timeoutMs: 300 }
+/** For a strategy that must not be waited for: a start that did would fail the test by its own time. */
+const patient = { intervalMs: 30, timeoutMs: 100_000 }
+/** Nobody lives there: refused at once, and (TEST-NET-1 of RFC 5737) never answered. */
+const lies = ['127.0.0.1:1', '192.0.2.1:4370']
+
+/** What a strategy asks, in the hands of the test. */
+interface Source {
+  /** For a node that wants to find the one at `peer`. */
+  strategy(peer: string, polling: typeof times): Discovery
+  /** From here on it names these, and nothing is wrong with it. */
+  name?(addresses: readonly string[]): void
+  fail?(): void
+  hang?(): void
+  close(): Promise<void> | void
+}
+
+interface Row {
+  readonly name: string
+  open(truth: readonly string[]): Promise<Source> | Source
+}
+
+const rows: Row[] = [
+  {
+    name: 'staticPeers',
+    open: (truth) => ({ strategy: () => staticPeers([...truth, ...lies]), close() {} }),
+  },
+  { name: 'localPeers', open: localSource },
+  { name: 'hostsFile', open: fileSource },
+  { name: 'url', open: urlSource },
+  {
+    name: 'dns',
+    open: dnsSource(['web.test'], (options, port) => dns('web.test.', { ...options, port })),
+  },
+  {
+    name: 'compose',
+    open: dnsSource(['tasks.web'], (options, port) => compose({ ...options, service: 'web', port })),
+  },
+  {
+    name: 'kubernetesDns',
+    open: dnsSource(['skep.prod.svc.k8s.test'], (options, port) =>
+      kubernetesDns({ ...options, ...inKubernetes, port }),
+    ),
+  },
+  {
+    name: 'dnsSrv',
+    open: dnsSource(['_skep._tcp.test'], (options) => dnsSrv('_skep._tcp.test', options), 'srv'),
+  },
+  {
+    name: 'kubernetesSrv',
+    open: dnsSource(
+      ['_mesh._tcp.skep.prod.svc.k8s.test'],
+      (options) => kubernetesSrv({ ...options, ...inKubernetes, portName: 'mesh' }),
+      'srv',
+    ),
+  },
+]
+
+const inKubernetes = { service: 'skep', namespace: 'prod', clusterDomain: 'k8s.test' }
+
+describe.concurrent('two linked nodes', () => {
+  it.each(rows)('stay linked, whatever $name says', async ({ open }) => {
+    const truth = [await addressOfOne(), await addressOfOne()]
+    const [first = '', second = ''] = truth
+    const source = await open(truth)
+    const started: Node[] = []
+    const start = async (...args: Parameters<typeof Node.start>): Promise<Node> => {
+      const node = await Node.start(...args)
+      started.push(node)
+      return node
+    }
+    try {
+      source.name?.(truth)
+      const nodes = [
+        await start('a', first, source.strategy(second, times)),
+        await start('b', second, source.strategy(first, times)),
+      ] as const
+      await linked(...nodes)
+      const saw = (what: Seen): Promise<unknown> => Promise.all(nodes.map((node) => node.saw(what)))
+      const says = async (addresses: readonly string[]): Promise<void> => {
+        if (source.name === undefined) return
+        for (const node of nodes) node.forget()
+        source.name(addresses)
+        await saw('answer')
+      }
+      const goesWrong = async (how: (() => void) | undefined): Promise<void> => {
+        if (how === undefined) return
+        for (const node of nodes) node.forget()
+        how()
+        await saw('failure')
+      }
+
+      await goesWrong(source.fail)
+      await says([])
+      await says([first])
+      await says([first, ...lies])
+      await goesWrong(source.hang)
+      if (source.hang) {
+        // Resolves although its only strategy has no answer.
+        await start('c', '127.0.0.1:0', source.strategy(first, patient))
+      }
+      await says(truth)
+
+      for (const { name, log, cluster } of nodes) {
+        expect(log.count(/^link to [ab] closed/), `links cut at ${name}`).toBe(0)
+        expect(
+          cluster.view().members.map((member) => member.name),
+          name,
+        ).toEqual(expect.arrayContaining(['a', 'b']))
+        const lines = log.lines.filter(({ level }) => level !== 'debug')
+        expect(lines.length, lines.map(({ text }) => text).join('\n')).toBeLessThan(30)
+      }
+      expect(nodes.flatMap((node) => node.troubles)).toEqual([])
+    } finally {
+      await Promise.all(started.map(({ cluster }) => cluster.close()))
+      await source.close()
+    }
+  })
+})
+
+type Seen = 'answer' | 'failure'
+
+/** A node whose only strategy is listened to. */
+class Node {
+  readonly log = new Recorder()
+  /** Whoever was held to be suspect or worse. */
+  readonly troubles: string[] = []
+  cluster!: Cluster
+  readonly name: string
+  #seen = new Set<Seen>()
+  #look = (): void => {}
+
+  private constructor(name: string) {
+    this.name = name
+  }
+
+  static async start(name: string, listen: string, strategy: Discovery): Promise<Node> {
+    const node = new Node(name)
+    node.cluster = await startCluster({
+      cluster: 'test',
+      name,
+      secret: 's',
+      listen,
+      logger: node.log.logger,
+      discovery: node.#listened(strategy),
+    })
+    node.cluster.on('member', ({ info, phase, suspect }) => {
+      if (phase === 'down' || suspect) node.troubles.push(`${name} holds ${info.name} to be down`)
+    })
+    return node
+  }
+
+  forget(): void {
+    this.#seen.clear()
+  }
+
+  async saw(what: Seen): Promise<void> {
+    while (!this.#seen.has(what)) {
+      await new Promise<void>((resolve) => {
+        this.#look = resolve
+      })
+    }
+  }
+
+  #listened(strategy: Discovery): Discovery {
+    const note = (what: Seen): void => {
+      this.#seen.add(what)
+      this.#look()
+    }
+    return titled(strategy.title ?? '', async function* (context) {
+      try {
+        for await (const answer of strategy(context)) {
+          note('answer')
+          yield answer
+        }
+      } catch (error) {
+        note('failure')
+        throw error
+      }
+    })
+  }
+}
+
+async function linked(a: Node, b: Node): Promise<void> {
+  await until(a.cluster, () => a.cluster.linked(b.cluster.self.boot))
+  await until(b.cluster, () => b.cluster.linked(a.cluster.self.boot))
+}
+
+async function addressOfOne(): Promise<string> {
+  return `127.0.0.1:${await freePort()}`
+}
+
+/** A name server; `names` have the addresses. What the records cannot say (ports, where it has none) is the strategy's. */
+function dnsSource(
+  names: readonly string[],
+  strategy: (options: DnsOptions, port: number) => Discovery,
+  kind: 'addresses' | 'srv' = 'addresses',
+): Row['open'] {
+  return async () => {
+    const server = await NameServer.start()
+    const records = (address: string): string => {
+      const { host, port } = parseAddress(address)
+      if (kind === 'addresses') return host
+      server.records.set(`${host}.test`, [host])
+      return `${port} ${host}.test`
+    }
+    return {
+      strategy: (peer, polling) => strategy({ ...polling, servers: [server.address] }, parseAddress(peer).port),
+      name(addresses) {
+        server.troubles.clear()
+        for (const name of names) server.records.set(name, [...new Set(addresses.map(records))])
+      },
+      fail: () => void server.troubles.set('', 'servfail'),
+      hang: () => void server.troubles.set('', 'silent'),
+      close: () => server.close(),
+    }
+  }
+}
+
+async function urlSource(): Promise<Source> {
+  let answer = (_: ServerResponse): void => {}
+  const server = createServer((_, response) => answer(response))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/peers`
+  return {
+    strategy: (_, polling) => url(address, polling),
+    name(addresses) {
+      answer = (response) => response.end(JSON.stringify(addresses))
+    },
+    fail() {
+      answer = (response) => response.writeHead(500).end('[]')
+    },
+    hang() {
+      answer = (response) => void response.write('[')
+    },
+    close() {
+      server.closeAllConnections()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}
+
+/** It fails when the file is removed, and hangs, if it were not careful, on a pipe that nobody writes to. */
+function fileSource(): Source {
+  const folder = mkdtempSync(join(tmpdir(), 'skep-test-'))
+  const path = join(folder, 'hosts')
+  const replace = (make: (draft: string) => void): void => {
+    make(join(folder, 'draft'))
+    renameSync(join(folder, 'draft'), path)
+  }
+  return {
+    strategy: () => hostsFile(path, { intervalMs: times.intervalMs }),
+    name: (addresses) => replace((draft) => writeFileSync(draft, addresses.join('\n'))),
+    fail: () => rmSync(path),
+    hang: () => replace((draft) => expect(spawnSync('mkfifo', [draft]).status).toBe(0)),
+    close: () => rmSync(folder, { recursive: true }),
+  }
+}
+
+/** Nodes name themselves there; the test makes them vanish, puts others beside them, or a file in the place of all. */
+function localSource(): Source {
+  const folder = mkdtempSync(join(tmpdir(), 'skep-test-'))
+  const home = (): string => join(folder, readdirSync(folder)[0] as string, 'test')
+  let round = 0
+  return {
+    strategy: () => localPeers({ directory: folder }),
+    name(addresses) {
+      if (readdirSync(folder).length === 0) return
+      rmSync(home(), { recursive: true, force: true, maxRetries: 9 })
+      mkdirSync(home(), { recursive: true, mode: 0o700 })
+      // One more each time, or what nodes say of themselves is all that there was before.
+      const strangers = [...addresses, `127.0.0.1:${++round}`]
+      for (const [index, address] of strangers.entries()) {
+        const boot = `x${index}`
+        writeFileSync(join(home(), `${boot}.json`), JSON.stringify({ boot, address, pid: process.pid }))
+      }
+    },
+    fail() {
+      // A node that misses its file makes the directory anew, perhaps between the two lines.
+      for (let tries = 0; tries < 9; tries++) {
+        rmSync(home(), { recursive: true, force: true, maxRetries: 9 })
+        try {
+          return writeFileSync(home(), '')
+        } catch {}
+      }
+    },
+    close: () => rmSync(folder, { recursive: true }),
+  }
+}
