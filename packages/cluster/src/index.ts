@@ -18,6 +18,7 @@ export { type ComposeOptions, compose } from './discovery/compose.js'
 export { type Discovery, type DiscoveryContext, titled } from './discovery/discovery.js'
 export { type DnsAddressOptions, dns, dnsSrv } from './discovery/dns.js'
 export { type HostsFileOptions, hostsFile } from './discovery/hosts-file.js'
+export { type KubernetesLimits, type KubernetesOptions, kubernetes, kubernetesLimits } from './discovery/kubernetes.js'
 export {
   type KubernetesDnsOptions,
   type KubernetesService,

@@ -44,16 +44,16 @@ export {
   dns,
   dnsSrv,
   type ErrorCode,
-<<<<<<< HEAD
   type FormationOptions,
-=======
   type HostsFileOptions,
   hostsFile,
->>>>>>> 40bffabc498b1dfe115e9d71ef4d23d6fbc2baef
   isSkepError,
   type KubernetesDnsOptions,
+  type KubernetesLimits,
+  type KubernetesOptions,
   type KubernetesService,
   type KubernetesSrvOptions,
+  kubernetes,
   kubernetesDns,
   kubernetesSrv,
   type Logger,
