@@ -38,6 +38,10 @@ export {
 export {
   type Discovery,
   type ErrorCode,
+  type Gossip,
+  type GossipCounts,
+  type GossipOptions,
+  gossip,
   isSkepError,
   type Logger,
   localPeers,
