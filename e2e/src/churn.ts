@@ -5,6 +5,7 @@
 
 import { mustHold } from './faults.js'
 import { allReady, askAll, clock, type Node, startAgain, startOne, uniqueCluster, withOutputs } from './nodes.js'
+import { randomFrom } from './random.js'
 import { Checks, pause, type Report, type Say, within } from './scenario.js'
 import { answered, everybodyKnown, oneHolder, sameRegistry, until } from './whole.js'
 
@@ -175,15 +176,4 @@ function compare(checks: Checks, say: Say, warm: number, early: Held, late: Held
   })
   say(`  what keeps its event loop busy: ${JSON.stringify(early.resources)}, then ${JSON.stringify(late.resources)}`)
   checks.check('no timers, sockets or watchers are left over', more.length === 0, more.join('; '))
-}
-
-/** mulberry32: small, and the same everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -21,6 +21,7 @@ const readers: { readonly [K in keyof Options]: (text: string) => Options[K] } =
   seconds: (text) => text.split(',').map((part) => whole('seconds', part, 1, 600)),
   minutes: (text) => whole('minutes', text, 1, 24 * 60),
   seed: (text) => whole('seed', text, 1, 2 ** 31),
+  datagrams: (text) => whole('datagrams', text, 1000, 100_000_000),
   discovery: (text) => {
     if (text === 'local' || text === 'static') return text
     throw new Misunderstood(`--discovery takes local or static, not '${text}'`)
@@ -61,6 +62,7 @@ function fallbacks(): Options {
     seconds: [10],
     minutes: 1,
     seed: 0,
+    datagrams: 1000,
     discovery: 'local',
     split: [2, 1],
     policy: 'serve',

@@ -2,7 +2,18 @@
 
 import { createHash } from 'node:crypto'
 import { serve } from '@skep/example-counter/processes'
-import { isSkepError, localPeers, type NodeConfig, type RefOf, startNode, staticPeers, via } from 'skep'
+import {
+  type Gossip,
+  type GossipOptions,
+  gossip,
+  isSkepError,
+  localPeers,
+  type NodeConfig,
+  type RefOf,
+  startNode,
+  staticPeers,
+  via,
+} from 'skep'
 import { Load, type LoadOptions, type LoadReport } from './load.js'
 import { copies, lastRun, Place, type Who } from './place.js'
 
@@ -15,16 +26,20 @@ export interface NodeArgument {
   readonly secret?: string
   /** Addresses of peers; absent: every node of the cluster on this host. */
   readonly peers?: readonly string[]
+  /** Finds its peers by gossip instead. */
+  readonly gossip?: GossipOptions
   /** What happens while the cluster is split, when not the default. */
   readonly partition?: unknown
 }
 
-const { peers, ...own } = JSON.parse(process.argv[2] ?? '{}') as NodeArgument
+const { peers, gossip: gossiping, ...own } = JSON.parse(process.argv[2] ?? '{}') as NodeArgument
+
+const gossips: Gossip | undefined = gossiping === undefined ? undefined : gossip(gossiping)
 
 // A configuration that is refused is told in its own words, without a stack.
 const node = await startNode({
   ...(own as NodeConfig),
-  discovery: peers === undefined ? localPeers() : staticPeers([...peers]),
+  discovery: gossips ?? (peers === undefined ? localPeers() : staticPeers([...peers])),
   actors: [Place],
   logger: 'info',
 }).catch((error: unknown) => {
@@ -195,6 +210,15 @@ const steps = {
     for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1
     return { heapBytes: process.memoryUsage().heapUsed, resources, names: node.registered().length }
   },
+  /** All memory of this process, buffers too. */
+  rss: () => process.memoryUsage.rss(),
+  gossipCounts: () => gossips?.counts(),
+  /** Of the addresses, those that discovery ever named or that were dialled, and whether they are named still. */
+  named: (addresses: readonly string[]) =>
+    addresses.flatMap((address) => {
+      const { namedBy, dials } = node.explainPeer(address)
+      return namedBy.length > 0 || dials > 0 ? [{ address, dials, now: namedBy.some(({ now }) => now) }] : []
+    }),
   drain: () => node.drain({ timeout: 5000 }),
 }
 

@@ -6,6 +6,8 @@ import { churn } from './churn.js'
 import { coldstart } from './coldstart.js'
 import { demo } from './demo.js'
 import { drain } from './drain.js'
+import { gossip } from './gossip.js'
+import { gossipfuzz } from './gossipfuzz.js'
 import { kill9 } from './kill9.js'
 import { delay, flapping, loss, oneway, partial } from './links.js'
 import { type Policy, partition } from './partition.js'
@@ -22,6 +24,7 @@ export interface Options {
   readonly seconds: readonly number[]
   readonly minutes: number
   readonly seed: number
+  readonly datagrams: number
   readonly discovery: 'local' | 'static'
   /** Nodes in each part. */
   readonly split: readonly number[]
@@ -67,6 +70,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   upgrade: one((_, say) => upgrade(say)),
   twoclusters: one((_, say) => twoclusters(say)),
   badinput: one((_, say) => badinput(say)),
+  gossip: one((_, say) => gossip(say)),
+  gossipfuzz: one(gossipfuzz, { datagrams: 1_000_000, seed: 0 }),
   demo: one((_, say) => demo(say)),
   ci: { defaults: {}, run: inTurn },
 }
@@ -85,6 +90,8 @@ const selection: readonly ((say: Say) => Promise<Report>)[] = [
   (say) => upgrade(say),
   (say) => scale(say),
   (say) => badinput(say),
+  (say) => gossip(say),
+  (say) => gossipfuzz({ datagrams: 20_000, seed: 1 }, say),
   (say) => demo(say),
 ]
 
