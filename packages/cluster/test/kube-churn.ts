@@ -2,7 +2,7 @@
  * Pods that come, change and go by chance, one seed a history; and the twin of every strategy: who is there, read off
  * what was done, not off what the server says.
  */
-import type { Fault, KubeServer, Phase, Verb } from './kube-server.js'
+import type { Fault, KubeServer, Phase, Verb } from '@skep/kube-server'
 
 interface Doubled {
   ip: string | undefined

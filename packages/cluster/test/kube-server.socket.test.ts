@@ -11,7 +11,7 @@ import {
 } from '@kubernetes/client-node'
 import { expect, it } from 'vitest'
 import { Churn } from './kube-churn.js'
-import type { KubeServer } from './kube-server.js'
+import type { KubeServer } from '@skep/kube-server'
 import { run, startServer } from './kubernetes-run.js'
 
 const path = '/api/v1/namespaces/default/pods'

@@ -5,7 +5,7 @@
 import { afterEach } from 'vitest'
 import type { DiscoveryContext } from '../src/discovery/discovery.js'
 import { type KubernetesLimits, type KubernetesOptions, kubernetes } from '../src/index.js'
-import { KubeServer, type KubeServerOptions } from './kube-server.js'
+import { KubeServer, type KubeServerOptions } from '@skep/kube-server'
 import { Recorder } from './nodes.js'
 
 /** Pauses that a test can wait for; times that it cannot exceed where it does not want to. */
