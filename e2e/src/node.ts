@@ -3,10 +3,13 @@
 import { createHash } from 'node:crypto'
 import { serve } from '@skep/example-counter/processes'
 import {
+  type Discovery,
   type Gossip,
   type GossipOptions,
   gossip,
   isSkepError,
+  kubernetes,
+  kubernetesDns,
   localPeers,
   type NodeConfig,
   type RefOf,
@@ -16,6 +19,7 @@ import {
 } from 'skep'
 import { Load, type LoadOptions, type LoadReport } from './load.js'
 import { copies, lastRun, Place, type Who } from './place.js'
+import type { PlaneAccess } from './plane.js'
 
 export interface NodeArgument {
   readonly name: string
@@ -28,18 +32,20 @@ export interface NodeArgument {
   readonly peers?: readonly string[]
   /** Finds its peers by gossip instead. */
   readonly gossip?: GossipOptions
+  /** By the API of Kubernetes and its name server instead: who is behind this Service. */
+  readonly kubernetes?: PlaneAccess & { readonly service: string }
   /** What happens while the cluster is split, when not the default. */
   readonly partition?: unknown
 }
 
-const { peers, gossip: gossiping, ...own } = JSON.parse(process.argv[2] ?? '{}') as NodeArgument
+const { peers, gossip: gossiping, kubernetes: plane, ...own } = JSON.parse(process.argv[2] ?? '{}') as NodeArgument
 
 const gossips: Gossip | undefined = gossiping === undefined ? undefined : gossip(gossiping)
 
 // A configuration that is refused is told in its own words, without a stack.
 const node = await startNode({
   ...(own as NodeConfig),
-  discovery: gossips ?? (peers === undefined ? localPeers() : staticPeers([...peers])),
+  discovery: strategies(),
   actors: [Place],
   logger: 'info',
 }).catch((error: unknown) => {
@@ -47,6 +53,15 @@ const node = await startNode({
   console.error(error.message)
   process.exit(1)
 })
+
+function strategies(): readonly Discovery[] {
+  if (gossips !== undefined) return [gossips]
+  if (plane === undefined) return [peers === undefined ? localPeers() : staticPeers([...peers])]
+  const { service, apiServer, ca, token, nameServer } = plane
+  const where = { service, namespace: 'default', port: 4370 }
+  const dns = { clusterDomain: 'cluster.local', servers: [nameServer], intervalMs: 1000 }
+  return [kubernetes({ ...where, apiServer, ca, token }), kubernetesDns({ ...where, ...dns })]
+}
 
 /** Milliseconds on the clock that all processes of a host share. */
 const clock = (): number => Number(process.hrtime.bigint()) / 1e6

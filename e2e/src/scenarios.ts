@@ -9,6 +9,7 @@ import { drain } from './drain.js'
 import { gossip } from './gossip.js'
 import { gossipfuzz } from './gossipfuzz.js'
 import { kill9 } from './kill9.js'
+import { kubernetes } from './kubernetes.js'
 import { delay, flapping, loss, oneway, partial } from './links.js'
 import { type Policy, partition } from './partition.js'
 import { rolling } from './rolling.js'
@@ -72,6 +73,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   badinput: one((_, say) => badinput(say)),
   gossip: one((_, say) => gossip(say)),
   gossipfuzz: one(gossipfuzz, { datagrams: 1_000_000, seed: 0 }),
+  kubernetes: one(kubernetes, { times: 20 }),
   demo: one((_, say) => demo(say)),
   ci: { defaults: {}, run: inTurn },
 }
@@ -89,6 +91,7 @@ const selection: readonly ((say: Say) => Promise<Report>)[] = [
   (say) => drain(say),
   (say) => upgrade(say),
   (say) => scale(say),
+  (say) => kubernetes({ times: 4 }, say),
   (say) => badinput(say),
   (say) => gossip(say),
   (say) => gossipfuzz({ datagrams: 20_000, seed: 1 }, say),
