@@ -18,7 +18,6 @@ export { type ComposeOptions, compose } from './discovery/compose.js'
 export { type Discovery, type DiscoveryContext, titled } from './discovery/discovery.js'
 export { type DnsAddressOptions, dns, dnsSrv } from './discovery/dns.js'
 export { type Gossip, type GossipCounts, type GossipOptions, gossip } from './discovery/gossip.js'
-export type { DropReason } from './discovery/gossip-peers.js'
 export { type HostsFileOptions, hostsFile } from './discovery/hosts-file.js'
 export { type KubernetesLimits, type KubernetesOptions, kubernetes, kubernetesLimits } from './discovery/kubernetes.js'
 export {

@@ -30,6 +30,7 @@ afterEach(async () => {
 interface Running {
   readonly strategy: Gossip
   readonly log: Recorder
+  readonly self: DiscoveryContext['self']
   readonly address: string
   /** What it named last. */
   readonly named: () => readonly string[]
@@ -45,18 +46,18 @@ let lastPort = 0
 function run(
   boot: string,
   options: GossipOptions = {},
-  { keys = [key], cluster = 'c' }: { keys?: readonly Uint8Array[]; cluster?: string } = {},
+  { keys = [key], cluster = 'c', again }: { keys?: readonly Uint8Array[]; cluster?: string; again?: Running } = {},
 ): Running {
-  const strategy = gossip({ port, interface: '127.0.0.1', intervalMs: 200, ...options })
+  const strategy = again?.strategy ?? gossip({ port, interface: '127.0.0.1', intervalMs: 200, ...options })
   const abort = new AbortController()
   const log = new Recorder()
   let named: readonly string[] = ['nothing said yet']
   let refresh = (): void => {}
   lastPort++
-  const address = `127.0.0.1:${lastPort}`
+  const self = again?.self ?? { name: boot, address: `127.0.0.1:${lastPort}`, cluster, boot }
   const context: DiscoveryContext = {
     signal: abort.signal,
-    self: { name: boot, address, cluster, boot },
+    self,
     logger: log.logger,
     onRefresh: (listener) => {
       refresh = listener
@@ -72,7 +73,7 @@ function run(
     await over
   }
   ends.push(() => end().catch(() => {}))
-  return { strategy, log, address, named: () => named, refresh: () => refresh(), over, end }
+  return { strategy, log, self, address: self.address, named: () => named, refresh: () => refresh(), over, end }
 }
 
 /** A third one on the same group, who has no key. */
@@ -190,6 +191,23 @@ describe('nodes that gossip', () => {
     await vi.waitFor(() => expect(replays()).toBeGreaterThan(before + 2), soon)
     expect(a.named()).toEqual([])
     expect(a.strategy.counts().heard).toBe(heard)
+  })
+
+  it('know what was heard before, and are heard, when the strategy is asked again after a failure', async () => {
+    const recorder = await stranger()
+    const [a, b] = [run('a'), run('b')]
+    await meet(a, b)
+    await vi.waitFor(() => expect(a.strategy.counts().heard).toBeGreaterThan(3), soon)
+    await b.end()
+    await vi.waitFor(() => expect(a.named()).toEqual([]), soon)
+    await a.end()
+    const recorded = [...recorder.heard]
+    const sameA = run('a', {}, { again: a })
+    await vi.waitFor(() => expect(sameA.named()).toEqual([]), soon)
+    for (const packet of recorded) await recorder.send(packet)
+    await vi.waitFor(() => expect(a.strategy.counts().dropped.replayed).toBeGreaterThan(2), soon)
+    expect(sameA.named()).toEqual([])
+    await meet(sameA, run('b', {}, { again: b }))
   })
 
   it('pass over garbage, and beats of clocks that are far from theirs', async () => {

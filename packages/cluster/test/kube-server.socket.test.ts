@@ -9,9 +9,9 @@ import {
   type V1Pod,
   Watch,
 } from '@kubernetes/client-node'
+import type { KubeServer } from '@skep/kube-server'
 import { expect, it } from 'vitest'
 import { Churn } from './kube-churn.js'
-import type { KubeServer } from '@skep/kube-server'
 import { run, startServer } from './kubernetes-run.js'
 
 const path = '/api/v1/namespaces/default/pods'

@@ -2,10 +2,11 @@
  * A run of the strategy for Kubernetes as a test wants it: against a test server, with short pauses, and with answers
  * that can be waited for.
  */
+
+import { KubeServer, type KubeServerOptions } from '@skep/kube-server'
 import { afterEach } from 'vitest'
 import type { DiscoveryContext } from '../src/discovery/discovery.js'
 import { type KubernetesLimits, type KubernetesOptions, kubernetes } from '../src/index.js'
-import { KubeServer, type KubeServerOptions } from '@skep/kube-server'
 import { Recorder } from './nodes.js'
 
 /** Pauses that a test can wait for; times that it cannot exceed where it does not want to. */

@@ -215,7 +215,8 @@ function nextSequence(): number {
  */
 async function join(socket: Socket, settings: Settings): Promise<void> {
   const { port, to, ttl, broadcast } = settings
-  socket.bind(port)
+  // Else the workers of `node:cluster` would have one socket together, and each packet would go to one of them.
+  socket.bind({ port, exclusive: true })
   await once(socket, 'listening')
   if (broadcast) return socket.setBroadcast(true)
   const via = interfaceOf(settings)
