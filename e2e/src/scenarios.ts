@@ -6,6 +6,7 @@ import { churn } from './churn.js'
 import { coldstart } from './coldstart.js'
 import { demo } from './demo.js'
 import { drain } from './drain.js'
+import { image } from './image.js'
 import { kill9 } from './kill9.js'
 import { delay, flapping, loss, oneway, partial } from './links.js'
 import { type Policy, partition } from './partition.js'
@@ -67,6 +68,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   upgrade: one((_, say) => upgrade(say)),
   twoclusters: one((_, say) => twoclusters(say)),
   badinput: one((_, say) => badinput(say)),
+  image: one((_, say) => image(say)),
   demo: one((_, say) => demo(say)),
   ci: { defaults: {}, run: inTurn },
 }
