@@ -39,7 +39,7 @@ function env(name: string): string | undefined {
 
 function needed(name: string): string {
   const value = env(name)
-  if (value === undefined) throw new Misconfigured(`DISCOVERY=${env('DISCOVERY')} needs ${name}`)
+  if (value === undefined) throw new Error(`${name} is not set`)
   return value
 }
 
@@ -62,7 +62,7 @@ const strategies: Readonly<Record<string, () => Discovery>> = {
 /** The one that Skep exports under this name. */
 function strategy(name: string, ...given: readonly unknown[]): Discovery {
   const made = (skep as Readonly<Record<string, unknown>>)[name]
-  if (typeof made !== 'function') throw new Misconfigured(`this version of Skep has no strategy ${name}()`)
+  if (typeof made !== 'function') throw new Error(`this version of Skep has no strategy ${name}()`)
   return made(...given) as Discovery
 }
 
@@ -78,7 +78,11 @@ function discovery(): Discovery {
   if (found === undefined) {
     throw new Misconfigured(`DISCOVERY is one of ${Object.keys(strategies).join(', ')}, not '${asked}'`)
   }
-  return found()
+  try {
+    return found()
+  } catch (error) {
+    throw new Misconfigured(`DISCOVERY=${asked}: ${(error as Error).message}`)
+  }
 }
 
 function secret(): string | undefined {
