@@ -18,7 +18,7 @@ export const tool = {
   vitest: join(root, 'node_modules/vitest/vitest.mjs'),
 }
 
-const PNPM = '12.21.0'
+export const PNPM = '12.21.0'
 const toolsDir = join(root, '.tools')
 const stampFile = join(root, 'node_modules/.skep-lockfile')
 const lockFile = join(root, '.bootstrap.lock')

@@ -8,6 +8,7 @@ import { demo } from './demo.js'
 import { drain } from './drain.js'
 import { gossip } from './gossip.js'
 import { gossipfuzz } from './gossipfuzz.js'
+import { image } from './image.js'
 import { kill9 } from './kill9.js'
 import { kubernetes } from './kubernetes.js'
 import { delay, flapping, loss, oneway, partial } from './links.js'
@@ -74,6 +75,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   gossip: one((_, say) => gossip(say)),
   gossipfuzz: one(gossipfuzz, { datagrams: 1_000_000, seed: 0 }),
   kubernetes: one(kubernetes, { times: 20 }),
+  image: one((_, say) => image(say)),
   demo: one((_, say) => demo(say)),
   ci: { defaults: {}, run: inTurn },
 }

@@ -6,9 +6,9 @@ import { spawn } from 'node:child_process'
 const LIMIT_MS = 20_000
 
 /** Runs it with `input` as its stdin; rejects when it ends with other than 0. */
-export function command(argv: readonly string[], input = ''): Promise<string> {
+export function command(argv: readonly string[], input = '', limitMs: number = LIMIT_MS): Promise<string> {
   const [file = '', ...args] = argv
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: LIMIT_MS, killSignal: 'SIGKILL' })
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: limitMs, killSignal: 'SIGKILL' })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     stdout += chunk
@@ -23,7 +23,12 @@ export function command(argv: readonly string[], input = ''): Promise<string> {
     child.on('error', reject)
     child.on('close', (code, signal) => {
       if (code === 0) resolve(stdout)
-      else reject(new Error(`${argv.join(' ')} ended with ${signal ?? code}: ${stderr.trim() || stdout.trim()}`))
+      else reject(new Error(`${argv.join(' ')} ended with ${signal ?? code}: ${tail(stderr) || tail(stdout)}`))
     })
   })
+}
+
+/** The end of what it said, where the reason is. */
+function tail(text: string): string {
+  return text.trim().slice(-4000)
 }

@@ -255,7 +255,8 @@ class ClusterNode implements Cluster {
   #ended = false
   /** Who holds this boot to be down, until it has become another one. */
   #condemnedBy: BootId | undefined
-  #found = ''
+  /** What was last said to be found; nothing yet, so that nobody at all is said as well. */
+  #found: string | undefined
   /** What came of the latest dial of each address, for people. */
   readonly #dials = new Map<
     string,

@@ -84,6 +84,12 @@ describe('a cluster', () => {
     expect(a.log.count(/view \d+.*a, b, c/)).toBe(1)
   })
 
+  it('says so when it finds nobody, once', async () => {
+    const alone = await startNode('a', { peers: [], limits: { gateMs: 200 } })
+    await alone.cluster.ready({ timeout: 5000 })
+    expect(alone.log.count(/^discovery found nobody$/)).toBe(1)
+  })
+
   it('forms of nodes that start at the same moment and know nothing but this host', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'skep-test-'))
     try {
