@@ -16,8 +16,22 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import { hostname } from 'node:os'
-import * as skep from 'skep'
-import { type Discovery, defineActor, isSkepError, localPeers, startNode, staticPeers, via } from 'skep'
+import {
+  compose,
+  type Discovery,
+  defineActor,
+  dns,
+  gossip,
+  isSkepError,
+  kubernetes,
+  kubernetesDns,
+  kubernetesSrv,
+  localPeers,
+  type SkepNode,
+  startNode,
+  staticPeers,
+  via,
+} from 'skep'
 
 const Counter = defineActor('counter', {
   init: (start: number) => ({ n: start }),
@@ -50,20 +64,12 @@ const port = Number(listen.slice(listen.lastIndexOf(':') + 1))
 const strategies: Readonly<Record<string, () => Discovery>> = {
   local: () => localPeers(),
   static: () => staticPeers(needed('PEERS').split(/[\s,]+/)),
-  kubernetes: () => strategy('kubernetes', { service: needed('SERVICE'), ...namespace(), port }),
-  'kubernetes-dns': () => strategy('kubernetesDns', { service: needed('SERVICE'), ...namespace(), port }),
-  'kubernetes-srv': () =>
-    strategy('kubernetesSrv', { service: needed('SERVICE'), ...namespace(), portName: 'cluster' }),
-  compose: () => strategy('compose', { service: needed('SERVICE'), port }),
-  dns: () => strategy('dns', needed('SERVICE'), { port }),
-  gossip: () => strategy('gossip'),
-}
-
-/** The one that Skep exports under this name. */
-function strategy(name: string, ...given: readonly unknown[]): Discovery {
-  const made = (skep as Readonly<Record<string, unknown>>)[name]
-  if (typeof made !== 'function') throw new Error(`this version of Skep has no strategy ${name}()`)
-  return made(...given) as Discovery
+  kubernetes: () => kubernetes({ service: needed('SERVICE'), ...namespace(), port }),
+  'kubernetes-dns': () => kubernetesDns({ service: needed('SERVICE'), ...namespace(), port }),
+  'kubernetes-srv': () => kubernetesSrv({ service: needed('SERVICE'), ...namespace(), portName: 'cluster' }),
+  compose: () => compose({ service: needed('SERVICE'), port }),
+  dns: () => dns(needed('SERVICE'), { port }),
+  gossip: () => gossip(),
 }
 
 /** The pod's own, where the manifest does not say. */
@@ -104,7 +110,7 @@ function log(level: 30 | 50, msg: string, more: object = {}): void {
   console.log(JSON.stringify({ level, time: new Date().toISOString(), component: 'app', ...more, msg }))
 }
 
-async function start(): Promise<skep.SkepNode> {
+async function start(): Promise<SkepNode> {
   const ip = env('POD_IP')
   return startNode({
     name: env('NODE_NAME') ?? hostname(),
