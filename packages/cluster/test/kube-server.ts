@@ -51,7 +51,8 @@ export type Fault =
   | { readonly type: 'reset' }
   /** The answer breaks off within a line. */
   | { readonly type: 'truncate' }
-  | { readonly type: 'body'; readonly body: string }
+  /** Something else; `open`: and no end. */
+  | { readonly type: 'body'; readonly body: string; readonly open?: boolean }
   | {
       readonly type: 'status'
       readonly status: number
@@ -109,6 +110,8 @@ const kinds = {
 }
 const maxEndpoints = 100
 const maxSeen = 10_000
+/** Changes that a watch can be resumed over. */
+const maxHistory = 10_000
 
 export interface KubeServerOptions {
   readonly host?: string
@@ -214,6 +217,11 @@ export class KubeServer {
     const closed = new Promise((resolve) => this.#server.close(resolve))
     this.#server.closeAllConnections()
     await closed
+  }
+
+  /** Of the latest change. */
+  get version(): string {
+    return String(this.#version)
   }
 
   /** Connections that are open. */
@@ -385,6 +393,7 @@ export class KubeServer {
     } else this.#stored[resource].delete(key)
     const change = { version, resource, before, after }
     this.#history.push(change)
+    if (this.#history.length > maxHistory) this.#oldest = this.#history.shift()?.version ?? this.#oldest
     for (const watcher of this.#watchers) this.#tell(watcher, eventFor(watcher, change))
   }
 
@@ -594,7 +603,8 @@ export class KubeServer {
         return
       case 'body':
         begin(response)
-        response.end(fault.body)
+        response.write(fault.body)
+        if (!fault.open) response.end()
         return
       case 'status':
         if (fault.body === undefined && !fault.headers?.location) {
