@@ -58,6 +58,7 @@ export type Fault =
       readonly status: number
       readonly headers?: Readonly<Record<string, string>>
       readonly body?: string
+      readonly open?: boolean
     }
   /** A watch that begins with an ERROR. */
   | { readonly type: 'error'; readonly code: number; readonly reason: string }
@@ -611,7 +612,8 @@ export class KubeServer {
           return refuse(response, fault.status, 'Failure', 'as the test wanted', fault.headers)
         }
         response.writeHead(fault.status, fault.headers)
-        response.end(fault.body)
+        response.write(fault.body ?? '')
+        if (!fault.open) response.end()
         return
       case 'error':
         begin(response)

@@ -426,7 +426,8 @@ describe('a refusal', () => {
 
   it('that redirects is not followed', async () => {
     const [server, other] = [await startServer(), await startServer()]
-    server.failNext('list', { type: 'status', status: 307, headers: { location: `${other.url}/api/v1/pods` } })
+    const headers = { location: `${other.url}/api/v1/pods` }
+    server.failNext('list', { type: 'status', status: 307, headers, body: 'x'.repeat(1e6), open: true })
     expect((await run(server, byLabel).failed()).message).toMatch(/answered 307 .*: it is not followed/)
     expect(other.seen).toEqual([])
     await server.until(() => server.connections === 0)
@@ -633,6 +634,7 @@ describe('a node with this strategy', () => {
     }
     for await (const answer of kubernetes(optionsFor(server, byLabel))(context)) {
       expect(answer).toEqual([])
+      await server.until(() => server.watching === 1)
       break
     }
     await server.until(() => server.connections === 0)
