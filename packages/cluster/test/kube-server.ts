@@ -163,7 +163,9 @@ export class KubeServer {
   readonly tokens: Set<string> = new Set(['a-token'])
   /** `list pods`: what nobody may. */
   readonly forbidden: Set<string> = new Set()
-  /** The latest requests. */
+  /** All requests so far. */
+  requests = 0
+  /** The latest of them. */
   readonly seen: Seen[] = []
   /** Asked at every request: what goes wrong with it. */
   disturb: (request: Seen) => Fault | undefined = () => undefined
@@ -463,6 +465,7 @@ export class KubeServer {
     const query = Object.fromEntries(url.searchParams)
     const verb = query.watch === 'true' || query.watch === '1' ? 'watch' : 'list'
     const seen = { verb, path: url.pathname, query, authorization: request.headers.authorization } as const
+    this.requests++
     this.seen.push(seen)
     if (this.seen.length > maxSeen) this.seen.shift()
     response.on('close', () => this.#look())

@@ -325,7 +325,7 @@ describe('a watch', () => {
     const server = await startServer()
     server.failNext('watch', { type: 'hang' })
     server.failNext('watch', { type: 'body', body: 'x'.repeat(100_000), open: true })
-    const running = run(server, { ...byLabel, limits: { requestMs: 300, maxEventBytes: 1000 } })
+    const running = run(server, { ...byLabel, limits: { requestMs: 1000, maxEventBytes: 1000 } })
     await server.until(() => server.count('watch') === 3 && server.watching === 1)
     await server.until(() => server.connections === 1)
     server.addPod({ name: 'a', ips: ['10.0.0.1'] })
