@@ -51,12 +51,14 @@ export type Fault =
   | { readonly type: 'reset' }
   /** The answer breaks off within a line. */
   | { readonly type: 'truncate' }
-  | { readonly type: 'body'; readonly body: string }
+  /** Something else; `open`: and no end. */
+  | { readonly type: 'body'; readonly body: string; readonly open?: boolean }
   | {
       readonly type: 'status'
       readonly status: number
       readonly headers?: Readonly<Record<string, string>>
       readonly body?: string
+      readonly open?: boolean
     }
   /** A watch that begins with an ERROR. */
   | { readonly type: 'error'; readonly code: number; readonly reason: string }
@@ -109,6 +111,8 @@ const kinds = {
 }
 const maxEndpoints = 100
 const maxSeen = 10_000
+/** Changes that a watch can be resumed over. */
+const maxHistory = 10_000
 
 export interface KubeServerOptions {
   readonly host?: string
@@ -159,7 +163,9 @@ export class KubeServer {
   readonly tokens: Set<string> = new Set(['a-token'])
   /** `list pods`: what nobody may. */
   readonly forbidden: Set<string> = new Set()
-  /** The latest requests. */
+  /** All requests so far. */
+  requests = 0
+  /** The latest of them. */
   readonly seen: Seen[] = []
   /** Asked at every request: what goes wrong with it. */
   disturb: (request: Seen) => Fault | undefined = () => undefined
@@ -214,6 +220,11 @@ export class KubeServer {
     const closed = new Promise((resolve) => this.#server.close(resolve))
     this.#server.closeAllConnections()
     await closed
+  }
+
+  /** Of the latest change. */
+  get version(): string {
+    return String(this.#version)
   }
 
   /** Connections that are open. */
@@ -385,6 +396,7 @@ export class KubeServer {
     } else this.#stored[resource].delete(key)
     const change = { version, resource, before, after }
     this.#history.push(change)
+    if (this.#history.length > maxHistory) this.#oldest = this.#history.shift()?.version ?? this.#oldest
     for (const watcher of this.#watchers) this.#tell(watcher, eventFor(watcher, change))
   }
 
@@ -453,6 +465,7 @@ export class KubeServer {
     const query = Object.fromEntries(url.searchParams)
     const verb = query.watch === 'true' || query.watch === '1' ? 'watch' : 'list'
     const seen = { verb, path: url.pathname, query, authorization: request.headers.authorization } as const
+    this.requests++
     this.seen.push(seen)
     if (this.seen.length > maxSeen) this.seen.shift()
     response.on('close', () => this.#look())
@@ -594,14 +607,16 @@ export class KubeServer {
         return
       case 'body':
         begin(response)
-        response.end(fault.body)
+        response.write(fault.body)
+        if (!fault.open) response.end()
         return
       case 'status':
         if (fault.body === undefined && !fault.headers?.location) {
           return refuse(response, fault.status, 'Failure', 'as the test wanted', fault.headers)
         }
         response.writeHead(fault.status, fault.headers)
-        response.end(fault.body)
+        response.write(fault.body ?? '')
+        if (!fault.open) response.end()
         return
       case 'error':
         begin(response)

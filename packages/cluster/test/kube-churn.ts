@@ -89,24 +89,31 @@ export class Churn {
     }
   }
 
-  /** Something goes wrong, now or with one of the next requests. */
-  fault(): void {
+  /** Something goes wrong, now or with one of the next requests; true where a request must follow. */
+  fault(): boolean {
     const server = this.#server
     switch (this.below(7)) {
       case 0:
-        return server.endWatches((['end', 'reset', 'truncate', 'gone', 'garbage'] as const)[this.below(5)])
+        server.endWatches((['end', 'reset', 'truncate', 'gone', 'garbage'] as const)[this.below(5)])
+        return true
       case 1:
-        return server.compact()
+        server.compact()
+        return false
       case 2:
-        return server.bookmark()
+        server.bookmark()
+        return false
       case 3:
-        return this.below(2) === 0 ? server.freezeCache() : server.thawCache()
+        if (this.below(2) === 0) server.freezeCache()
+        else server.thawCache()
+        return false
       case 4:
-        return this.below(4) === 0 ? server.endWatches('silence') : server.endWatches('reset')
+        server.endWatches(this.below(6) === 0 ? 'silence' : 'reset')
+        return true
       default: {
         const verb: Verb = this.below(3) === 0 ? 'list' : 'watch'
         server.failNext(verb, this.#someFault(), 1 + this.below(3))
-        return server.endWatches(this.below(2) === 0 ? 'end' : 'reset')
+        server.endWatches(this.below(2) === 0 ? 'end' : 'reset')
+        return true
       }
     }
   }

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { retryAfter } from '../src/discovery/kubernetes-api.js'
@@ -74,7 +74,7 @@ describe('the endpoints of a Service', () => {
     server.addService(service)
     const running = run(server, { service: 'peers' })
     await running.says()
-    expect(running.log.count(/knows nobody here/)).toBe(1)
+    expect(running.log.count(/names nobody in namespace 'default' for kubernetes\.io\/service-name=peers/)).toBe(1)
     await server.until(() => server.watching === 2)
     server.addPod({ name: 'a', ips: ['10.0.0.1'] })
     await running.says('10.0.0.1:4370')
@@ -256,8 +256,10 @@ describe('a watch', () => {
     for (let i = 0; i < 10; i++) server.addPod({ name: `web-${i}`, labels: { app: 'web' }, ips: [`10.1.0.${i}`] })
     server.compact()
     server.bookmark()
+    const { version } = server
     server.endWatches()
     await server.until(() => server.watching === 1)
+    expect(server.seen.at(-1)?.query.resourceVersion).toBe(version)
     server.addPod({ name: 'b', ips: ['10.0.0.2'] })
     await running.says('10.0.0.1:4370', '10.0.0.2:4370')
     expect(server.count('list')).toBe(1)
@@ -322,9 +324,10 @@ describe('a watch', () => {
   it('that never begins is given up, and a line without an end is not kept', async () => {
     const server = await startServer()
     server.failNext('watch', { type: 'hang' })
-    server.failNext('watch', { type: 'body', body: 'x'.repeat(100_000) })
-    const running = run(server, { ...byLabel, limits: { requestMs: 300, maxEventBytes: 1000 } })
+    server.failNext('watch', { type: 'body', body: 'x'.repeat(100_000), open: true })
+    const running = run(server, { ...byLabel, limits: { requestMs: 1000, maxEventBytes: 1000 } })
     await server.until(() => server.count('watch') === 3 && server.watching === 1)
+    await server.until(() => server.connections === 1)
     server.addPod({ name: 'a', ips: ['10.0.0.1'] })
     await running.says('10.0.0.1:4370')
     expect(server.count('list')).toBe(1)
@@ -348,6 +351,20 @@ describe('a watch', () => {
     )
     expect(server.count('watch')).toBe(5)
     expect(running.answers).toEqual([[]])
+  })
+
+  it('that fails now and then is never given up', async () => {
+    const server = await startServer()
+    const running = run(server, byLabel)
+    for (let i = 1; i <= 4; i++) {
+      await server.until(() => server.watching === 1)
+      server.failNext('watch', { type: 'status', status: 503 }, 3)
+      server.endWatches('reset')
+      await server.until(() => server.count('watch') === 1 + 4 * i && server.watching === 1)
+      server.addPod({ name: `shop-${i}`, ips: [ipOf(i)] })
+      await running.until(() => running.latest?.length === i)
+    }
+    expect(server.count('list')).toBe(1)
   })
 
   it('that ends at once again and again is a failure, too', async () => {
@@ -409,9 +426,11 @@ describe('a refusal', () => {
 
   it('that redirects is not followed', async () => {
     const [server, other] = [await startServer(), await startServer()]
-    server.failNext('list', { type: 'status', status: 307, headers: { location: `${other.url}/api/v1/pods` } })
+    const headers = { location: `${other.url}/api/v1/pods` }
+    server.failNext('list', { type: 'status', status: 307, headers, body: 'x'.repeat(1e6), open: true })
     expect((await run(server, byLabel).failed()).message).toMatch(/answered 307 .*: it is not followed/)
     expect(other.seen).toEqual([])
+    await server.until(() => server.connections === 0)
   })
 
   it('of any length makes one short line', async () => {
@@ -522,6 +541,16 @@ describe('whoever is not the API', () => {
   })
 })
 
+const loopback6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
+
+it.skipIf(!loopback6)('the API may have an address of IPv6', async () => {
+  const server = await startServer({ host: '::1', names: ['::1'] })
+  const { apiServer: _, ...options } = optionsFor(server, byLabel)
+  vi.stubEnv('KUBERNETES_SERVICE_HOST', '::1')
+  vi.stubEnv('KUBERNETES_SERVICE_PORT', new URL(server.url).port)
+  await again(kubernetes(options)).says()
+})
+
 describe('a connection that hangs', () => {
   it.each([false, true])('ends in time, before and after the answer has begun (%s)', async (begun) => {
     const server = await startServer()
@@ -591,6 +620,23 @@ describe('a node with this strategy', () => {
     await says('10.0.0.1:4370,10.0.0.2:4370')
     expect(new Set(found)).toEqual(new Set(['10.0.0.1:4370', '10.0.0.1:4370,10.0.0.2:4370']))
     await runner.stop()
+    await server.until(() => server.connections === 0)
+  })
+
+  it('that takes no more answers leaves nothing', async () => {
+    const server = await startServer()
+    const context = {
+      signal: new AbortController().signal,
+      self: { name: 'n', address: '192.0.2.9:4370', cluster: 'c', boot: 'b' },
+      logger: new Recorder().logger,
+      onRefresh() {},
+      keys: () => [],
+    }
+    for await (const answer of kubernetes(optionsFor(server, byLabel))(context)) {
+      expect(answer).toEqual([])
+      await server.until(() => server.watching === 1)
+      break
+    }
     await server.until(() => server.connections === 0)
   })
 

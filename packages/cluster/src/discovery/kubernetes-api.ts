@@ -11,7 +11,6 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { join } from 'node:path'
-import type { TLSSocket } from 'node:tls'
 import { textOf } from './discovery.js'
 
 export const serviceAccountPath = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -160,6 +159,7 @@ async function converse<T>(server: URL, ca: string, token: string, asked: ApiReq
   if (asked.signal.aborted) stop()
   try {
     response = await opened(sent)
+    response.socket.setKeepAlive(true, keepAliveMs)
     if (response.statusCode !== 200) throw await refusal(response, asked)
     return await use(response, extend)
   } catch (error) {
@@ -176,7 +176,6 @@ function opened(sent: ReturnType<typeof request>): Promise<IncomingMessage> {
     // It stays: an error after the answer has begun is told by the answer, too.
     sent.on('error', reject)
     sent.on('response', resolve)
-    sent.on('socket', (socket) => (socket as TLSSocket).setKeepAlive(true, keepAliveMs))
     sent.end()
   })
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { LogLimiter } from '../log.js'
 import { realTime } from '../time.js'
 import { bellOf, type Discovery, type DiscoveryContext, titled } from './discovery.js'
-import { domainOf, type Family, type Found, type NamedBy, ofPod, ofSlice, type Wanted } from './kubernetes-addresses.js'
+import { domainOf, type Family, type NamedBy, ofPod, ofSlice, type Wanted } from './kubernetes-addresses.js'
 import {
   type ApiAccess,
   type ApiRequest,
@@ -20,7 +20,14 @@ import {
   namespaceOf,
   serviceAccountPath,
 } from './kubernetes-api.js'
-import { type FollowLimits, follow, type Query, Setbacks, type Source } from './kubernetes-watch.js'
+import {
+  type FollowLimits,
+  follow,
+  type KubernetesObject,
+  type Query,
+  Setbacks,
+  type Source,
+} from './kubernetes-watch.js'
 
 export interface KubernetesOptions {
   /** `endpoints` (default): of a Service, by its EndpointSlices. `pods`: by their labels. */
@@ -92,63 +99,37 @@ export const kubernetesLimits: KubernetesLimits = {
   backoffMaxMs: 30_000,
 }
 
-const emptyText = 'Kubernetes knows nobody here: is this the Service, or the label, and the namespace?'
-
 /** The peers that Kubernetes knows of. Throws a TypeError at bad options. */
 export function kubernetes(options: KubernetesOptions): Discovery {
   const fault = faultOf(options)
   if (fault !== undefined) throw new TypeError(fault)
   const limits = { ...kubernetesLimits, ...options.limits }
-  const access = accessOf(options)
-  const setbacks = new Setbacks(limits)
-  const limiter = new LogLimiter(realTime.now)
+  const asking: Asking = {
+    options,
+    limits,
+    access: accessOf(options),
+    setbacks: new Setbacks(limits),
+    limiter: new LogLimiter(realTime.now),
+  }
   return titled('kubernetes', async function* (context) {
-    const warn = limited(context, limiter)
     const wanted = await wantedOf(options)
-    const digest = options.mode === 'pods' ? ofPod : ofSlice
-    const kept = new Map<string, readonly string[]>()
-    let answer: readonly string[] | undefined
     const bell = bellOf(context)
-    const end = new AbortController()
-    const stop = (): void => end.abort()
-    context.signal.addEventListener('abort', stop)
-    if (context.signal.aborted) stop()
-    const collection = {
-      kept,
-      digest(object: Parameters<typeof digest>[0]) {
-        const found: Found = digest(object, wanted)
-        for (const one of found.faults) warn(`somebody is passed over: ${one}`)
-        return found.addresses
-      },
-      changed() {
-        answer = [...new Set([...kept.values()].flat())].sort()
-        bell.strike()
-      },
-    }
-    const source = sourceOf(options, access, wanted.namespace, limits, end.signal)
-    let failure: { readonly error: unknown } | undefined
-    const following = follow(source, collection, limits, setbacks, warn, end.signal).catch((error: unknown) => {
-      failure = { error }
-      bell.strike()
-    })
+    const peers = followPeers(asking, wanted, context, bell.strike)
     let last: string | undefined
     try {
       while (!context.signal.aborted) {
         const asked = bell.asked()
-        const now = answer
-        if (now !== undefined && (now.join() !== last || asked)) {
-          last = now.join()
-          if (now.length === 0) warn(emptyText)
-          yield now
-          continue
+        const answer = peers.answer()
+        if (answer !== undefined && (answer.join() !== last || asked)) {
+          last = answer.join()
+          yield answer
+        } else {
+          peers.check()
+          await bell.next(idleMs)
         }
-        if (failure) throw failure.error
-        await bell.next(idleMs)
       }
     } finally {
-      context.signal.removeEventListener('abort', stop)
-      end.abort()
-      await following
+      await peers.end()
       bell.close()
     }
   })
@@ -157,11 +138,72 @@ export function kubernetes(options: KubernetesOptions): Discovery {
 /** Whatever happens strikes the bell; this only bounds the timer. */
 const idleMs = 60_000
 
-/** The same kind of line once a minute. */
-function limited({ logger }: DiscoveryContext, limiter: LogLimiter): (text: string) => void {
+/** What the runs of one strategy share. */
+interface Asking {
+  readonly options: KubernetesOptions
+  readonly limits: KubernetesLimits
+  readonly access: ApiAccess
+  readonly setbacks: Setbacks
+  readonly limiter: LogLimiter
+}
+
+interface Peers {
+  /** Undefined until the first list is there. */
+  answer(): readonly string[] | undefined
+  /** Throws where nothing is followed any more. */
+  check(): void
+  end(): Promise<void>
+}
+
+/** Follows on its own, so that whoever takes the answers may take his time; `changed` is called after each change. */
+function followPeers(asking: Asking, wanted: Wanted, context: DiscoveryContext, changed: () => void): Peers {
+  const { options, limits, setbacks } = asking
+  const [warn, info] = [sayer(asking, context, 'warn'), sayer(asking, context, 'info')]
+  const digest = options.mode === 'pods' ? ofPod : ofSlice
+  const kept = new Map<string, readonly string[]>()
+  let answer: readonly string[] | undefined
+  let failure: { readonly error: unknown } | undefined
+  const collection = {
+    kept,
+    digest(object: KubernetesObject) {
+      const { addresses, faults } = digest(object, wanted)
+      for (const fault of faults) warn(`somebody is passed over: ${fault}`)
+      return addresses
+    },
+    changed() {
+      answer = [...new Set([...kept.values()].flat())].sort()
+      if (answer.length === 0)
+        warn(`Kubernetes names nobody in namespace '${wanted.namespace}' for ${selectorOf(options)}`)
+      changed()
+    },
+  }
+  const end = new AbortController()
+  const stop = (): void => end.abort()
+  context.signal.addEventListener('abort', stop)
+  if (context.signal.aborted) stop()
+  const source = sourceOf(asking, wanted.namespace, end.signal)
+  const following = follow(source, collection, limits, setbacks, info, end.signal).catch((error: unknown) => {
+    failure = { error }
+    changed()
+  })
+  return {
+    answer: () => answer,
+    check() {
+      if (failure) throw failure.error
+    },
+    async end() {
+      context.signal.removeEventListener('abort', stop)
+      stop()
+      await following
+    },
+  }
+}
+
+/** Says the same kind of line once a minute. */
+function sayer({ limiter }: Asking, { logger }: DiscoveryContext, level: 'warn' | 'info'): (text: string) => void {
   return (text) => {
     const count = limiter.count(text.split(':', 1)[0] ?? text)
-    if (count > 0) logger.warn({ count }, text)
+    if (count > 0) logger[level]({ count }, text)
   }
 }
 
@@ -189,20 +231,17 @@ function accessOf(options: KubernetesOptions): ApiAccess {
   }
 }
 
-function sourceOf(
-  options: KubernetesOptions,
-  access: ApiAccess,
-  namespace: string,
-  limits: KubernetesLimits,
-  signal: AbortSignal,
-): Source {
+function selectorOf({ mode, service, labelSelector = '' }: KubernetesOptions): string {
+  return mode === 'pods' ? labelSelector : `kubernetes.io/service-name=${service}`
+}
+
+function sourceOf({ options, access, limits }: Asking, namespace: string, signal: AbortSignal): Source {
   const pods = options.mode === 'pods'
   const [group, resource] = pods ? ['', 'pods'] : ['discovery.k8s.io', 'endpointslices']
   const path = `${pods ? '/api/v1' : '/apis/discovery.k8s.io/v1'}/namespaces/${namespace}/${resource}`
-  const selector = pods ? options.labelSelector : `kubernetes.io/service-name=${options.service}`
   const asked = (verb: string, query: Query, maxBytes: number): ApiRequest => ({
     path,
-    query: { labelSelector: selector ?? '', ...query },
+    query: { labelSelector: selectorOf(options), ...query },
     what: `${verb} ${resource} in namespace '${namespace}'`,
     forbidden:
       `the service account has no Role there with a rule of apiGroups: ['${group}'], resources: ['${resource}'], ` +
@@ -240,30 +279,43 @@ function faultOf(options: KubernetesOptions): string | undefined {
   if (typeof options !== 'object' || options === null) return "kubernetes takes options such as { service: 'peers' }"
   const strange = Object.keys(options).find((key) => !known.has(key))
   if (strange !== undefined) return `kubernetes has no option '${strange}'`
-  const { mode = 'endpoints', service, labelSelector, port, namespace, family, namedBy, clusterDomain } = options
-  if (mode !== 'endpoints' && mode !== 'pods') return "mode must be 'endpoints' or 'pods'"
-  if (service !== undefined && !isLabelName(service)) return 'service must be the name of a Service'
-  if (namespace !== undefined && !isLabelName(namespace)) return 'namespace must be the name of a namespace'
   for (const key of texts) {
     const value: unknown = options[key]
     if (value !== undefined && (typeof value !== 'string' || value.trim() === '')) return `${key} must be a text`
   }
-  if (mode === 'endpoints' && service === undefined) return "service is missing: whose endpoints (or mode: 'pods')?"
-  if (mode === 'endpoints' && labelSelector !== undefined) return "labelSelector is for mode: 'pods'"
-  if (mode === 'pods' && labelSelector === undefined) return 'labelSelector is missing: which pods?'
-  if (mode === 'pods' && port === undefined) return 'port is missing: a number, or the name of a port of a container'
-  if (!(port === undefined || isPortNumber(port) || (typeof port === 'string' && isLabelName(port)))) {
+  if (options.token !== undefined && options.tokenFile !== undefined) return 'token and tokenFile exclude each other'
+  return modeFault(options) ?? namingFault(options) ?? serverFault(options.apiServer) ?? limitsFault(options.limits)
+}
+
+function modeFault({
+  mode = 'endpoints',
+  service,
+  labelSelector,
+  port,
+  namespace,
+}: KubernetesOptions): string | undefined {
+  if (mode !== 'endpoints' && mode !== 'pods') return "mode must be 'endpoints' or 'pods'"
+  if (service !== undefined && !isLabelName(service)) return 'service must be the name of a Service'
+  if (namespace !== undefined && !isLabelName(namespace)) return 'namespace must be the name of a namespace'
+  if (mode === 'pods') {
+    if (labelSelector === undefined) return 'labelSelector is missing: which pods?'
+    return port === undefined ? 'port is missing: a number, or the name of a port of a container' : undefined
+  }
+  if (service === undefined) return "service is missing: whose endpoints (or mode: 'pods')?"
+  return labelSelector === undefined ? undefined : "labelSelector is for mode: 'pods'"
+}
+
+function namingFault({ port, family, namedBy, clusterDomain }: KubernetesOptions): string | undefined {
+  if (!(port === undefined || isPortNumber(port) || isLabelName(port))) {
     return 'port must be a number from 1 to 65535, or the name of a port'
   }
   if (!(family === undefined || family === 'IPv4' || family === 'IPv6')) return "family must be 'IPv4' or 'IPv6'"
   if (!(namedBy === undefined || ['ip', 'hostname', 'dns'].includes(namedBy))) {
     return "namedBy must be 'ip', 'hostname' or 'dns'"
   }
-  if (clusterDomain !== undefined && !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?$/i.test(clusterDomain)) {
-    return 'clusterDomain must be a domain such as cluster.local'
-  }
-  if (options.token !== undefined && options.tokenFile !== undefined) return 'token and tokenFile exclude each other'
-  return serverFault(options.apiServer) ?? limitsFault(options.limits)
+  const domain = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?$/i
+  if (clusterDomain === undefined || domain.test(clusterDomain)) return undefined
+  return 'clusterDomain must be a domain such as cluster.local'
 }
 
 function isPortNumber(value: unknown): boolean {
