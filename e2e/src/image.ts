@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { buildImage, type Image, makeBase, makeMountPoint } from './image/build.js'
 import { type Container, type ContainerOptions, runContainer } from './image/container.js'
 import { type Network, onNetwork } from './net/network.js'
-import { clock, uniqueCluster } from './nodes.js'
+import { clock } from './nodes.js'
 import { Checks, eventually, type Report, type Say, within } from './scenario.js'
 
 const TOOLS = fileURLToPath(new URL('../../scripts/image-tools.mjs', import.meta.url))
@@ -86,12 +86,13 @@ async function cluster(
   makeMountPoint(built, SECRETS)
   const secrets = secretFolder(Number(built.config.User.split(':')[0]))
   const peers = network.hosts.map(({ address }) => `${address}:4370`).join()
-  const shared = { CLUSTER: uniqueCluster(), DISCOVERY: 'static', PEERS: peers, SECRET_FILE: `${SECRETS}/secret` }
+  const shared = { CLUSTER: 'counter', DISCOVERY: 'static', PEERS: peers, SECRET_FILE: `${SECRETS}/secret` }
   const containers: Container[] = []
   const run = async (i: number, env: ContainerOptions['env']): Promise<Container> => {
     const host = network.hosts[i] as Network['hosts'][number]
     const name = `counter-${i}`
-    const more = { ...env, NODE_NAME: name, POD_IP: host.address }
+    // As Kubernetes says it; the last one, as in Compose, has to find out by itself.
+    const more = i === NODES - 1 ? env : { ...env, NODE_NAME: name, POD_IP: host.address }
     const container = await runContainer(built, host, { name, env: more, mounts: { [SECRETS]: secrets } })
     containers.push(container)
     return container
@@ -187,6 +188,9 @@ async function counts(checks: Checks, nodes: readonly Container[], figures: Reco
   const code = await within(EXIT_MS, `${leaver.name} ends`, leaver.exited)
   figures.exitMs = Math.round(clock() - began)
   checks.check('at SIGTERM the one that has it ends with code 0', code === 0, `${code}\n${leaver.output()}`)
+  const said = nodes.map((node) => node.output()).join('')
+  const unsaid = promised().filter((line) => !line.test(said))
+  checks.check('the logs say what docs/kubernetes.md says that they do', unsaid.length === 0, unsaid.join('\n'))
   checks.check('and says that it handed it over', /"moved":1\b/.test(leaver.output()), leaver.output())
   const next = await stay[0]?.get(COUNTER)
   const goesOn = next?.body.value === 4 && next.body.livesOn !== leaver.name
@@ -194,4 +198,19 @@ async function counts(checks: Checks, nodes: readonly Container[], figures: Reco
   for (const node of stay) node.kill('SIGTERM')
   const codes = await within(EXIT_MS, 'the others end', Promise.all(stay.map((node) => node.exited)))
   checks.check('the others end with code 0 as well, at once', codes.join() === '0,0', codes.join())
+}
+
+/** The lines of the log that the page shows, whatever their names, numbers and addresses. */
+function promised(): RegExp[] {
+  const page = readFileSync(new URL('../../docs/kubernetes.md', import.meta.url), 'utf8')
+  const section = page.split('## What the logs say')[1]?.split('\n## ')[0] ?? ''
+  const quoted = [...section.matchAll(/^\| `([^`]+)`|`((?:SIGTERM|drain)[^`]+)`/gm)].map(
+    (match) => match[1] ?? match[2],
+  )
+  const lines = quoted.filter((text) => text !== undefined && text !== 'msg') as string[]
+  if (lines.length < 10) throw new Error(`docs/kubernetes.md shows ${lines.length} lines of a log`)
+  return lines.map((text) => {
+    const literal = text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('…', '\\S*')
+    return new RegExp(literal.replace(/\d+/g, '\\d+'))
+  })
 }
