@@ -3,12 +3,17 @@
  * is cut, no start waits, and the log stays short. The strategies are told apart by their sources alone.
  */
 import { spawnSync } from 'node:child_process'
+import { hkdfSync } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { KubeServer } from '@skep/kube-server'
 import { describe, expect, it } from 'vitest'
+import { sealPacket } from '../src/discovery/gossip-packet.js'
 import {
   type Cluster,
   compose,
@@ -16,7 +21,9 @@ import {
   type DnsOptions,
   dns,
   dnsSrv,
+  gossip,
   hostsFile,
+  kubernetes,
   kubernetesDns,
   kubernetesSrv,
   localPeers,
@@ -60,6 +67,8 @@ const rows: Row[] = [
   { name: 'localPeers', open: localSource },
   { name: 'hostsFile', open: fileSource },
   { name: 'url', open: urlSource },
+  { name: 'kubernetes', open: kubernetesSource },
+  { name: 'gossip', open: gossipSource },
   {
     name: 'dns',
     open: dnsSource(['web.test'], (options, port) => dns('web.test.', { ...options, port })),
@@ -317,5 +326,72 @@ function localSource(): Source {
       }
     },
     close: () => rmSync(folder, { recursive: true }),
+  }
+}
+
+/** An API whose watches end as soon as something is wrong with it, so that what follows is a list. */
+async function kubernetesSource(): Promise<Source> {
+  const server = await KubeServer.start()
+  server.addService({ name: 'peers', selector: { app: 'shop' } })
+  const [token = ''] = server.tokens
+  const goesWrong = (fault: ReturnType<KubeServer['disturb']>): void => {
+    server.disturb = () => fault
+    server.endWatches('gone')
+  }
+  const pods = new Set<string>()
+  return {
+    strategy: (peer, { timeoutMs }) =>
+      kubernetes({
+        service: 'peers',
+        namespace: 'default',
+        port: parseAddress(peer).port,
+        apiServer: server.url,
+        ca: server.ca,
+        token,
+        limits: { requestMs: timeoutMs, backoffMinMs: 10, backoffMaxMs: 50 },
+      }),
+    name(addresses) {
+      server.disturb = () => undefined
+      const hosts = new Set(addresses.map((address) => parseAddress(address).host))
+      for (const host of pods) if (!hosts.has(host)) server.removePod(host)
+      for (const host of hosts) if (!pods.has(host)) server.addPod({ name: host, ips: [host] })
+      pods.clear()
+      for (const host of hosts) pods.add(host)
+    },
+    fail: () => goesWrong({ type: 'status', status: 500 }),
+    hang: () => goesWrong({ type: 'hang' }),
+    close: () => server.close(),
+  }
+}
+
+/** Somebody who has the secret, too, and names whom it likes. That a network does not answer is no failure of gossip. */
+async function gossipSource(): Promise<Source> {
+  const group = '239.255.115.107'
+  const socket = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  socket.setMulticastInterface('127.0.0.1')
+  const taken = createSocket('udp4').bind(0)
+  await once(taken, 'listening')
+  const { port } = taken.address()
+  await new Promise<void>((resolve) => taken.close(resolve))
+  const key = new Uint8Array(hkdfSync('sha256', 's', 'test', 'skep gossip', 32))
+  let [named, round, sequence]: [readonly string[], number, number] = [[], 0, 0]
+  const beats = setInterval(() => {
+    for (const [index, address] of named.entries()) {
+      const boot = `x${round}-${index}`
+      const beat = { cluster: 'test', name: boot, boot, address, sentAt: Date.now(), sequence: ++sequence }
+      socket.send(sealPacket(beat, key), port, group)
+    }
+  }, times.intervalMs)
+  return {
+    strategy: () => gossip({ port, group, interface: '127.0.0.1', intervalMs: 100 }),
+    name(addresses) {
+      // One more each time, or it names nobody whom the nodes do not hear of from each other.
+      named = [...addresses, `127.0.0.1:${++round}`]
+    },
+    async close() {
+      clearInterval(beats)
+      await new Promise<void>((resolve) => socket.close(() => resolve()))
+    },
   }
 }
