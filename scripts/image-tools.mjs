@@ -9,7 +9,7 @@ import { findOrInstall } from './debian.mjs'
 /** True once all are there. */
 export function imageTools() {
   const packages = ['buildah', 'debootstrap', 'bubblewrap']
-  return findOrInstall({ find, packages, purpose: 'the build of the image, and what is looked at in it,' }) ?? false
+  return findOrInstall({ find, packages, purpose: 'the checks of the image' }) ?? false
 }
 
 function find() {
