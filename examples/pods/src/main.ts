@@ -9,6 +9,7 @@
  *   POD_IP        where other nodes reach this one; default the first address of this host
  *   ADMIN, HTTP   for probes and for callers; default `0.0.0.0:4380` and `0.0.0.0:8080`
  *   DISCOVERY     how nodes find each other, see `strategies`; default `local`
+ *   EXPECT        how many nodes a new cluster is waited for, half a minute long; default 1
  *
  * SIGTERM hands the counters over and ends the process with code 0: that is built in.
  */
@@ -120,6 +121,8 @@ async function start(): Promise<SkepNode> {
     secret: secret(),
     admin: env('ADMIN') ?? '0.0.0.0:4380',
     discovery: discovery(),
+    // Fewer than that go on, too: a cluster that was scaled down must be able to start.
+    formation: { expect: Number(env('EXPECT') ?? 1), within: 30_000, otherwise: 'continue' },
     actors: [Counter],
   })
 }

@@ -13,7 +13,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KubeServer } from '@skep/kube-server'
 import { describe, expect, it } from 'vitest'
-import { sealPacket } from '../src/discovery/gossip-packet.js'
 import {
   type Cluster,
   compose,
@@ -364,34 +363,33 @@ async function kubernetesSource(): Promise<Source> {
   }
 }
 
-/** Somebody who has the secret, too, and names whom it likes. That a network does not answer is no failure of gossip. */
+/** Somebody who has the secret, too, and says that it lives wherever it likes. */
 async function gossipSource(): Promise<Source> {
-  const group = '239.255.115.107'
-  const socket = createSocket('udp4').bind(0, '127.0.0.1')
-  await once(socket, 'listening')
-  socket.setMulticastInterface('127.0.0.1')
   const taken = createSocket('udp4').bind(0)
   await once(taken, 'listening')
   const { port } = taken.address()
   await new Promise<void>((resolve) => taken.close(resolve))
+  const strategy = (): Discovery => gossip({ port, interface: '127.0.0.1', intervalMs: 100 })
   const key = new Uint8Array(hkdfSync('sha256', 's', 'test', 'skep gossip', 32))
-  let [named, round, sequence]: [readonly string[], number, number] = [[], 0, 0]
-  const beats = setInterval(() => {
-    for (const [index, address] of named.entries()) {
-      const boot = `x${round}-${index}`
-      const beat = { cluster: 'test', name: boot, boot, address, sentAt: Date.now(), sequence: ++sequence }
-      socket.send(sealPacket(beat, key), port, group)
-    }
-  }, times.intervalMs)
+  const { logger } = new Recorder()
+  let [round, liars]: [number, AbortController] = [0, new AbortController()]
+  const over: Promise<void>[] = []
+  const lie = async (address: string, boot: string, { signal }: AbortController): Promise<void> => {
+    const self = { name: boot, boot, address, cluster: 'test' }
+    for await (const _ of strategy()({ signal, self, logger, onRefresh() {}, keys: () => [key] }));
+  }
   return {
-    strategy: () => gossip({ port, group, interface: '127.0.0.1', intervalMs: 100 }),
+    strategy,
     name(addresses) {
+      liars.abort()
+      liars = new AbortController()
       // One more each time, or it names nobody whom the nodes do not hear of from each other.
-      named = [...addresses, `127.0.0.1:${++round}`]
+      const named = [...addresses, `127.0.0.1:${++round}`]
+      for (const [index, address] of named.entries()) over.push(lie(address, `x${round}-${index}`, liars))
     },
     async close() {
-      clearInterval(beats)
-      await new Promise<void>((resolve) => socket.close(() => resolve()))
+      liars.abort()
+      await Promise.all(over)
     },
   }
 }
