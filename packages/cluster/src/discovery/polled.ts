@@ -2,7 +2,8 @@
  * A strategy made of one question that is asked again and again. It ends the question that takes too long; when one
  * fails, so does the strategy, and the runner's backoff decides when it is asked again.
  */
-import { bellOf, type Discovery, type DiscoveryContext, textOf, titled } from './discovery.js'
+import { realTime } from '../time.js'
+import { bellOf, type Discovery, type DiscoveryContext, pause, textOf, titled } from './discovery.js'
 
 export interface PollOptions {
   /** Milliseconds from an answer to the next question, give or take a fifth. Default 5000. */
@@ -12,6 +13,8 @@ export interface PollOptions {
 }
 
 const defaults = { intervalMs: 5000, timeoutMs: 5000 }
+/** Between two questions at least: a node that starts alone wants fresh answers ten times a second, of a server of many. */
+const minGapMs = 250
 
 /**
  * `lookup` gives all addresses that there are now; an empty list is an answer, too. It gets a signal of its own, which
@@ -28,10 +31,13 @@ export function polled(
     let last: string | undefined
     try {
       while (!context.signal.aborted) {
+        const askedAt = realTime.now()
         const answer = [...new Set(await bounded(timeoutMs, context, (signal) => lookup(signal, context)))].sort()
         if (answer.join() !== last || bell.asked()) yield answer
         last = answer.join()
         await bell.next(intervalMs * (0.8 + 0.4 * Math.random()))
+        const gapMs = Math.min(minGapMs, intervalMs) - (realTime.now() - askedAt)
+        if (gapMs > 0) await pause(realTime, gapMs, context.signal)
       }
     } finally {
       bell.close()
