@@ -113,6 +113,10 @@ const steps = {
     await Promise.all(names.map((name) => node.spawn(Place, via(name))))
   },
   where: (name: string) => node.whereis(name)?.node,
+  /** Hands those over that are not there. */
+  move: async (names: readonly string[], to: string) => {
+    await Promise.all(names.filter((name) => node.whereis(name)?.node !== to).map((name) => node.move(name, to)))
+  },
   /** Why the name is where it is, as this node sees it, and whom it knows: for who must find out what went wrong. */
   explain: (name: string) => JSON.stringify({ ...node.explain(name), members: node.members() }),
   call: (name: string) => node.via(Place, name).process(),
