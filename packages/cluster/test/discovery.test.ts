@@ -163,7 +163,8 @@ describe('running strategies', () => {
     expect(runs).toBeGreaterThan(3)
     expect(log.count(/no such host/)).toBe(1)
     expect(answers.every((answer) => answer.join() === 'a:1')).toBe(true)
-    await vi.advanceTimersByTimeAsync(60_000)
+    // Half a minute lies between two questions at most.
+    await vi.advanceTimersByTimeAsync(75_000)
     expect(log.count(/no such host/)).toBe(2)
     await runner.stop()
   })
@@ -335,7 +336,8 @@ describe('a polled question', () => {
     expect(await running.next()).toEqual(['a:1', 'b:1'])
     const next = running.next()
     await vi.advanceTimersByTimeAsync(10_000)
-    expect(asked).toBeGreaterThan(7)
+    // Ten, give or take two; the pause between two questions is measured by a clock that stands still here.
+    expect(asked).toBeGreaterThan(5)
     expect(asked).toBeLessThan(14)
     answer = []
     await vi.advanceTimersByTimeAsync(1300)
