@@ -90,12 +90,15 @@ async function oneSplit(
   for (const [i, [node]] of parts.entries()) {
     const names = cluster.placed.slice(i * MOVED, (i + 1) * MOVED)
     // By a policy nothing moves before all are counted in again.
-    const moved = (): Promise<string | undefined> | undefined =>
-      node?.ask('move', names, node.name).then(
-        () => undefined,
-        (error: Error) => error.message,
-      )
-    await mustHold(async () => moved(), MOVE_MS)
+    const notMoved = async (): Promise<string | undefined> => {
+      try {
+        await node?.ask('move', names, node.name)
+        return undefined
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+    await mustHold(notMoved, MOVE_MS)
   }
   await mustHold(sameRegistry(cluster.nodes))
   const indices = parts.map((part) => part.map((node) => cluster.nodes.indexOf(node)))

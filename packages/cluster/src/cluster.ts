@@ -155,7 +155,10 @@ export interface Cluster {
   noticeStall(): void
   /** Whether this node has joined; not for a while after the others had held it to be down. */
   readonly isReady: boolean
-  /** Resolves when this node has joined (and `markReady` was called, with `manualReady`). Rejects with ERR_NOT_READY. */
+  /**
+   * Resolves when this node has joined (and `markReady` was called, with `manualReady`). Rejects with ERR_NOT_READY after
+   * `timeout`, and with ERR_NOT_FORMED once the formation was not met in time.
+   */
   ready(options?: { readonly timeout?: number; readonly signal?: AbortSignal }): Promise<void>
   markReady(): void
   /** Changes what this node says of itself, and tells everybody. */

@@ -25,33 +25,22 @@ function started(names: readonly string[], limits: Partial<TrackerLimits> = {}, 
   return net
 }
 
-/** What shells do with what their machines ask for: make processes, export them. Returns the names made from a state. */
+/** What shells do with what their machines ask for. Returns the names made from a state. */
 function runShells(net: Trackers, does: { exports?: boolean; makes?: boolean } = {}): string[] {
   const made: string[] = []
-  for (let round = 0; round < 6; round++) {
-    net.drain()
-    for (const [boot, given] of net.given) {
-      const node = net.infos.get(boot)?.name ?? ''
-      const mine = given.filter(({ type }) => type === 'activate' || type === 'export')
-      net.given.set(
-        boot,
-        given.filter((output) => !mine.includes(output)),
-      )
-      for (const output of mine) {
-        if (output.type === 'activate') {
-          if (output.state !== undefined) made.push(output.name)
-          if (does.makes === false && output.state !== undefined)
-            net.input(node, { type: 'abandon', ask: output.ask, code: 'ERR_INIT_FAILED', text: 'not this state' })
-          else net.input(node, { type: 'commit', ask: output.ask, pid: 1000 + Math.abs(output.ask) })
-        } else if (output.type === 'export') {
-          const { pid, name, number } = output
-          if (does.exports === false)
-            net.input(node, { type: 'exportFailed', pid, name, number, code: 'ERR_CANNOT_MOVE', text: 'it stays' })
-          else net.input(node, { type: 'exported', pid, name, number, state: STATE })
-        }
-      }
-    }
-  }
+  net.serve({
+    activate: (node, { ask, name, state }) => {
+      if (state !== undefined) made.push(name)
+      if (does.makes === false && state !== undefined)
+        net.input(node, { type: 'abandon', ask, code: 'ERR_INIT_FAILED', text: 'not this state' })
+      else net.input(node, { type: 'commit', ask, pid: 1000 + Math.abs(ask) })
+    },
+    export: (node, { pid, name, number }) => {
+      if (does.exports === false)
+        net.input(node, { type: 'exportFailed', pid, name, number, code: 'ERR_CANNOT_MOVE', text: 'it stays' })
+      else net.input(node, { type: 'exported', pid, name, number, state: STATE })
+    },
+  })
   return made
 }
 

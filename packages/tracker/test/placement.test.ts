@@ -274,27 +274,13 @@ function spawn(net: Trackers, name: string, strategy: Strategy): void {
   net.pass(200)
 }
 
-/** What shells do with what their machines ask for: make processes, export them. */
+/** What shells do with what their machines ask for. */
 function runAll(net: Trackers): void {
-  for (let round = 0; round < 6; round++) {
-    net.drain()
-    for (const [boot, given] of net.given) {
-      const node = net.infos.get(boot)?.name ?? ''
-      const mine = given.filter(({ type }) => type === 'activate' || type === 'export')
-      net.given.set(
-        boot,
-        given.filter((output) => !mine.includes(output)),
-      )
-      for (const output of mine) {
-        if (output.type === 'activate')
-          net.input(node, { type: 'commit', ask: output.ask, pid: 1000 + Math.abs(output.ask) })
-        else if (output.type === 'export') {
-          const { pid, name, number } = output
-          net.input(node, { type: 'exported', pid, name, number, state: Uint8Array.of(1) })
-        }
-      }
-    }
-  }
+  net.serve({
+    activate: (node, { ask }) => net.input(node, { type: 'commit', ask, pid: 1000 + Math.abs(ask) }),
+    export: (node, { pid, name, number }) =>
+      net.input(node, { type: 'exported', pid, name, number, state: Uint8Array.of(1) }),
+  })
 }
 
 /** As the holder of its slot sees it. */

@@ -38,28 +38,14 @@ interface Shell {
 
 /** What shells do: processes are made, or their init fails. */
 function runShells(net: Trackers, { fails = () => false }: Shell = {}): void {
-  for (let round = 0; round < 6; round++) {
-    net.drain()
-    for (const [boot, given] of net.given) {
-      const node = net.infos.get(boot)?.name ?? ''
-      const mine = given.filter(({ type }) => type === 'activate' || type === 'export')
-      net.given.set(
-        boot,
-        given.filter((output) => !mine.includes(output)),
-      )
-      for (const output of mine) {
-        if (output.type === 'export') {
-          const { pid, name, number } = output
-          net.input(node, { type: 'exported', pid, name, number, state: Uint8Array.of(1) })
-        } else if (output.type === 'activate') {
-          const { ask } = output
-          if (fails(node))
-            net.input(node, { type: 'abandon', ask, code: 'ERR_INIT_FAILED', text: `no luck at ${node}` })
-          else net.input(node, { type: 'commit', ask, pid: ++lastPid })
-        }
-      }
-    }
-  }
+  net.serve({
+    activate: (node, { ask }) => {
+      if (fails(node)) net.input(node, { type: 'abandon', ask, code: 'ERR_INIT_FAILED', text: `no luck at ${node}` })
+      else net.input(node, { type: 'commit', ask, pid: ++lastPid })
+    },
+    export: (node, { pid, name, number }) =>
+      net.input(node, { type: 'exported', pid, name, number, state: Uint8Array.of(1) }),
+  })
 }
 
 /** Lets time pass, and shells run. */

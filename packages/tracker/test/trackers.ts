@@ -24,6 +24,8 @@ import { disjoint, type Id } from '../src/core/itc.js'
 
 export const ring = { slots: 32, vnodes: 8 }
 
+type Demand = 'activate' | 'export'
+
 export class Trackers {
   now = 1_000_000
   readonly states = new Map<BootId, TrackerState>()
@@ -225,6 +227,28 @@ export class Trackers {
 
   claim(at: string, name: string): Claim | undefined {
     return lookup(this.state(at).registry, name)
+  }
+
+  /**
+   * Does what shells do with what their machines ask for, round by round: processes are made and exported. Each demand is
+   * taken away and given to `answer` once, with the name of its node.
+   */
+  serve(answer: { readonly [T in Demand]: (node: string, demand: Extract<TrackerOutput, { type: T }>) => void }): void {
+    for (let round = 0; round < 6; round++) {
+      this.drain()
+      for (const [boot, given] of this.given) {
+        const node = this.infos.get(boot)?.name ?? ''
+        const isDemand = ({ type }: TrackerOutput): boolean => type === 'activate' || type === 'export'
+        this.given.set(
+          boot,
+          given.filter((output) => !isDemand(output)),
+        )
+        for (const output of given) {
+          if (output.type === 'activate') answer.activate(node, output)
+          else if (output.type === 'export') answer.export(node, output)
+        }
+      }
+    }
   }
 
   /** What this node's shell was given of this type. */
