@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { membersOf, type Pid, ring as rings, type TrackerLimits, type TrackerMessage } from '../src/core/index.js'
 import type { Rebalance } from '../src/core/state.js'
-import { ring, Trackers } from './trackers.js'
+import { ring, Trackers, tell } from './trackers.js'
 
 const STATE = Uint8Array.of(1, 2, 3)
 
@@ -198,6 +198,23 @@ describe('a handoff', () => {
     expect(net.outputs('b', 'resume')).toEqual([])
     expect(['a', 'b', 'd', 'e']).toContain(net.holder('d', name))
     expect(net.claim('d', name)?.from).toBeUndefined()
+  })
+
+  test('goes on though another start of the name, with a higher fence, was lost on the other side of a cut', () => {
+    const { net, name } = placed()
+    const high = (net.claim('a', name)?.fence ?? 0) + 5_000
+    for (const at of ['a', 'b', 'c', 'd']) tell(net, at, 'e', 'put', name, high)
+    net.kill('e')
+    net.pass(5_000)
+    expect(net.holder('d', name)).toBe('b')
+    expect(net.state('a').registry.orphans.get(name)?.fence).toBe(high)
+    net.input('d', { type: 'request', ask: 50, request: { type: 'move', name, to: net.boot('c') } })
+    expect(runShells(net)).toEqual([name])
+    net.pass(2_000)
+    expect(net.outputs('d', 'done')).toEqual([{ type: 'done', ask: 50 }])
+    expect(net.holder('d', name)).toBe('c')
+    expect(net.claim('d', name)?.fence).toBeGreaterThan(high)
+    expect(net.state('a').registry.orphans.size).toBe(0)
   })
 
   test('keeps the state when the source dies once the target was granted the name', () => {

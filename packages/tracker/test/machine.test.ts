@@ -1,9 +1,9 @@
 /** The tracker machine's rules, one by one, on machines that only this test moves. */
 
 import { describe, expect, test } from 'vitest'
-import { digestOf, itc, membersOf, type Op, Pid, ring as rings, type TrackerMessage } from '../src/core/index.js'
+import { digestOf, itc, membersOf, type Op, ring as rings, type TrackerMessage } from '../src/core/index.js'
 import { hostOf } from '../src/core/placement.js'
-import { ring, Trackers } from './trackers.js'
+import { ring, Trackers, tell } from './trackers.js'
 
 const FIVE = ['a', 'b', 'c', 'd', 'e']
 
@@ -219,19 +219,6 @@ describe('claims, as the simulator found them wrong', () => {
     expect(a.registry.logs.get('boot-b')?.seq).toBe(net.state('c').registry.logs.get('boot-b')?.seq)
   })
 })
-
-/** In the copy of `of`'s log at `at`: a placed start of the name, made on the other side of a cut, or its end. */
-function tell(net: Trackers, at: string, of: string, what: 'put' | 'end', name: string, fence: number): void {
-  const boot = net.boot(of)
-  const first = (net.state(at).registry.logs.get(boot)?.seq ?? 0) + 1
-  const stamp = { lineage: { epoch: 0, genesis: boot }, event: 1 }
-  const placed = { spec: undefined, origin: `${boot}:9` }
-  const pid = new Pid(boot, 5, of)
-  const claim = { name, pid, seq: first, fence, stamp, kind: 'counter', meta: undefined, placed }
-  const ops: Op[] = [what === 'put' ? { type: 'put', claim } : { type: 'del', name, fence, strike: placed.origin }]
-  const message: TrackerMessage = { type: 'ops', boot, first, ops, counter: 0, reply: false }
-  net.input(at, { type: 'message', from: boot, message })
-}
 
 describe('another start of a name', () => {
   test('that ended with a higher fence lets a live one go on, above it', () => {

@@ -8,8 +8,10 @@ import {
   type Claim,
   initTracker,
   lookup,
+  type Op,
   type OwnStrategy,
   type PartitionConfig,
+  Pid,
   type Rebalance,
   stepTracker,
   type TrackerInput,
@@ -326,4 +328,17 @@ export class Trackers {
       this.#step(boot, { type: 'view', view })
     }
   }
+}
+
+/** In the copy of `of`'s log at `at`: a placed start of the name, made on the other side of a cut, or its end. */
+export function tell(net: Trackers, at: string, of: string, what: 'put' | 'end', name: string, fence: number): void {
+  const boot = net.boot(of)
+  const first = (net.state(at).registry.logs.get(boot)?.seq ?? 0) + 1
+  const stamp = { lineage: { epoch: 0, genesis: boot }, event: 1 }
+  const placed = { spec: undefined, origin: `${boot}:9` }
+  const pid = new Pid(boot, 5, of)
+  const claim = { name, pid, seq: first, fence, stamp, kind: 'counter', meta: undefined, placed }
+  const ops: Op[] = [what === 'put' ? { type: 'put', claim } : { type: 'del', name, fence, strike: placed.origin }]
+  const message: TrackerMessage = { type: 'ops', boot, first, ops, counter: 0, reply: false }
+  net.input(at, { type: 'message', from: boot, message })
 }

@@ -68,8 +68,9 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
   }
   // A placed name whose node is gone is about to be started again: only that start gets it. Another start is over, or
-  // the one that may have it would wait behind it on their common host. (A kept process has a queue of its own.)
-  if (orphan !== undefined && message.origin !== orphan.placed?.origin) {
+  // the one that may have it would wait behind it on their common host. (A kept process has a queue of its own.) What
+  // is handed over lives, so another start, lost on the other side of a cut, is not started before that has ended.
+  if (orphan !== undefined && holder === undefined && message.origin !== orphan.placed?.origin) {
     if (message.origin === '' || message.fence > 0) return waitOrHear(turn, from, message)
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })
   }

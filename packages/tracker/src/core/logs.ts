@@ -222,7 +222,7 @@ export function sweep(registry: Registry, reason: string): boolean {
       const next = claims.next()
       if (next.done === true) break
       unindex(registry, next.value, reason)
-      adoptOrphan(registry, next.value)
+      adoptOrphan(registry, next.value.name)
     }
     registry.sweeping.delete(boot)
   }
@@ -296,7 +296,7 @@ function putClaim(registry: Registry, log: Log, claim: Claim, reason: string): v
   const ended = claim.placed?.ended
   if (log.hidden || ended !== undefined) {
     if (before !== undefined) unindex(registry, before, ended?.how ?? reason)
-    adoptOrphan(registry, claim)
+    adoptOrphan(registry, claim.name)
     // Said also where the process was never seen here: who waits for it must know.
     if (ended !== undefined)
       registry.changes.push({ name: claim.name, before: undefined, after: undefined, reason: 'ended' })
@@ -312,9 +312,7 @@ function removeClaim(registry: Registry, log: Log, claim: Claim, reason: string)
   toggleHash(log, claim.name, claim.seq)
   log.claims.delete(claim.name)
   unindex(registry, claim, reason)
-  if (registry.orphans.get(claim.name) === claim) {
-    registry.orphans.delete(claim.name)
-  }
+  adoptOrphan(registry, claim.name)
 }
 
 function addToIndex(registry: Registry, claim: Claim, reason: string): void {
@@ -381,20 +379,30 @@ function bestVisible(registry: Registry, name: string): Claim | undefined {
 // -- names of gone boots
 
 /**
- * A hidden placed claim, and one whose process has ended, is an orphan where it is to be started again, unless a greater
- * claim or a strike tells that its life went on or ended.
+ * The orphan of a name: the greatest of the placed claims that are hidden, or whose process has ended, where it is to be
+ * started again, unless a greater visible claim or a strike tells that its life went on or ended. It hangs on the logs
+ * alone, so that nodes which heard of them in different orders start the same again: what a greater claim hid, which
+ * then went without a strike, comes up again.
  */
-function adoptOrphan(registry: Registry, claim: Claim): void {
-  if (!comesBack(claim.placed, claim.placed?.ended?.how ?? 'gone')) return
-  const known = registry.orphans.get(claim.name)
-  if (known !== undefined && beats(known, claim)) return
-  const winner = registry.index.get(claim.name)
-  if (winner !== undefined && winner !== claim && beats(winner, claim)) return
+function adoptOrphan(registry: Registry, name: string): void {
+  const orphan = orphanOf(registry, name)
+  if (orphan === undefined) registry.orphans.delete(name)
+  else registry.orphans.set(name, orphan)
+}
+
+function orphanOf(registry: Registry, name: string): Claim | undefined {
+  let best: Claim | undefined
+  let struck = 0
   for (const log of registry.logs.values()) {
-    const struck = log.strikes.get(claim.name)
-    if (struck !== undefined && struck.fence >= claim.fence) return
+    struck = Math.max(struck, log.strikes.get(name)?.fence ?? 0)
+    const claim = log.claims.get(name)
+    if (claim === undefined || !(log.hidden || hasEnded(claim))) continue
+    if (!comesBack(claim.placed, claim.placed?.ended?.how ?? 'gone')) continue
+    if (best === undefined || beats(claim, best)) best = claim
   }
-  registry.orphans.set(claim.name, claim)
+  if (best === undefined || best.fence <= struck) return undefined
+  const winner = registry.index.get(name)
+  return winner !== undefined && winner !== best && beats(winner, best) ? undefined : best
 }
 
 function strike(registry: Registry, log: Log, one: Strike, now: number): void {

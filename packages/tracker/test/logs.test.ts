@@ -1,0 +1,153 @@
+/** The registry's state is what the logs say, in whatever order they were heard. */
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type Claim, Pid, type Restart } from '../src/core/index.js'
+import { applyOp, hideLog, logOf, newRegistry, type Registry, replaceLog, sweep } from '../src/core/logs.js'
+import type { Op } from '../src/core/messages.js'
+
+interface Act {
+  readonly name: string
+  readonly what: 'placed' | 'ended' | 'byHand' | 'gone' | 'stopped'
+  readonly policy: Restart['policy']
+  /** How far the fence is above the one before in this log. */
+  readonly rise: number
+}
+
+interface History {
+  readonly acts: readonly Act[]
+  /** Whether its boot is gone in the end. */
+  readonly hidden: boolean
+}
+
+const histories = fc.array(
+  fc.record<History>({
+    acts: fc.array(
+      fc.record<Act>({
+        name: fc.constantFrom('x', 'y'),
+        what: fc.constantFrom('placed', 'placed', 'ended', 'byHand', 'gone', 'stopped'),
+        policy: fc.constantFrom('permanent', 'transient', 'temporary'),
+        rise: fc.integer({ min: 1, max: 20 }),
+      }),
+      { minLength: 1, maxLength: 8 },
+    ),
+    hidden: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 4 },
+)
+
+/** As a boot writes: fences that rise, each boot's apart from those of the others. */
+function opsOf({ acts }: History, at: number, boots: number): Op[] {
+  const boot = `boot-${at}`
+  const stamp = { lineage: { epoch: 0, genesis: boot }, event: 1 }
+  let fence = at
+  return acts.map(({ name, what, policy, rise }, i) => {
+    fence += rise * boots
+    if (what === 'gone' || what === 'stopped')
+      return { type: 'del', name, fence, strike: what === 'stopped' ? `${boot}:1` : undefined }
+    const claim: Claim = {
+      name,
+      pid: new Pid(boot, 1, boot),
+      seq: i + 1,
+      fence,
+      stamp,
+      kind: undefined,
+      meta: undefined,
+      placed: undefined,
+    }
+    if (what === 'byHand') return { type: 'put', claim }
+    const terms = { strategy: undefined, restart: { policy, times: 6, withinMs: 60_000 } }
+    const ended = what === 'ended' ? { ended: { how: 'crashed', reason: 'test' } as const } : {}
+    return {
+      type: 'put',
+      claim: { ...claim, kind: 'counter', placed: { spec: 0, origin: `${boot}:1`, terms, ...ended } },
+    }
+  })
+}
+
+/** Hear all of it, the next step each time from the log that `order` says, sweeping at once or only in the end. */
+function heard(told: readonly History[], order: readonly number[]): Registry {
+  const registry = newRegistry()
+  const left = told.map((history, at) => ({ boot: `boot-${at}`, ops: opsOf(history, at, told.length), ...history }))
+  for (let step = 0; left.length > 0; step++) {
+    const turn = order[step % order.length] as number
+    const at = turn % left.length
+    const next = left[at] as (typeof left)[number]
+    const log = logOf(registry, next.boot)
+    const op = next.ops.shift()
+    if (op !== undefined) applyOp(registry, log, op, 0)
+    else {
+      if (next.hidden) hideLog(registry, log, 0)
+      left.splice(at, 1)
+    }
+    if (turn < 50) sweep(registry, 'test')
+  }
+  while (sweep(registry, 'test'));
+  return registry
+}
+
+function outcome({ index, orphans }: Registry): unknown {
+  const all = (claims: ReadonlyMap<string, Claim>): string[] =>
+    [...claims].map(([name, { pid, fence }]) => `${name} ${pid.boot} ${fence}`).sort()
+  return { held: all(index), orphans: all(orphans) }
+}
+
+const orders = fc.array(fc.nat({ max: 99 }), { minLength: 1, maxLength: 40 })
+
+describe('who holds a name, and what is to be started again', () => {
+  test('is the same whatever order the logs were heard in', () => {
+    fc.assert(
+      fc.property(histories, orders, orders, (told, one, other) => {
+        expect(outcome(heard(told, one))).toEqual(outcome(heard(told, other)))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('is the same where a log came as a whole', () => {
+    fc.assert(
+      fc.property(histories, orders, (told, order) => {
+        const source = heard(told, [0])
+        const registry = newRegistry()
+        for (const at of new Set(order.concat([0, 1, 2, 3]))) {
+          const log = source.logs.get(`boot-${at}`)
+          if (log === undefined) continue
+          const { seq, claims, strikes, hidden } = log
+          replaceLog(
+            registry,
+            logOf(registry, log.boot),
+            { seq, claims, memberships: [], strikes: [...strikes.values()] },
+            0,
+          )
+          if (hidden) hideLog(registry, logOf(registry, log.boot), 0)
+          while (sweep(registry, 'test'));
+        }
+        expect(outcome(registry)).toEqual(outcome(source))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('what a greater claim hid comes up again where that goes without a word on it', () => {
+    const hidden: History = { hidden: true, acts: [{ name: 'x', what: 'placed', policy: 'permanent', rise: 1 }] }
+    const above = { name: 'x', policy: 'permanent', rise: 9 } as const
+    const released: History = {
+      hidden: false,
+      acts: [
+        { ...above, what: 'byHand' },
+        { ...above, what: 'gone' },
+      ],
+    }
+    const stopped: History = {
+      hidden: false,
+      acts: [
+        { ...above, what: 'byHand' },
+        { ...above, what: 'stopped' },
+      ],
+    }
+    for (const order of [[0], [1], [1, 1, 0], [98, 99]]) {
+      expect(heard([hidden, released], order).orphans.get('x')?.pid.boot).toBe('boot-0')
+      expect(heard([hidden, stopped], order).orphans.size).toBe(0)
+    }
+  })
+})
