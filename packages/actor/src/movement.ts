@@ -18,7 +18,7 @@ import type { Moved } from './incoming.js'
 import type { Process } from './process.js'
 import { type RefSource, Refused } from './values.js'
 
-/** Old pids of actors that went elsewhere, for those who still hold them; the oldest are forgotten. */
+/** Old pids of actors that went elsewhere, for those who still hold them; the oldest are forgotten, and those that lead nowhere. */
 const maxMoved = 10_000
 
 /** What it needs of the node. */
@@ -143,6 +143,11 @@ export class Movement implements Handing {
   /** The node of the old places is gone, or what it passed on is lost with the link. */
   lost(boot: BootId): void {
     for (const [id, source] of [...this.#gated]) if (source === boot) this.#open(id)
+  }
+
+  /** This node is gone, and what went there with it, or it has a new place by now, which its name tells. */
+  gone(boot: BootId): void {
+    for (const [id, { to }] of this.#moved) if (to.boot === boot) this.#moved.delete(id)
   }
 
   /** The process has ended. */

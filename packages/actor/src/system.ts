@@ -247,7 +247,7 @@ class System implements ProcessHost, ActorHome {
         else if (input.type === 'unlinked') this.#lost(input.boot, 'the link to its node broke before the answer')
         else if (input.type === 'linked') this.calls.linked(input.boot)
         else if (input.type === 'drained') this.#incoming.drained(input.boot)
-        else if (input.type === 'member' && isGone(input.member)) this.#lost(input.member.info.boot, 'its node is down')
+        else if (input.type === 'member' && isGone(input.member)) this.#gone(input.member.info.boot)
       },
     })
     this.tracker.onActivate((activation) => this.#activate(activation))
@@ -302,6 +302,11 @@ class System implements ProcessHost, ActorHome {
     this.calls.lost(boot, text)
     this.#incoming.lost(boot)
     this.#movement.lost(boot)
+  }
+
+  #gone(boot: BootId): void {
+    this.#lost(boot, 'its node is down')
+    this.#movement.gone(boot)
   }
 
   // --- starting ---

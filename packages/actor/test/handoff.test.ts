@@ -300,6 +300,17 @@ describe('a handoff', () => {
     expect(await call).toMatchObject({ code: 'ERR_NODE_DOWN', sent: 'maybe' })
   })
 
+  test('is not remembered by its old place any longer than its new one is there', async () => {
+    const { world, b, c } = await placed()
+    const pid = world.claims.get('x')?.pid as Pid
+    const { passed } = await world.handOver('x', b)
+    passed()
+    await rest()
+    expect(await c.system.ref(Keeper, pid).done()).toEqual([])
+    await world.kill(b)
+    expect(await errorOf(c.system.ref(Keeper, pid).done())).toMatchObject({ code: 'ERR_NO_PROCESS', sent: 'no' })
+  })
+
   test('goes on and on: from node to node, and back', async () => {
     const { world, a, b, c } = await placed()
     const first = c.system.ref(Keeper, world.claims.get('x')?.pid as never)

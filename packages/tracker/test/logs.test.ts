@@ -3,7 +3,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Claim, Pid, type Restart } from '../src/core/index.js'
-import { applyOp, hideLog, logOf, newRegistry, type Registry, replaceLog, sweep } from '../src/core/logs.js'
+import {
+  applyOp,
+  hideLog,
+  type Log,
+  logOf,
+  newRegistry,
+  opsAfter,
+  type Registry,
+  replaceLog,
+  sweep,
+} from '../src/core/logs.js'
 import type { Op } from '../src/core/messages.js'
 
 interface Act {
@@ -149,5 +159,33 @@ describe('who holds a name, and what is to be started again', () => {
       expect(heard([hidden, released], order).orphans.get('x')?.pid.boot).toBe('boot-0')
       expect(heard([hidden, stopped], order).orphans.size).toBe(0)
     }
+  })
+})
+
+describe('the latest ops', () => {
+  /** A log of so many names, one of which was registered anew so often. */
+  function written(names: number, times: number): Log {
+    const registry = newRegistry()
+    const log = logOf(registry, 'boot-0')
+    const puts = opsOf({ acts: [{ name: 'x', what: 'byHand', policy: 'permanent', rise: 1 }], hidden: false }, 0, 1)
+    const [put] = puts as [Extract<Op, { type: 'put' }>]
+    const write = (name: string): void => {
+      const seq = log.seq + 1
+      applyOp(registry, log, { type: 'put', claim: { ...put.claim, name, seq, fence: seq } }, 0)
+    }
+    for (let i = 1; i < names; i++) write(`name-${i}`)
+    for (let i = 0; i < times; i++) write('x')
+    return log
+  }
+
+  test('are kept for those who missed some, but never many more than the log has entries', () => {
+    const small = written(20, 10_000)
+    expect(small.tail.length).toBeLessThanOrEqual(2 * 64)
+    expect(opsAfter(small, small.seq - 64)).toHaveLength(64)
+    expect(opsAfter(small, small.seq - 1000)).toBeUndefined()
+    const large = written(5000, 10_000)
+    expect(large.tail.length).toBeLessThanOrEqual(2 * 1024)
+    expect(opsAfter(large, large.seq - 1024)).toHaveLength(1024)
+    expect(opsAfter(large, 0)).toBeUndefined()
   })
 })

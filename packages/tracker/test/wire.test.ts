@@ -373,6 +373,17 @@ describe('the codec of tracker messages', () => {
     memory.fill(0)
     expect(message).toEqual({ type: 'take', generation: 1, slots: Uint8Array.of(7, 7, 7, 7), counter: 0 })
   })
+
+  test('copies bytes out of the frame also where they stand deep in metadata or a start spec', () => {
+    const memory = Buffer.alloc(64, 7)
+    const spec = { args: memory.subarray(0, 2), more: [{ at: memory.subarray(2, 4) }], n: 1, none: null }
+    const message = decodeMessage([49, 'a', 'kind', spec, memory.subarray(0, 1), 'o:1', false])
+    memory.fill(0)
+    expect(message).toMatchObject({
+      spec: { args: Uint8Array.of(7, 7), more: [{ at: Uint8Array.of(7, 7) }], n: 1, none: null },
+      meta: Uint8Array.of(7),
+    })
+  })
 })
 
 /** A small change anywhere in a frame: a value of another type, a list cut, doubled or emptied. */

@@ -55,8 +55,12 @@ export interface Change {
   readonly reason: string
 }
 
-/** Ops kept for peers that missed a few; beyond it they get the whole log. */
+/**
+ * Ops kept for peers that missed a few; beyond it they get the whole log. Never many more than the log has entries: from
+ * there on the whole is the smaller message, and the ops would be most of what this node holds in memory.
+ */
 const MAX_TAIL = 1024
+const MIN_TAIL = 64
 /** Claims swept from the index per step: well under 5 ms. */
 const SWEEP_SLICE = 2000
 
@@ -128,7 +132,7 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
   log.seq++
   digests.delete(registry)
   log.tail.push(op)
-  if (log.tail.length > 2 * MAX_TAIL) log.tail.splice(0, MAX_TAIL)
+  trimTail(log)
   switch (op.type) {
     case 'put':
       return putClaim(registry, log, op.claim, 'put')
@@ -146,6 +150,12 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
     case 'quit':
       return removeMembership(registry, log, op.group, op.id)
   }
+}
+
+/** In portions, for each moves what is kept. */
+function trimTail({ tail, claims, groups, strikes }: Log): void {
+  const kept = Math.min(MAX_TAIL, Math.max(MIN_TAIL, claims.size + groups.size + strikes.size))
+  if (tail.length > 2 * kept) tail.splice(0, tail.length - kept)
 }
 
 /** The ops after `have`, when the tail still has them all. */

@@ -151,8 +151,28 @@ function string(minChars: number, maxChars: number): Field<string> {
   })
 }
 
-const boot: Field<BootId> = string(1, wireLimits.bootChars)
-const node: Field<string> = string(0, wireLimits.nodeChars)
+/**
+ * One string for all that is read with the same value, for what few values are ever of: each frame has its own copy of
+ * it, or a slice that keeps all strings of the frame in memory. Made again at any time, so not part of the state.
+ */
+function shared(field: Field<string>): Field<string> {
+  return asIs((value) => {
+    const read = field.read(value)
+    const known = sharedStrings.get(read)
+    if (known !== undefined) return known
+    if (sharedStrings.size >= maxShared) sharedStrings.clear()
+    // What is put together is copied when it is cut: no slice of the frame's.
+    const own = ` ${read}`.slice(1)
+    sharedStrings.set(own, own)
+    return own
+  })
+}
+
+const sharedStrings = new Map<string, string>()
+const maxShared = 4096
+
+const boot: Field<BootId> = shared(string(1, wireLimits.bootChars))
+const node: Field<string> = shared(string(0, wireLimits.nodeChars))
 const code: Field<string> = string(1, wireLimits.codeChars)
 const origin: Field<string> = string(0, wireLimits.originChars)
 
@@ -165,9 +185,20 @@ const text: Field<string> = {
 function plain(maxBytes: number): Field<unknown> {
   return asIs((value) => {
     check(plainFault(value, maxBytes, '') === undefined)
-    // Bytes come as a view of the whole frame, which would be kept in memory with them.
-    return value instanceof Uint8Array ? new Uint8Array(value) : value
+    return ownBytes(value)
   })
+}
+
+/** Bytes come as a view of the whole frame, which would be kept in memory with them: at any depth they are copied. */
+function ownBytes(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Uint8Array) return new Uint8Array(value)
+  const fields = value as Record<string, unknown>
+  for (const key of Object.keys(fields)) {
+    const field = fields[key]
+    if (typeof field === 'object' && field !== null) fields[key] = ownBytes(field)
+  }
+  return value
 }
 
 const meta: Field<unknown> = plain(metaMaxBytes)
@@ -391,14 +422,14 @@ function readClaim(fields: readonly unknown[], boot: BootId, node: string, stamp
     seq: count.read(fields[2]),
     fence: count.read(fields[3]),
     stamp: stamp(fields[4]),
-    kind: optionalName.read(fields[5]),
+    kind: kind.read(fields[5]),
     meta: meta.read(fields[6]),
     placed: fields.length >= 9 ? readPlacement(fields[7], fields[8], fields[fields.length === 10 ? 9 : 11]) : undefined,
     ...(fields.length >= 11 ? { from: source.read([fields[9], fields[10]]) } : {}),
   }
 }
 
-const optionalName: Field<string | undefined> = optional(name)
+const kind: Field<string | undefined> = optional(shared(name))
 
 function readPlacement(what: unknown, from: unknown, more: unknown): Placement {
   const [wanted, failed, over] = more === undefined ? [] : array(more, 0)
