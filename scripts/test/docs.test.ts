@@ -1,8 +1,34 @@
-import { expect, test } from 'vitest'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
 import { errorCodes } from '../../packages/cluster/src/errors.js'
+import { root } from '../bootstrap.mjs'
 import { errorsPage } from '../errors-page.mjs'
 import { read } from './files.js'
 
 test('docs/errors.md shows the table of error codes in the sources', () => {
   expect(read('docs/errors.md')).toBe(errorsPage(errorCodes))
+})
+
+/** Lines without what they are indented by: a page shows the inside of a test at its own margin. */
+const lines = (code: string): string => code.replaceAll(/^ +/gm, '').trim()
+
+describe('the code in docs is the code of the tests that it names', () => {
+  const blocks = readdirSync(join(root, 'docs'))
+    .filter((page) => page.endsWith('.md'))
+    .flatMap((page) =>
+      [...read(`docs/${page}`).matchAll(/^```ts\n\/\/ (\S+\.ts)\n([\s\S]*?)^```$/gm)].map((found) => ({ page, found })),
+    )
+
+  test('which are many', () => {
+    expect(blocks.length).toBeGreaterThanOrEqual(8)
+  })
+
+  test.each(blocks.map(({ page, found: [, path = '', code = ''] }, i) => [page, i, path, code] as const))(
+    '%s, block %i',
+    (_page, _i, path, code) => {
+      const file = lines(read(path))
+      for (const part of code.split('\n\n')) expect(file, path).toContain(lines(part))
+    },
+  )
 })
