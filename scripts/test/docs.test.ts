@@ -32,3 +32,25 @@ describe('the code in docs is the code of the tests that it names', () => {
     },
   )
 })
+
+describe('each line that the tables of docs/elixir.md show is one that its test runs', () => {
+  const page = read('docs/elixir.md')
+  const code = lines(read('packages/testkit/test/elixir.test.ts')).replaceAll(/^(?:\/\/|\/?\*).*$/gm, '')
+  // What stands between the second and the third bar, without its backticks; a row may have nothing there.
+  const cells = [...page.matchAll(/^\| .+? \| (`.+`) \|(?: .*)? ?\|$/gm)].map(([, cell = '']) => cell)
+  const snippets = cells.map((cell) => cell.replaceAll(/^`{1,2}|`{1,2}$/g, ''))
+
+  test('and there are many', () => {
+    expect(snippets.length).toBeGreaterThan(80)
+  })
+
+  test.each(snippets)('%s', (snippet) => {
+    expect(code).toContain(snippet)
+  })
+
+  test('and no row is passed over', () => {
+    const rows = page.split('\n').filter((line) => /^\| (?!---|Elixir |Erlang |libcluster )/.test(line))
+    const empty = rows.filter((row) => / \| \| /.test(row))
+    expect(cells.length + empty.length).toBe(rows.length)
+  })
+})
