@@ -54,3 +54,12 @@ describe('each line that the tables of docs/elixir.md show is one that its test 
     expect(cells.length + empty.length).toBe(rows.length)
   })
 })
+
+test('every row of docs/comparison.md says something of every system', () => {
+  const rows = read('docs/comparison.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+  for (const row of rows) expect(row.split(/(?<!\\)\|/).slice(1, -1), row).toHaveLength(9)
+  const judged = rows.slice(2).flatMap((row) => row.split(/(?<!\\)\|/).slice(2, -1))
+  for (const cell of judged) expect(cell).toMatch(/^ [●◐○–] /)
+})
