@@ -28,6 +28,11 @@ const Keeper = defineActor('keeper', {
       self.state.done.push(what)
       return what
     },
+    last: async (self, how: 'stop' | 'crash') => {
+      await running.promise
+      if (how === 'stop') self.stop('enough')
+      else self.crash(new Error('broken'))
+    },
     waitForAbort: (self) =>
       new Promise<string>((resolve) => {
         self.signal.addEventListener('abort', () => {
@@ -198,6 +203,21 @@ describe('a handoff', () => {
     expect(await endless).toBe('slow')
     expect(await next).toBe('a:1')
     expect(story).toEqual(['start at a with 101'])
+  })
+
+  test('does not take along what stops itself, or crashes, in the call that was waited for', async () => {
+    for (const how of ['stop', 'crash'] as const) {
+      const { world, b, c } = await placed()
+      const last = c.system.via(Keeper, 'x').last(how)
+      await rest()
+      const moving = errorOf(world.handOver('x', b))
+      await rest()
+      running.open()
+      await last
+      expect(await moving).toMatchObject({ code: 'ERR_ACTOR_STOPPED' })
+      await rest()
+      expect(world.claims.has('x')).toBe(false)
+    }
   })
 
   test('leaves the actor as it was where the new place cannot make it', async () => {
