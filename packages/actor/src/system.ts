@@ -456,8 +456,10 @@ class System implements ProcessHost, ActorHome {
     if (process === undefined) return
     if (process.info.name === name) {
       const end = reason === 'conflict' ? 'conflict' : 'moved'
-      const { onConflict } = process.actor
-      if (winner === undefined || onConflict === undefined || process.phase !== 'running') {
+      const { onConflict, kind } = process.actor
+      // Its state means nothing to an actor of another kind, nor, perhaps, to what was registered by hand.
+      const merges = onConflict !== undefined && winner?.kind === kind && process.phase === 'running'
+      if (!merges) {
         process.end = end
         void process.stop(reason, true)
       } else void this.#movement.yield(process, winner, end)
