@@ -264,6 +264,55 @@ describe('a handoff', () => {
     expect(members.map(({ pid: at, meta }) => [at.node, meta])).toEqual([['c', { size: 3 }]])
   })
 
+  test('takes along what it joins and leaves meanwhile; everybody sees it once in each group', () => {
+    const { net, name } = placed()
+    const pid = net.claim('b', name)?.pid as Pid
+    let ask = 7
+    const group = (type: 'join' | 'quit', of: string): void => {
+      const request = type === 'join' ? { type, group: of, pid, meta: undefined } : { type, group: of, pid }
+      net.input('b', { type: 'request', ask: ++ask, request })
+    }
+    for (const of of ['kept', 'left']) group('join', of)
+    sent(net, name)
+    group('join', 'joined')
+    group('quit', 'left')
+    net.filter = ({ type }) => type !== 'knows'
+    runShells(net)
+    net.input('b', { type: 'gone', pid: pid.id })
+    const isThere = (): void => {
+      for (const at of ['a', 'b', 'c', 'd', 'e']) {
+        const places = (of: string) => membersOf(net.state(at).registry, of).map((one) => one.pid.node)
+        expect([places('kept'), places('joined'), places('left')]).toEqual([['c'], ['c'], []])
+      }
+    }
+    net.drain()
+    isThere()
+    expect(net.outputs('b', 'passed')).toEqual([])
+    group('join', 'late')
+    expect(net.outputs('b', 'refused')).toMatchObject([{ ask, code: 'ERR_NO_PROCESS' }])
+    net.pass(1_500)
+    expect(net.outputs('b', 'passed')).toHaveLength(1)
+    isThere()
+    expect(net.state('b').groupsOf.size).toBe(0)
+  })
+
+  test('leaves no member behind where its old node goes on as another boot', () => {
+    const { net, name } = placed()
+    const pid = net.claim('b', name)?.pid as Pid
+    net.input('b', { type: 'request', ask: 7, request: { type: 'join', group: 'g', pid, meta: undefined } })
+    sent(net, name)
+    net.filter = ({ type }) => type !== 'knows'
+    runShells(net)
+    net.input('b', { type: 'gone', pid: pid.id })
+    expect(net.state('b').handoffs.get(name)?.stage).toBe('pass')
+    net.lose('b')
+    net.rejoin('b')
+    net.pass(3_000)
+    for (const at of ['a', 'b', 'c']) {
+      expect(membersOf(net.state(at).registry, 'g').map((one) => one.pid.node)).toEqual(['c'])
+    }
+  })
+
   test('of a process that has only just come begins when its last source has passed on all', () => {
     const { net, name } = placed()
     sent(net, name)

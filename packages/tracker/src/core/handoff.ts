@@ -73,6 +73,7 @@ export function beginHandoff(
     number: 0,
     from: undefined,
     bytes: 0,
+    groups: [],
     taken: undefined,
     askers: asker === undefined ? [] : [asker],
   }
@@ -142,7 +143,8 @@ export function onExported(turn: Turn, { name, number, state: image }: Input<'ex
   handoff.bytes = image.byteLength
   const { seq, fence, meta, placed } = own
   handoff.from = { boot: state.self, seq, fence }
-  const groups = [...(state.groupsOf.get(pid) ?? [])].map((group) => ({
+  handoff.groups = [...(state.groupsOf.get(pid) ?? [])]
+  const groups = handoff.groups.map((group) => ({
     group,
     meta: logOf(state.registry, state.self).groups.get(group)?.get(pid)?.meta,
   }))

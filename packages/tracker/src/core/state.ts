@@ -328,6 +328,8 @@ export interface Handoff {
   /** The own claim as it was when it was exported. */
   from: (Source & { readonly fence: number }) | undefined
   bytes: number
+  /** Those that it was in when it was exported. */
+  groups: readonly string[]
   taken: Claim | undefined
   /** Who is told how it ends. */
   readonly askers: { readonly boot: BootId; readonly ask: number }[]
