@@ -85,6 +85,7 @@ class TrackerShell implements Tracker {
   #emptied:
     | { readonly promise: Promise<readonly Unmoved[]>; readonly resolve: (left: readonly Unmoved[]) => void }
     | undefined
+  #handedOver = 0
   #leaving = false
   #left: Promise<void> | undefined
   #onLeft: () => void = () => {}
@@ -328,8 +329,8 @@ class TrackerShell implements Tracker {
     return promise
   }
 
-  get handoffs(): number {
-    return this.#driver.state.handoffs.size
+  get handedOver(): number {
+    return this.#handedOver
   }
 
   livesHere(fn: (pid: Pid) => boolean): void {
@@ -410,7 +411,8 @@ class TrackerShell implements Tracker {
     this.#driver.stop()
     this.#asks.rejectAll(makeError)
     this.#streams.end()
-    this.#emptied?.resolve([])
+    const left = this.registered({ local: true }).filter(({ placed }) => placed !== undefined)
+    this.#emptied?.resolve(left.map(({ name }) => ({ name, reason: 'the node was stopped' })))
     this.#onLeft()
   }
 
@@ -593,6 +595,7 @@ class TrackerShell implements Tracker {
         this.#handing?.resume(this.#pid(output.pid), output.name)
         return
       case 'release':
+        this.#handedOver += 1
         this.#handing?.release(this.#pid(output.pid), output.name, output.to)
         return
       case 'passed':

@@ -1,0 +1,56 @@
+/** What a drain says of itself, in whole nodes on a virtual clock. */
+import { defineActor, type SkepNode, via } from 'skep'
+import { describe, expect, test } from 'vitest'
+import { type Simulation, simulate } from '../src/index.js'
+
+const Worker = defineActor('worker', {
+  init: () => ({}),
+  on: { never: () => new Promise<void>(() => {}) },
+})
+
+/** Three nodes; so many workers run at the first. */
+async function cluster(count: number): Promise<{ sim: Simulation; node: SkepNode; other: SkepNode; names: string[] }> {
+  const sim = await simulate({ seed: 1, nodes: 3, actors: [Worker] })
+  await sim.settle()
+  const [node, other] = sim.nodes as [SkepNode, SkepNode]
+  const names: string[] = []
+  for (let i = 0; names.length < count; i++) {
+    const { node: at } = await node.spawn(Worker, via(`worker-${i}`))
+    if (at === node.name) names.push(`worker-${i}`)
+  }
+  await sim.advance(1000)
+  return { sim, node, other, names }
+}
+
+describe('a drain', () => {
+  test('counts those that went, not those that were stopped meanwhile', async () => {
+    const { sim, node, other, names } = await cluster(40)
+    await using _ = sim
+    const stopping = names.slice(0, 5).map((name) => other.via(Worker, name).$.stop())
+    const report = await node.drain()
+    await Promise.all(stopping)
+    expect(names.filter((name) => other.whereis(name) !== undefined)).toHaveLength(35)
+    expect(report).toEqual({ moved: 35, unmoved: [] })
+  })
+
+  test('that is cut short by stop() lists what it did not come to', async () => {
+    const { sim, node, names } = await cluster(3)
+    await using _ = sim
+    for (const name of names) node.via(Worker, name).$.cast.never()
+    const draining = node.drain()
+    await sim.advance(100)
+    await node.stop()
+    const { moved, unmoved } = await draining
+    expect(moved).toBe(0)
+    expect(unmoved.map(({ name }) => name).sort()).toEqual(names.sort())
+    expect(unmoved[0]?.reason).toBe('the node was stopped')
+  })
+
+  test('refuses a time that is none, and does not begin', async () => {
+    const { sim, node } = await cluster(1)
+    await using _ = sim
+    for (const timeout of [Number.NaN, -1, '5 s' as unknown as number])
+      expect(() => node.drain({ timeout })).toThrow(TypeError)
+    expect(node.members().find(({ name }) => name === node.name)?.cordoned).toBe(false)
+  })
+})
