@@ -477,9 +477,9 @@ describe('a node that drains', () => {
 })
 
 describe('rebalance', () => {
-  function joined(rebalance: Rebalance): { net: Trackers; names: string[] } {
+  function joined(rebalance: Rebalance, count = 60): { net: Trackers; names: string[] } {
     const net = started(['a', 'b'], {}, rebalance)
-    const names = Array.from({ length: 60 }, (_, i) => `name-${i}`)
+    const names = Array.from({ length: count }, (_, i) => `name-${i}`)
     names.forEach((name, i) => {
       net.input('a', { type: 'spawn', ask: i + 1, name, kind: 'counter', spec: [0] })
     })
@@ -517,6 +517,15 @@ describe('rebalance', () => {
       if (owner !== 'c') expect(owner).toBe(before.get(name))
     }
     expect(at(net, names, 'c')).toBeGreaterThan(5)
+  })
+
+  test('brings all of them, however many more there are than a source has on their way at once', () => {
+    const { net, names } = joined({ mode: 'eager', rate: 100, afterMs: 200 }, 600)
+    after(net, 5_000)
+    const { table } = net.state('a')
+    const owned = names.filter((name) => table && rings.ownerOf(table, rings.slotOf(name, ring.slots)) === 'c')
+    expect(owned.length).toBeGreaterThan(100)
+    expect(at(net, names, 'c')).toBe(owned.length)
   })
 
   test('moves no faster than its rate, each holder for itself, and not before the view stands still', () => {

@@ -116,13 +116,26 @@ export function moveName(
   return beginHandoff(turn, claim, target, asker)
 }
 
-/** The holder of the slot says that the name belongs elsewhere by now. */
+/** The holder of the slot says that the name belongs elsewhere by now. It says so once: what has no room waits. */
 export function onOrder(turn: Turn, from: BootId, { name, seq, to }: Message<'order'>): void {
   const { state } = turn
-  const own = logOf(state.registry, state.self).claims.get(name)
-  if (own?.seq !== seq || own.placed === undefined || to === state.self || state.leaving) return
-  if (ownerOf(state, slotOf(name, state.held.length)) !== from || state.handoffs.has(name)) return
-  if (hasRoom(state)) beginHandoff(turn, own, to)
+  if (to === state.self || ownerOf(state, slotOf(name, state.held.length)) !== from) return
+  // One a claim of ours: so there are never more than these.
+  if (logOf(state.registry, state.self).claims.get(name)?.seq === seq) state.ordered.set(name, { seq, to })
+}
+
+/** At the end of each step: as many of the ordered ones as may be on their way at once. */
+export function obeyOrders(turn: Turn): void {
+  const { state } = turn
+  const { ordered, draining, leaving, info, registry, self } = state
+  // What is still to go from a node that drains goes anyhow; what runs on a cordoned one runs on.
+  if (draining !== undefined || leaving || info.cordoned) ordered.clear()
+  for (const [name, { seq, to }] of ordered) {
+    if (!hasRoom(state)) return
+    ordered.delete(name)
+    const own = logOf(registry, self).claims.get(name)
+    if (own?.seq === seq && own.placed !== undefined && !state.handoffs.has(name)) beginHandoff(turn, own, to)
+  }
 }
 
 export function onExported(turn: Turn, { name, number, state: image }: Input<'exported'>): void {

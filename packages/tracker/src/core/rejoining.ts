@@ -51,6 +51,7 @@ function voidHandoffs(turn: Turn): Map<string, number> {
     if (stage === 'pass') passed.set(name, pid)
   }
   state.handoffs.clear()
+  state.ordered.clear()
   state.barriers.clear()
   return passed
 }

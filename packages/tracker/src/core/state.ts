@@ -544,6 +544,8 @@ export interface TrackerState {
 
   // handoff
   handoffs: Map<string, Handoff>
+  /** Own claims that belong elsewhere by the present view, and are to go there as soon as there is room. */
+  ordered: Map<string, { readonly seq: number; readonly to: BootId }>
   /** By target. */
   barriers: Map<BootId, Barrier>
   /** Targets that failed with a name, and until when they are not tried again. */
