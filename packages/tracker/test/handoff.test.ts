@@ -217,6 +217,27 @@ describe('a handoff', () => {
     expect(net.state('a').registry.orphans.size).toBe(0)
   })
 
+  test('goes back also where its claim has risen meanwhile above what ended on the other side of a cut', () => {
+    for (const when of ['sent', 'retake'] as const) {
+      const { net, name } = placed()
+      const high = (net.claim('a', name)?.fence ?? 0) + 5_000
+      sent(net, name)
+      net.drain()
+      if (when === 'sent') tell(net, 'b', 'e', 'end', name, high)
+      net.filter = ({ type }) => type !== 'grant'
+      net.kill('c')
+      net.drain()
+      expect(net.state('b').handoffs.get(name)?.stage).toBe('retake')
+      net.filter = () => true
+      if (when === 'retake') tell(net, 'b', 'e', 'end', name, high)
+      net.pass(8_000)
+      expect(net.claim('d', name)).toMatchObject({ pid: { node: 'b' } })
+      expect(net.claim('d', name)?.fence).toBeGreaterThan(high)
+      expect(net.outputs('b', 'resume')).toHaveLength(1)
+      expect(net.state('b').handoffs.size).toBe(0)
+    }
+  })
+
   test('keeps the state when the source dies once the target was granted the name', () => {
     const { net, name } = placed()
     sent(net, name)

@@ -198,15 +198,25 @@ function fail(turn: Turn, handoff: Handoff, text: string, code = 'ERR_CANNOT_MOV
 /** No word from the target: the holder of the slot decides who has the name. */
 function retake(turn: Turn, handoff: Handoff): void {
   const { state, now } = turn
-  const { name, pid, from } = handoff
+  const { name, pid } = handoff
   const own = logOf(state.registry, state.self).claims.get(name)
-  if (own?.pid.id !== pid || own.placed === undefined || from === undefined) return
+  if (own?.pid.id !== pid || own.placed === undefined) return
   handoff.stage = 'retake'
   handoff.since = now
-  const { kind, meta } = own
+  const { kind, meta, seq, fence } = own
+  // The claim as it is now: it may have been written anew since it was handed over.
+  const from = { boot: state.self, seq, fence }
   const { spec, origin, terms } = own.placed
   const id = --state.nextHostAsk
   openAsk(turn, { id, name, role: 'retake', kind, meta, spec, origin, terms, pid, told: true, from })
+}
+
+/** Its claim was written anew: it is asked for again in the place of that one, or the ask would be void for ever. */
+export function renewRetake(turn: Turn, name: string): void {
+  const handoff = turn.state.handoffs.get(name)
+  if (handoff?.stage !== 'retake') return
+  dropRetake(turn, name)
+  retake(turn, handoff)
 }
 
 /** What becomes of the process is decided: it is not asked for again. */
