@@ -340,7 +340,7 @@ class RunningNode implements SkepNode {
   /** Placed actors go to others while this node still answers like any; nothing new is placed here. */
   async #handOver(due: number): Promise<DrainReport> {
     const { cluster, logger, tracker, actors } = this.#layers
-    const placed = this.#placed().length
+    const placed = tracker.unmoved('').length
     const before = tracker.handedOver
     cluster.describe({ cordoned: true })
     logger.info({ placed }, `drain: ${placed} placed actors are to be handed over`)
@@ -353,14 +353,10 @@ class RunningNode implements SkepNode {
       handing.then(() => actors.allPassed()),
       due,
     )
-    unmoved ??= this.#placed().map(({ name }) => ({ name, reason: 'there was no time' }))
+    unmoved ??= tracker.unmoved('there was no time')
     const names = unmoved.slice(0, MOST_NAMES).map(({ name, reason }) => `${name}: ${reason}`)
     if (names.length > 0) logger.warn({ unmoved: names, count: unmoved.length }, 'drain: not all was handed over')
     return { moved: tracker.handedOver - before, unmoved }
-  }
-
-  #placed(): Claim[] {
-    return this.#layers.tracker.registered({ local: true }).filter(({ placed }) => placed !== undefined)
   }
 
   /** From the announcement until nothing is left here that another node needs. */

@@ -8,9 +8,11 @@ const Worker = defineActor('worker', {
   on: { never: () => new Promise<void>(() => {}) },
 })
 
+const Rooted = defineActor('rooted', { init: () => ({}), on: {}, handoff: false })
+
 /** Three nodes; so many workers run at the first. */
 async function cluster(count: number): Promise<{ sim: Simulation; node: SkepNode; other: SkepNode; names: string[] }> {
-  const sim = await simulate({ seed: 1, nodes: 3, actors: [Worker] })
+  const sim = await simulate({ seed: 1, nodes: 3, actors: [Worker, Rooted] })
   await sim.settle()
   const [node, other] = sim.nodes as [SkepNode, SkepNode]
   const names: string[] = []
@@ -44,6 +46,20 @@ describe('a drain', () => {
     expect(moved).toBe(0)
     expect(unmoved.map(({ name }) => name).sort()).toEqual(names.sort())
     expect(unmoved[0]?.reason).toBe('the node was stopped')
+  })
+
+  test('that has no more time says of each actor why it did not go', async () => {
+    const { sim, node, names } = await cluster(2)
+    await using _ = sim
+    for (const name of names) node.via(Worker, name).$.cast.never()
+    for (let i = 0; node.registered({ prefix: 'rooted', local: true }).length === 0; i++)
+      await node.spawn(Rooted, via(`rooted-${i}`))
+    const { unmoved } = await node.drain({ timeout: 3000 })
+    const reasons = unmoved.map(({ name, reason }) => `${name.split('-')[0]}: ${reason}`)
+    expect(reasons.sort()).toEqual([
+      "rooted: actors of kind 'rooted' are never handed over",
+      ...names.map(() => 'worker: there was no time'),
+    ])
   })
 
   test('refuses a time that is none, and does not begin', async () => {

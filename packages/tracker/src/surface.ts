@@ -198,6 +198,8 @@ export interface Tracker {
    * Resolves with those that stay, when all others are gone.
    */
   handOver(): Promise<readonly Unmoved[]>
+  /** Those that are here still, each with why it will not go where that is known, else with this reason. */
+  unmoved(reason: string): readonly Unmoved[]
   /** How many placed processes of this node others have taken over so far. */
   readonly handedOver: number
   /** Joined and synced. Waits as long as it takes, or rejects with ERR_NOT_READY after `timeout`, ERR_ABORTED, ERR_STOPPED. */

@@ -329,6 +329,12 @@ class TrackerShell implements Tracker {
     return promise
   }
 
+  unmoved(reason: string): Unmoved[] {
+    const { draining } = this.#driver.state
+    const left = this.registered({ local: true }).filter(({ placed }) => placed !== undefined)
+    return left.map(({ name }) => ({ name, reason: draining?.stuck.get(name) ?? reason }))
+  }
+
   get handedOver(): number {
     return this.#handedOver
   }
@@ -411,8 +417,7 @@ class TrackerShell implements Tracker {
     this.#driver.stop()
     this.#asks.rejectAll(makeError)
     this.#streams.end()
-    const left = this.registered({ local: true }).filter(({ placed }) => placed !== undefined)
-    this.#emptied?.resolve(left.map(({ name }) => ({ name, reason: 'the node was stopped' })))
+    this.#emptied?.resolve(this.unmoved('the node was stopped'))
     this.#onLeft()
   }
 
