@@ -71,6 +71,8 @@ export class Process implements Runner, Runnable {
   end: DownReason = 'stopped'
   /** How it ended by itself; undefined where somebody told it to. */
   ended: Ended | undefined
+  /** Its user told it to stop: it is not started again, not even where its node leaves at the same time. */
+  forGood = false
   /** It is halted, and its callers are told so. */
   #refusal: Refusal | undefined
   #queue: Queue<Message> | undefined
@@ -310,6 +312,7 @@ export class Process implements Runner, Runnable {
     if (this.phase !== 'running') {
       // It is on its way out by itself, and not to come back now.
       this.ended = undefined
+      this.forGood = true
       void this.stop(reason, true)
       message.answer(undefined)
       return
@@ -506,6 +509,7 @@ export class Process implements Runner, Runnable {
 
   #stop(reason: string, abort: boolean, graceMs: number): Promise<void> {
     if (this.#stopping !== undefined) return this.#stopping
+    this.forGood ||= this.isAsked
     let settle: (ended: Promise<void> | void) => void = () => {}
     // Known before anything is refused: those that asked for it wait for this promise then.
     this.#stopping = new Promise((resolve) => {
@@ -535,9 +539,13 @@ export class Process implements Runner, Runnable {
 
   /** Somebody who waits for its end in the mailbox wants it for good. */
   #endBy(ended: Ended): void {
+    if (this.#stopping === undefined && !this.isAsked) this.ended = ended
+  }
+
+  /** A request to stop waits in the mailbox. */
+  get isAsked(): boolean {
     const now = this.host.time.now()
-    const told = this.#stopping !== undefined || this.#asked.some((message) => !message.stale(now))
-    if (!told) this.ended = ended
+    return this.#asked.some((message) => !message.stale(now))
   }
 
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */

@@ -586,7 +586,8 @@ class System implements ProcessHost, ActorHome {
     this.#movement.forget(pid.id)
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
-    this.tracker.gone(pid, { keepPlaced: this.#leaving && placed, ended: process.ended })
+    const keepPlaced = this.#leaving && placed && !process.forGood
+    this.tracker.gone(pid, { keepPlaced, ended: process.ended })
     this.logger.debug({ actor: process.title, reason }, 'actor stopped')
   }
 
@@ -599,8 +600,8 @@ class System implements ProcessHost, ActorHome {
   }
 
   /** What the ring placed here goes on elsewhere, where it is started again after the end of its node. */
-  #endOfPlaced({ info: { name = '' }, end }: Process): DownReason {
-    if (end === 'crashed') return end
+  #endOfPlaced({ info: { name = '' }, end, isAsked }: Process): DownReason {
+    if (end === 'crashed' || isAsked) return end
     return this.tracker.lookup(name)?.placed?.terms?.restart?.policy === 'temporary' ? 'node-down' : 'moved'
   }
 

@@ -3,9 +3,18 @@ import { defineActor, type SkepNode, via } from 'skep'
 import { describe, expect, test } from 'vitest'
 import { type Simulation, simulate } from '../src/index.js'
 
+/** Ends the calls of `wait`. */
+let open = (): void => {}
+
 const Worker = defineActor('worker', {
   init: () => ({}),
-  on: { never: () => new Promise<void>(() => {}) },
+  on: {
+    never: () => new Promise<void>(() => {}),
+    wait: () =>
+      new Promise<void>((resolve) => {
+        open = resolve
+      }),
+  },
 })
 
 const Rooted = defineActor('rooted', { init: () => ({}), on: {}, handoff: false })
@@ -60,6 +69,26 @@ describe('a drain', () => {
       "rooted: actors of kind 'rooted' are never handed over",
       ...names.map(() => 'worker: there was no time'),
     ])
+  })
+
+  test('starts nothing again elsewhere that its user has asked to stop', async () => {
+    const { sim, node, other, names } = await cluster(2)
+    await using _ = sim
+    const [asked, left] = names as [string, string]
+    node.via(Worker, asked).$.cast.wait()
+    node.via(Worker, left).$.cast.never()
+    const watch = other.via(Worker, asked).$.monitor()[Symbol.asyncIterator]().next()
+    const stopped = other.via(Worker, asked).$.stop()
+    await sim.advance(100)
+    const draining = node.drain({ timeout: 3000 })
+    await sim.advance(2500)
+    open()
+    await stopped
+    expect((await watch).value).toMatchObject({ reason: 'stopped' })
+    await draining
+    await sim.advance(3000)
+    expect(other.whereis(left)).toBeDefined()
+    expect(other.whereis(asked)).toBeUndefined()
   })
 
   test('refuses a time that is none, and does not begin', async () => {
