@@ -190,13 +190,14 @@ export class Process implements Runner, Runnable {
 
   /**
    * Nothing begins from here on, and resolves when nothing runs; rejects with ERR_TIMEOUT where that takes longer than
-   * the grace time. `resume` lets it go on.
+   * the grace time, or it goes on before, by `resume`.
    */
   async hold(): Promise<void> {
     this.#held = true
     if (this.running === 0) return
     await this.#within(this.#whenIdle(), this.host.stopGraceMs)
-    if (this.running > 0) throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
+    if (this.running > 0 || !this.#held)
+      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
   }
 
   get held(): boolean {
