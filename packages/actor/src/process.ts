@@ -71,6 +71,8 @@ export class Process implements Runner, Runnable {
   end: DownReason = 'stopped'
   /** How it ended by itself; undefined where somebody told it to. */
   ended: Ended | undefined
+  /** Its user told it to stop: it is not started again, not even where its node leaves at the same time. */
+  forGood = false
   /** It is halted, and its callers are told so. */
   #refusal: Refusal | undefined
   #queue: Queue<Message> | undefined
@@ -188,13 +190,14 @@ export class Process implements Runner, Runnable {
 
   /**
    * Nothing begins from here on, and resolves when nothing runs; rejects with ERR_TIMEOUT where that takes longer than
-   * the grace time. `resume` lets it go on.
+   * the grace time, or it goes on before, by `resume`.
    */
   async hold(): Promise<void> {
     this.#held = true
     if (this.running === 0) return
     await this.#within(this.#whenIdle(), this.host.stopGraceMs)
-    if (this.running > 0) throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
+    if (this.running > 0 || !this.#held)
+      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
   }
 
   get held(): boolean {
@@ -310,6 +313,7 @@ export class Process implements Runner, Runnable {
     if (this.phase !== 'running') {
       // It is on its way out by itself, and not to come back now.
       this.ended = undefined
+      this.forGood = true
       void this.stop(reason, true)
       message.answer(undefined)
       return
@@ -511,6 +515,7 @@ export class Process implements Runner, Runnable {
 
   #stop(reason: string, abort: boolean, graceMs: number): Promise<void> {
     if (this.#stopping !== undefined) return this.#stopping
+    this.forGood ||= this.isAsked
     let settle: (ended: Promise<void> | void) => void = () => {}
     // Known before anything is refused: those that asked for it wait for this promise then.
     this.#stopping = new Promise((resolve) => {
@@ -540,9 +545,13 @@ export class Process implements Runner, Runnable {
 
   /** Somebody who waits for its end in the mailbox wants it for good. */
   #endBy(ended: Ended): void {
+    if (this.#stopping === undefined && !this.isAsked) this.ended = ended
+  }
+
+  /** A request to stop waits in the mailbox. */
+  get isAsked(): boolean {
     const now = this.host.time.now()
-    const told = this.#stopping !== undefined || this.#asked?.some((message) => !message.stale(now)) === true
-    if (!told) this.ended = ended
+    return this.#asked?.some((message) => !message.stale(now)) === true
   }
 
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */

@@ -161,7 +161,7 @@ export const mutants: readonly Mutant[] = [
       {
         of: tracker,
         file: 'grants.js',
-        find: 'if (orphan !== undefined && message.origin !== orphan.placed?.origin)',
+        find: 'if (orphan !== undefined && holder === undefined && message.origin !== orphan.placed?.origin)',
         replace: 'if (false)',
       },
     ],
@@ -343,8 +343,8 @@ export const mutants: readonly Mutant[] = [
     deadly,
     tracker,
     'logs.js',
-    'registry.orphans.set(claim.name, claim);',
-    '',
+    'registry.orphans.set(name, orphan);',
+    ';',
   ),
   without(
     'crashes-are-ends',
