@@ -311,15 +311,22 @@ class ClusterNode implements Cluster {
       const self = this.#describeSelf(address)
       const seed = this.#chance.seed()
       this.#state = initMembership(
-        { self, discovery: discovery.length > 0, seed, limits, formation: this.#settings.formation },
+        {
+          self,
+          discovery: discovery.length > 0,
+          seed,
+          limits,
+          formation: this.#settings.formation,
+          lock: discovery.some((strategy) => strategy.lock !== undefined),
+        },
         this.#time.now(),
       )
     })
     const { boot, address } = this.self
     const where = formatAddress({ host: listen.host, port })
     this.#log.info({ boot, address, cluster }, `started: node ${name} of cluster ${cluster} listens on ${where}`)
-    this.#input({ type: 'wake' })
     if (discovery.length > 0) this.#runDiscovery(discovery)
+    this.#input({ type: 'wake' })
   }
 
   #runDiscovery(strategies: readonly Discovery[]): DiscoveryRunner {
@@ -572,6 +579,8 @@ class ClusterNode implements Cluster {
         return this.#links.close(output.boot, output.reason)
       case 'refresh':
         return this.#discovery?.refresh()
+      case 'lock':
+        return this.#discovery?.lock(() => this.#input({ type: 'locked' }))
       case 'defer':
         return this.#time.defer(() => this.#time.defer(() => this.#input({ type: 'verdict', token: output.token })))
       case 'condemned':
@@ -609,6 +618,7 @@ class ClusterNode implements Cluster {
       case 'view':
         return this.#emit('view', output.view)
       case 'gateOpen':
+        this.#discovery?.unlock()
         return this.#settleReady()
     }
   }

@@ -74,6 +74,7 @@ const input: fc.Arbitrary<ClusterInput> = fc.oneof(
   fc.record({ type: fc.constant('verdict' as const), token: fc.nat(20) }),
   { weight: 4, arbitrary: fc.constant({ type: 'wake' as const }) },
   fc.constant({ type: 'ready' as const }),
+  fc.constant({ type: 'locked' as const }),
 )
 /** How much time passes before an input; -1: until the machine is due. */
 const pause = fc.oneof(fc.constantFrom(0, 1, -1, -1), fc.nat(2000))
@@ -121,8 +122,8 @@ function checkState(state: MembershipState): void {
 describe('the membership machine', () => {
   it('survives every sequence of inputs with its state in order and its deadline kept', () => {
     fc.assert(
-      fc.property(story, fc.boolean(), (steps, discovery) => {
-        const m = new Machine({ discovery, limits })
+      fc.property(story, fc.boolean(), fc.boolean(), (steps, discovery, lock) => {
+        const m = new Machine({ discovery, limits, lock: discovery && lock })
         let view = 0
         for (const [wait, next] of steps) {
           m.now = wait < 0 ? Math.max(m.now, Math.min(membershipDeadline(m.state), m.now + 10_000)) : m.now + wait

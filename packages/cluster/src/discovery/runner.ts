@@ -6,7 +6,8 @@ import { hkdfSync } from 'node:crypto'
 import { parseAddress } from '../address.js'
 import type { Logger, LogLimiter } from '../log.js'
 import type { Timers } from '../time.js'
-import { type Discovery, type DiscoveryContext, pause, textOf } from './discovery.js'
+import { aborted, type Discovery, type DiscoveryContext, isDiscovery, pause, textOf } from './discovery.js'
+import { SourceLock } from './locks.js'
 
 /** Addresses taken from one strategy at most, and remembered of those that it once named. */
 const maxAddresses = 4096
@@ -51,6 +52,10 @@ export interface DiscoveryRunner {
   add(strategy: Discovery): () => Promise<void>
   /** Wants a fresh answer of every strategy, soon. */
   refresh(): void
+  /** Takes the locks of all strategies that have one, and has each answer anew; calls `held` then. */
+  lock(held: () => void): void
+  /** This node has joined: gives up waiting for locks, and releases those held as soon as it is registered there. */
+  unlock(): void
   /** Who named this address, the latest first. */
   namings(address: string): Naming[]
   report(): SourceReport[]
@@ -73,6 +78,10 @@ interface Source {
   /** It has answered since it was last started. */
   fresh: boolean
   registered: boolean
+  /** While it is wanted or held. */
+  lock: SourceLock | undefined
+  /** Called at its next answer. */
+  told: (() => void) | undefined
   /** Ends the strategy for good. */
   readonly removed: AbortController
   abort: AbortController
@@ -94,16 +103,17 @@ interface RunnerOptions {
 export function runDiscovery(strategies: readonly Discovery[], options: RunnerOptions): DiscoveryRunner {
   const { self, logger, limiter, time, found } = options
   const sources = new Map<Source, Promise<void>>()
-  let [started, stopped] = [false, false]
+  let [started, joined, stopped] = [false, false, false]
   let lastTitle = 0
   let cancelRefresh: (() => void) | undefined
   const cancelFirst = time.setTimer(() => begin(), firstAnswerMs)
   for (const strategy of strategies) add(strategy)
   if (sources.size === 0) begin()
-  return { add, refresh, namings, report, stop }
+  return { add, refresh, lock, unlock, namings, report, stop }
 
   function add(strategy: Discovery): () => Promise<void> {
-    if (typeof strategy !== 'function') throw new TypeError('a discovery strategy is a function')
+    if (!isDiscovery(strategy))
+      throw new TypeError('a discovery strategy is a function, and so are its register, unregister and lock')
     const title = titleOf(strategy)
     const source: Source = {
       strategy,
@@ -118,6 +128,8 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
       answered: false,
       fresh: false,
       registered: false,
+      lock: undefined,
+      told: undefined,
       removed: new AbortController(),
       abort: new AbortController(),
       refresh: undefined,
@@ -185,6 +197,7 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
       const context = contextOf(source, signal)
       if (!source.registered) await source.strategy.register?.(context)
       source.registered = true
+      if (joined) void source.lock?.end()
       if (signal.aborted) return false
       for await (const answer of source.strategy(context)) {
         if (signal.aborted) break
@@ -212,7 +225,7 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
       self,
       logger: source.logger,
       onRefresh: (listener) => {
-        source.refresh = listener
+        if (signal === source.abort.signal) source.refresh = listener
       },
       keys: (purpose) =>
         options.secrets.flatMap((secret) =>
@@ -236,6 +249,7 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
       source.named.delete(address)
     }
     answered(source)
+    source.told?.()
   }
 
   function usable(source: Source, answer: readonly string[]): Set<string> {
@@ -264,6 +278,51 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
     }
   }
 
+  /** One after the other, in the same order on all nodes. */
+  async function takeLocks(): Promise<void> {
+    const locked = [...sources.keys()].filter(({ strategy }) => strategy.lock !== undefined)
+    for (const source of locked.sort((a, b) => (a.title < b.title ? -1 : 1))) {
+      if (joined || stopped) return
+      if (source.removed.signal.aborted) continue
+      const { title, strategy, logger } = source
+      const context = (signal: AbortSignal): DiscoveryContext => contextOf(source, signal)
+      const own = new SourceLock({
+        title,
+        lock: strategy.lock as NonNullable<Discovery['lock']>,
+        logger,
+        limiter,
+        time,
+        context,
+      })
+      source.lock = own
+      await own.take()
+      if (!own.over.aborted) await hearAnew(source, own.over)
+    }
+  }
+
+  /** What was asked before, and may be answered now, is of no use: who held the lock may not be in it. */
+  async function hearAnew(source: Source, signal: AbortSignal): Promise<void> {
+    const told = new Promise<void>((resolve) => {
+      source.told = resolve
+    })
+    source.abort.abort()
+    await Promise.race([told, aborted(signal)])
+    source.told = undefined
+  }
+
+  function lock(held: () => void): void {
+    void takeLocks().then(() => {
+      if (joined || stopped) return
+      if (!started) begin()
+      held()
+    })
+  }
+
+  function unlock(): void {
+    joined = true
+    for (const { lock: own, registered } of sources.keys()) if (registered || own?.held === false) void own?.end()
+  }
+
   function namings(address: string): Naming[] {
     const now = time.now()
     const all = [...sources.keys()].flatMap(({ title, named, latest }) => {
@@ -288,7 +347,14 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
   async function end(source: Source, loop: Promise<void> | undefined): Promise<void> {
     source.removed.abort()
     source.abort.abort()
+    if (source.lock?.held === false) void source.lock.end()
     await within(Promise.resolve(loop))
+    await takeBack(source)
+    // Whoever has the lock next must not find this node.
+    if (source.lock !== undefined) await within(source.lock.end())
+  }
+
+  async function takeBack(source: Source): Promise<void> {
     const { unregister } = source.strategy
     if (unregister === undefined || !source.registered) return
     const late = new AbortController()
