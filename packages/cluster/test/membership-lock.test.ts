@@ -111,6 +111,16 @@ describe('a gate with a lock', () => {
     expect(m.state.gate).toBe('open')
   })
 
+  it('asks for it when the silent ones have had their time', () => {
+    const m = new Machine({ discovery: true, lock: true })
+    m.step({ type: 'discovered', addresses: addressesOf('a', 'b') })
+    m.link('a', joining)
+    m.now = gateSilentMs - 1
+    expect(only(m.step({ type: 'wake' }), 'lock')).toEqual([])
+    expect(membershipDeadline(m.state)).toBe(gateSilentMs)
+    expect(only(m.runTo(gateSilentMs), 'lock')).toHaveLength(1)
+  })
+
   it('asks for it only when its formation is met', () => {
     const m = alone({ formation: { expect: 2 } })
     expect(only(m.runTo(20_000), 'lock')).toEqual([])

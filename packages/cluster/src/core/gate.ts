@@ -17,11 +17,13 @@ const REFRESH_MS = 100
 /** The same while a formation is waited for, which may take minutes. */
 const FORMING_REFRESH_MS = 1000
 
-/** When the gate has something to do by itself. */
-export function gateDue(state: MembershipState): number {
+/** When the gate has something to do by itself. A formation that is met fails no more, though others are waited for. */
+export function gateDue(state: MembershipState, now: number): number {
   if (state.gate === 'open') return Infinity
-  const opens = isLocked(state) ? Math.max(state.lockBy, opensAt(state)) : opensAt(state)
-  return Math.min(Math.max(opens, formedAt(state)), state.refreshAt, failsAt(state))
+  const formed = formedAt(state)
+  if (now < formed) return Math.min(formed, failsAt(state), state.refreshAt)
+  const isHeld = state.lock === 'awaited' && isLocked(state)
+  return Math.min(isHeld ? Math.max(state.lockBy, opensAt(state)) : opensAt(state), state.refreshAt)
 }
 
 /** Is the gate held by more than discovery and its dials, so that it may open whenever a member changes? */

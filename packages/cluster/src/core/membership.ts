@@ -157,7 +157,7 @@ function wake(state: MembershipState, now: number, out: ClusterOutput[]): void {
   wakeSearches(state, now, out)
   wakeDials(state, now, out)
   tellBatch(state, now, out)
-  if (now >= gateDue(state)) settleGate(state, now, out)
+  if (now >= gateDue(state, now)) settleGate(state, now, out)
 }
 
 /** At least once a probe period, however ill we are: the gap between two steps is what tells of a stall. */
@@ -166,7 +166,7 @@ function earliest(state: MembershipState, now: number): number {
   if (state.self.phase === 'left') return Infinity
   const tick = now + state.config.limits.probeMs
   const links = Math.min(state.dialAt, watchesDue(state), searchesDue(state))
-  return Math.min(tick, detectorDue(state), links, state.tellAt, viewDue(state), gateDue(state), doubtDue(state))
+  return Math.min(tick, detectorDue(state), links, state.tellAt, viewDue(state), gateDue(state, now), doubtDue(state))
 }
 
 // ---- links
