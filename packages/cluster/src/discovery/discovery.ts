@@ -7,6 +7,9 @@ import type { BootId } from '../core/member.js'
 import type { Logger } from '../log.js'
 import { realTime, type Timers } from '../time.js'
 
+/** Addresses taken from one strategy at most, and remembered of those that it once named. */
+export const maxAddresses = 4096
+
 export interface DiscoveryContext {
   /** Aborts when the node stops or asks anew: end then, and take back what you registered of it. */
   readonly signal: AbortSignal
@@ -42,7 +45,8 @@ export interface Discovery {
   readonly title?: string
   /**
    * Makes this node known to the others where they look, before the first question; tried again with backoff until it
-   * succeeds. A strategy that must do so again and again does that in its own loop.
+   * succeeds, also after one that has not ended within 15 s. A strategy that must do so again and again does that in its
+   * own loop.
    */
   readonly register?: (context: DiscoveryContext) => Promise<void>
   /** Takes that back, once, when the node leaves or the strategy is removed. Waited for a second at most. */

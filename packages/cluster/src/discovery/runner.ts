@@ -3,14 +3,20 @@
  * after a while, and what it said last stays valid. It never cuts a link. Strategies come and go while it runs.
  */
 import { hkdfSync } from 'node:crypto'
-import { parseAddress } from '../address.js'
+import { peerAddress } from '../address.js'
 import type { Logger, LogLimiter } from '../log.js'
 import type { Timers } from '../time.js'
-import { aborted, type Discovery, type DiscoveryContext, isDiscovery, pause, textOf } from './discovery.js'
+import {
+  aborted,
+  type Discovery,
+  type DiscoveryContext,
+  isDiscovery,
+  maxAddresses,
+  pause,
+  textOf,
+} from './discovery.js'
 import { SourceLock } from './locks.js'
 
-/** Addresses taken from one strategy at most, and remembered of those that it once named. */
-const maxAddresses = 4096
 /** Pause before a strategy that failed is asked again: doubles up to the second, the half of it by chance. */
 const retryMinMs = 1000
 /** One that ended by itself waits so long. */
@@ -19,7 +25,11 @@ const retryMaxMs = 30_000
 const refreshGapMs = 100
 /** The first answer waits this long for strategies that have not said anything yet. */
 const firstAnswerMs = 500
-/** What is said of a bad address has it in full, and it may be as long as a document. */
+/** Between two answers of a strategy at least, or one that yields without end would leave no turn to anything else. */
+const answerGapMs = 20
+/** A registration that has not ended by then has failed. */
+const registerMs = 15_000
+/** What is said of a failure or a bad address may have all of it, and that may be as long as a document. */
 const maxFaultLength = 300
 /** What a strategy has to end in, and to unregister, before nobody waits for it any more. */
 const endMs = 1000
@@ -194,20 +204,22 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
   async function ask(source: Source): Promise<boolean> {
     const { signal } = source.abort
     try {
-      const context = contextOf(source, signal)
-      if (!source.registered) await source.strategy.register?.(context)
+      if (!source.registered) await register(source, signal)
       source.registered = true
       if (joined) void source.lock?.end()
       if (signal.aborted) return false
-      for await (const answer of source.strategy(context)) {
+      for await (const answer of source.strategy(contextOf(source, signal))) {
         if (signal.aborted) break
         noteAnswer(source, answer)
+        await pause(time, answerGapMs, signal)
+        // One that is resumed now might wait for the end that it has missed.
+        if (signal.aborted) break
       }
       return false
     } catch (error) {
       if (signal.aborted) return false
       source.failures++
-      source.failure = textOf(error)
+      source.failure = textOf(error).slice(0, maxFaultLength)
       const count = limiter.count(`discovery ${source.title}`)
       if (count > 0) {
         source.logger.warn(
@@ -216,6 +228,25 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
         )
       }
       return true
+    }
+  }
+
+  /** Its signal aborts with the run, and when it is not waited for any more. */
+  async function register(source: Source, signal: AbortSignal): Promise<void> {
+    const own = new AbortController()
+    const waits = new AbortController()
+    signal.addEventListener('abort', () => own.abort())
+    let isDone = false
+    const work = async (): Promise<void> => {
+      await source.strategy.register?.(contextOf(source, own.signal))
+      isDone = true
+    }
+    try {
+      await Promise.race([work(), pause(time, registerMs, waits.signal), aborted(signal)])
+      if (!isDone && !signal.aborted) throw new Error(`register has not ended within ${registerMs} ms`)
+    } finally {
+      waits.abort()
+      if (!isDone) own.abort()
     }
   }
 
@@ -256,12 +287,15 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
     if (!Array.isArray(answer)) throw new TypeError('a discovery strategy must yield lists of addresses')
     const addresses = new Set<string>()
     for (const address of answer.slice(0, maxAddresses)) {
-      const fault = addressFault(address)
-      if (fault === undefined && address !== self.address) addresses.add(address)
-      else if (fault !== undefined && limiter.count(`address ${source.title}`, 10) > 0) {
+      try {
+        addresses.add(peerAddress(address))
+      } catch (error) {
+        if (limiter.count(`address ${source.title}`, 10) === 0) continue
+        const fault = textOf(error).slice(0, maxFaultLength)
         source.logger.warn({ fault }, `discovery by ${source.title} gave a bad address: ${fault}`)
       }
     }
+    addresses.delete(self.address)
     return addresses
   }
 
@@ -272,9 +306,18 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
   function askAnew(): void {
     cancelRefresh = undefined
     for (const source of sources.keys()) {
-      if (source.refresh) source.refresh()
+      if (source.refresh) ring(source, source.refresh)
       // One that is still thinking about its first answer is left in peace, or it would never give it.
       else if (source.fresh) source.abort.abort()
+    }
+  }
+
+  function ring({ logger, title }: Source, listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      if (limiter.count(`refresh ${title}`) === 0) return
+      logger.warn({ err: error }, `discovery by ${title} failed when it was to answer anew: ${textOf(error)}`)
     }
   }
 
@@ -358,10 +401,11 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
     const { unregister } = source.strategy
     if (unregister === undefined || !source.registered) return
     const late = new AbortController()
-    const gone = unregister(contextOf(source, late.signal)).catch((error: unknown) => {
+    const gone = async (): Promise<void> => unregister(contextOf(source, late.signal))
+    const told = gone().catch((error: unknown) => {
       source.logger.warn({ err: error }, `discovery by ${source.title} could not unregister: ${textOf(error)}`)
     })
-    await within(gone)
+    await within(told)
     late.abort()
   }
 
@@ -377,13 +421,5 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
     cancelFirst()
     cancelRefresh?.()
     await Promise.all([...sources].map(([source, loop]) => end(source, loop)))
-  }
-}
-
-function addressFault(address: unknown): string | undefined {
-  try {
-    return parseAddress(address as string).port === 0 ? `'${String(address)}' has port 0` : undefined
-  } catch (error) {
-    return textOf(error).slice(0, maxFaultLength)
   }
 }
