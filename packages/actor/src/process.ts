@@ -90,11 +90,11 @@ export class Process implements Runner, Runnable {
   /** Ends the start of an actor that is told to stop before it runs. */
   #giveUp: ((error: unknown) => void) | undefined
   /** Requests to stop that wait in the mailbox. */
-  #asked: Message[] = []
+  #asked: Message[] | undefined
   #insisting: (() => void) | undefined
   #stopping: Promise<void> | undefined
   /** Who waits until nothing runs. */
-  #idlers: (() => void)[] = []
+  #idlers: (() => void)[] | undefined
   /** Nothing begins: what waits and what comes waits on. */
   #held = false
   /** The same: since a `stall`, until it is known whether its node is a member; then until its `name` is its own again. */
@@ -225,7 +225,7 @@ export class Process implements Runner, Runnable {
     this.#onward = to
     this.end = reason
     this.#insisting?.()
-    this.#asked = []
+    this.#asked = undefined
     const gate = this.#gate ?? []
     this.#gate = undefined
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift()) m.passOn(to)
@@ -261,7 +261,7 @@ export class Process implements Runner, Runnable {
    */
   halt(refusal: Refusal): void {
     this.#refusal = refusal
-    this.#asked = []
+    this.#asked = undefined
     const waiting = this.#gate ?? []
     if (this.#gate !== undefined) this.#gate = []
     for (let left = this.waiting; left > 0; left--) waiting.push(this.#queue?.shift() as Message)
@@ -319,6 +319,7 @@ export class Process implements Runner, Runnable {
       return
     }
     this.#enqueue(message)
+    this.#asked ??= []
     this.#asked.push(message)
     if (this.#insisting === undefined) this.#insist(reason)
   }
@@ -330,8 +331,8 @@ export class Process implements Runner, Runnable {
     this.#insisting = this.host.time.setTimer(() => {
       this.#insisting = undefined
       const now = this.host.time.now()
-      this.#asked = this.#asked.filter((message) => !message.stale(now))
-      if (this.#asked.length === 0 || this.phase !== 'running') return
+      this.#asked = this.#asked?.filter((message) => !message.stale(now))
+      if (!this.#asked?.length || this.phase !== 'running') return
       if (this.paused || before === undefined || this.#current !== before) this.#insist(reason)
       else void this.#stop(reason, true, 0)
     }, ms)
@@ -416,11 +417,15 @@ export class Process implements Runner, Runnable {
   }
 
   #nowIdle(): void {
-    if (this.#idlers.length > 0) for (const idler of this.#idlers.splice(0)) idler()
+    const idlers = this.#idlers
+    if (idlers === undefined) return
+    this.#idlers = undefined
+    for (const idler of idlers) idler()
   }
 
   #whenIdle(): Promise<void> {
     return new Promise((resolve) => {
+      this.#idlers ??= []
       this.#idlers.push(resolve)
     })
   }
@@ -546,7 +551,7 @@ export class Process implements Runner, Runnable {
   /** A request to stop waits in the mailbox. */
   get isAsked(): boolean {
     const now = this.host.time.now()
-    return this.#asked.some((message) => !message.stale(now))
+    return this.#asked?.some((message) => !message.stale(now)) === true
   }
 
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
@@ -574,7 +579,7 @@ export class Process implements Runner, Runnable {
     const text = `${this.title} stopped: ${reason}`
     this.#insisting?.()
     this.#timers?.cancelAll()
-    this.#asked = []
+    this.#asked = undefined
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
       m.refuse('ERR_ACTOR_STOPPED', text, 'no')
     for (const message of this.#gate ?? []) message.refuse('ERR_ACTOR_STOPPED', text, 'no')
