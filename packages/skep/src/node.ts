@@ -186,6 +186,7 @@ class RunningNode implements SkepNode {
   readonly #events: Events
   readonly #startedMs: number
   #ignoreSignals: () => void = () => {}
+  #drainedByOperator = false
   #drained: Promise<DrainReport> | undefined
   #stopped: Promise<void> | undefined
   #admin: AdminServer | undefined
@@ -309,6 +310,7 @@ class RunningNode implements SkepNode {
       readiness: () => this.#readiness(),
       drain: () => {
         logger.info({}, 'asked over the admin listener: draining')
+        this.#drainedByOperator = true
         return this.drain()
       },
     })
@@ -383,7 +385,9 @@ class RunningNode implements SkepNode {
 
   async #close(): Promise<void> {
     const { cluster, tracker, actors } = this.#layers
-    this.#ignoreSignals()
+    // The program does not know that its node was drained, and goes on: the SIGTERM that comes next still ends it in order,
+    // and as the first process of a container it would not end at all.
+    if (!this.#drainedByOperator) this.#ignoreSignals()
     this.#events.end()
     actors.close()
     await tracker.close()
