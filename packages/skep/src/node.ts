@@ -116,6 +116,7 @@ const NOTHING: DrainReport = { moved: 0, unmoved: [] }
 export async function startNodeIn(world: World, config: NodeConfig): Promise<SkepNode> {
   checkConfig(config)
   const { name, actors: definitions = [], isolation, onFatal, placement, rebalance, signals = true } = config
+  const { massLossPause: massLossPauseMs } = config
   const root = rootLogger(config)
   const kinds = definitions.map(({ kind }) => kind)
   const options = { ...clusterPart(config), kinds, logger: root, manualReady: true }
@@ -130,6 +131,7 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
     time,
     seed,
     rebalance: rebalanceOf(rebalance),
+    ...(massLossPauseMs === undefined ? {} : { limits: { massLossPauseMs } }),
     ...(partition === undefined ? {} : { partition }),
     ...(onFatal === undefined ? {} : { onFatal }),
   })
