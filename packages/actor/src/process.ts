@@ -4,18 +4,24 @@
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
+import { Children } from './children.js'
 import type { Self } from './define.js'
-import type { ActorCode, DownReason } from './definition.js'
-import type { Message, Runner } from './message.js'
+import type { ActorCode, AnyActor, Down, DownReason } from './definition.js'
+import { isFault, type LinkHost, Links } from './links.js'
+import type { Beside, Message, Runner } from './message.js'
 import type { ActorNode } from './node.js'
+import { Notice } from './notice.js'
 import { Queue } from './queue.js'
 import type { CallContext, Target } from './ref.js'
+import { Whose } from './rejections.js'
 import type { Runnable, Scheduler } from './scheduler.js'
 import { ActorTimers, type TimerBody } from './timers.js'
 import type { RefSource } from './values.js'
+import type { Anonymous, Via } from './via.js'
 
 /** What a process needs of the system that runs it. */
 export interface ProcessHost {
+  readonly links: LinkHost
   readonly time: Timers
   readonly scheduler: Scheduler
   readonly logger: Logger
@@ -29,6 +35,12 @@ export interface ProcessHost {
   refsFor(context: CallContext | undefined): RefSource
   /** The fence with which this process holds its name now; undefined while it does not. */
   fenceOf(info: ProcessInfo): number | undefined
+  /** The pid behind a pid or a ref, as `ActorNode.register` takes it. */
+  pidOf(process: unknown): Pid
+  /** Start an actor here that ends with this one. */
+  startChild(parent: Process, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
+  /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
+  stand(process: Process, find: () => Process | undefined): () => Pid
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
 }
@@ -73,6 +85,13 @@ export class Process implements Runner, Runnable {
   ended: Ended | undefined
   /** Its user told it to stop: it is not started again, not even where its node leaves at the same time. */
   forGood = false
+  /** It came to run. */
+  ran = false
+  /** Who started it, and with whom it ends. */
+  readonly parent: Process | undefined
+  readonly #whose: Whose = new Whose(this)
+  #children: Children<Process> | undefined
+  #links: Links | undefined
   /** It is halted, and its callers are told so. */
   #refusal: Refusal | undefined
   #queue: Queue<Message> | undefined
@@ -106,10 +125,37 @@ export class Process implements Runner, Runnable {
   #onValue: ((value: unknown) => void) | undefined
   #onError: ((error: unknown) => void) | undefined
 
-  constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo) {
+  constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo, parent?: Process) {
     this.host = host
     this.actor = actor
     this.info = info
+    this.parent = parent
+  }
+
+  /** Those that it started. */
+  get children(): Children<Process> {
+    this.#children ??= new Children(this)
+    return this.#children
+  }
+
+  /** Ids under which this node finds others while this one lives. */
+  get stands(): readonly number[] {
+    return this.#children?.stands ?? []
+  }
+
+  get links(): Links {
+    this.#links ??= new Links(this.host.links, this)
+    return this.#links
+  }
+
+  /** Run code of this actor: what that leaves behind is known to be its own. */
+  inside<T>(fn: () => T): T {
+    return this.#whose.run(fn)
+  }
+
+  /** Nothing may begin under it any more. */
+  get isEnding(): boolean {
+    return this.phase === 'stopping' || this.phase === 'stopped' || this.#stopping !== undefined
   }
 
   /** Its node goes on as another boot. */
@@ -176,8 +222,8 @@ export class Process implements Runner, Runnable {
   }
 
   async #prepare(made: () => unknown): Promise<void> {
-    this.state = await made()
-    if (this.phase === 'starting') await this.actor.onStart?.(this.self)
+    this.state = await this.inside(made)
+    if (this.phase === 'starting') await this.inside(() => this.actor.onStart?.(this.self))
     this.#started = true
   }
 
@@ -185,6 +231,7 @@ export class Process implements Runner, Runnable {
   open(): void {
     if (this.phase !== 'starting') return
     this.phase = 'running'
+    this.ran = true
     if (this.waiting > 0) this.host.scheduler.wake(this)
   }
 
@@ -391,7 +438,7 @@ export class Process implements Runner, Runnable {
     this.#current = message
     let result: unknown
     try {
-      result = message.begin(this)
+      result = this.#whose.run(begin, message, this)
       if (isThenable(result)) {
         this.#onValue ??= (value) => this.#ended()?.answer(value)
         this.#onError ??= (error) => this.#threw(this.#ended(), error)
@@ -440,7 +487,7 @@ export class Process implements Runner, Runnable {
     }
     let result: unknown
     try {
-      result = message.begin(this)
+      result = this.#whose.run(begin, message, this)
     } catch (error) {
       end()
       this.#threw(message, error)
@@ -488,6 +535,45 @@ export class Process implements Runner, Runnable {
     else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already`, 'no')
   }
 
+  /** What is done at once, beside the mailbox. */
+  beside(work: Beside, message: Message, args: readonly unknown[]): void {
+    if (work === 'monitor') return this.watch(message)
+    const other = args[1] as Pid
+    if (work === 'unlink') this.#links?.release(other)
+    else if (this.isEnding || this.#onward !== undefined) {
+      return message.refuse('ERR_NO_PROCESS', `${this.title} is ending`, 'no')
+    } else {
+      try {
+        this.links.accept(other)
+      } catch (error) {
+        return message.refuse((error as SkepError).code, (error as SkepError).message, 'no')
+      }
+    }
+    message.answer(undefined)
+  }
+
+  /** One that it was linked to has ended: its crash as well, unless it wants to hear of that. */
+  exited(down: Down): void {
+    if (this.actor.onExit !== undefined) this.#tellExit(down)
+    else if (isFault(down.reason)) {
+      const cause = `it was linked to ${down.pid}, whose end was: ${down.reason}`
+      this.crash(new SkepError('ERR_ACTOR_STOPPED', cause, { pid: down.pid }))
+    }
+  }
+
+  /** One that it started has ended. Where they are linked it hears of it by that. */
+  childEnded(child: Process): void {
+    const { onChild } = this.actor
+    const { pid } = child.info
+    if (onChild !== undefined) this.deliverStep(new Notice(this, 'onChild', (self) => onChild(self, child)))
+    else if (this.#links?.has(pid) !== true) this.#tellExit({ pid, reason: child.end })
+  }
+
+  #tellExit(down: Down): void {
+    const { onExit } = this.actor
+    if (onExit !== undefined) this.deliverStep(new Notice(this, 'onExit', (self) => onExit(self, down)))
+  }
+
   unwatch(message: Message): void {
     this.#watchers?.delete(message)
   }
@@ -532,15 +618,22 @@ export class Process implements Runner, Runnable {
   }
 
   /** The same, because of a fault: its state is not to be trusted. */
-  crash(error: unknown): void {
+  crash(error: unknown, why = 'crashed'): void {
     if (this.#stopping !== undefined || this.#onward !== undefined || this.phase === 'stopped') return
-    this.logger.error({ err: error }, `${this.title} crashed`)
+    this.logger.error({ err: error }, `${this.title} ${why}`)
     this.end = 'crashed'
     const reason = error instanceof Error ? error.message : String(error)
     this.#endBy({ how: 'crashed', reason })
     // What had it started hears of the fault itself.
     this.#giveUp?.(error)
     void this.stop('it crashed', false)
+  }
+
+  /** A promise that its code made was rejected, and nobody handled that. */
+  rejected(error: unknown): void {
+    const why = 'a promise that it made was rejected, and nobody handled that'
+    if (this.isEnding || this.#onward !== undefined) this.logger.error({ err: error }, `${this.title} ends; ${why}`)
+    else this.crash(error, `crashed: ${why}`)
   }
 
   /** Somebody who waits for its end in the mailbox wants it for good. */
@@ -557,6 +650,7 @@ export class Process implements Runner, Runnable {
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
   kill(reason: string): void {
     this.phase = 'stopped'
+    this.#links?.close()
     this.#stopStarting()
     this.#refuseAll(reason)
     const text = `${this.title} stopped (${reason}) before it answered`
@@ -595,19 +689,25 @@ export class Process implements Runner, Runnable {
     this.#refuseAll(reason)
     if (abort) for (const message of this.#runningMessages()) message.withdraw(reason)
     if (this.#started) await this.#finish(reason, graceMs)
+    else if (this.#children !== undefined) await this.#children.end()
     this.phase = 'stopped'
+    this.#links?.close()
+    this.#whose.passTo(lateFor(this))
     this.host.ended(this, reason)
     for (const message of this.#watchers ?? []) message.answer(this.end)
     this.#watchers = undefined
+    this.parent?.children.ended(this)
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
     if (this.running > 0) await this.#within(this.#whenIdle(), graceMs)
     const text = `${this.title} stopped (${reason}) before it answered`
     for (const message of this.#runningMessages()) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
+    if (this.#children !== undefined) await this.#children.end()
     if (this.end === 'crashed') return
     try {
-      await this.#within(this.actor.onStop?.(this.self, reason), this.host.stopGraceMs)
+      const work = this.inside(() => this.actor.onStop?.(this.self, reason))
+      await this.#within(work, this.host.stopGraceMs)
     } catch (err) {
       this.host.logger.warn({ err, actor: this.title }, 'onStop threw')
     }
@@ -640,6 +740,22 @@ export class Process implements Runner, Runnable {
   }
 }
 
+function begin(message: Message, runner: Runner): unknown {
+  return message.begin(runner)
+}
+
+/** What an actor leaves behind may be rejected long after its end. It is not held for that. */
+function lateFor({ title, host: { logger } }: Process): { rejected(error: unknown): void } {
+  return {
+    rejected: (err) => logger.error({ err }, `${title} has ended; a promise that it made was rejected, unhandled`),
+  }
+}
+
+/** The process behind a `self`. */
+export function processOf(self: unknown): Process {
+  return ActorSelf.processOf(self as ActorSelf)
+}
+
 /** Refs on their way into a message; whatever else arrives costs only this object. */
 class ArrivingRefs implements RefSource {
   readonly #host: ProcessHost
@@ -668,6 +784,10 @@ class ActorSelf implements Self<unknown> {
   constructor(process: Process, message: Message | undefined) {
     this.#process = process
     this.#message = message
+  }
+
+  static processOf(self: ActorSelf): Process {
+    return self.#process
   }
 
   get state(): unknown {
@@ -715,6 +835,19 @@ class ActorSelf implements Self<unknown> {
 
   every(ms: number, fn: (self: Self<unknown>) => unknown): () => void {
     return this.#process.startTimer(ms, fn as TimerBody, true)
+  }
+
+  async start(definition: AnyActor, where: Via | Anonymous, ...args: unknown[]): Promise<Pid> {
+    const { host } = this.#process
+    return (await host.startChild(this.#process, definition, where, args)).info.pid
+  }
+
+  link(other: Pid | object): Promise<void> {
+    return this.#process.links.link(this.#process.host.pidOf(other))
+  }
+
+  unlink(other: Pid | object): Promise<void> {
+    return this.#process.links.unlink(this.#process.host.pidOf(other))
   }
 
   stop(reason = 'stopped'): void {
