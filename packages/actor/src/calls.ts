@@ -19,6 +19,7 @@ import { type Back, type Errand, Passing } from './passing.js'
 import type { Process } from './process.js'
 import { Reader } from './reader.js'
 import type { Address, CallContext, RefHost } from './ref.js'
+import { Releases } from './releases.js'
 import { type RefSource, Refused } from './values.js'
 import type { ViaOptions } from './via.js'
 import { LinkWaits } from './waits.js'
@@ -60,6 +61,8 @@ export class Calls implements RefHost, Router {
   /** Names that are being spawned for `ensure`, with what waits for that, in order. */
   readonly #ensuring = new Map<string, Outgoing[]>()
   readonly #waits: LinkWaits
+  /** Names that `ensure` refs wait for, since their actor is on its way out. */
+  readonly #releases: Releases
   readonly #order = new NameOrder()
   readonly #passing = new Set<Passing>()
   readonly #whenPassed: (() => void)[] = []
@@ -70,6 +73,7 @@ export class Calls implements RefHost, Router {
   constructor(outside: Outside, deadlines: Deadlines) {
     this.#outside = outside
     this.deadlines = deadlines
+    this.#releases = new Releases(outside.time, (out) => this.#find(out))
     this.#waits = new LinkWaits(outside.time, (out) => {
       out.refuse('ERR_UNREACHABLE', `there is no link to ${out.pid?.node ?? 'its node'} at present`, 'no')
     })
@@ -201,6 +205,8 @@ export class Calls implements RefHost, Router {
     if (target.by === 'pid') return this.#sendTo(out, target.pid)
     // Behind those that wait for the spawn, or it would overtake its own caller's earlier calls.
     if (target.by === 'ensure' && this.#ensuring.has(target.name)) return this.#ensure(out)
+    // The same of those that wait for the name; one that has waited enough takes its chance.
+    if (target.by === 'ensure' && this.#releases.has(target.name) && this.#releases.wait(target.name, out)) return
     const claim = this.#outside.lookup(target.name)
     if (claim !== undefined) return this.#sendToHolder(out, claim)
     const starting = out.method === control ? this.#outside.starting(target.name) : undefined
@@ -219,24 +225,33 @@ export class Calls implements RefHost, Router {
   /** After it certainly was not done: the name may have moved meanwhile. False when there is nowhere else to go. */
   redirect(out: Outgoing): boolean {
     const { target } = out.address
-    if (target.by === 'pid' || out.method === control || out.redirects >= maxRedirects) return false
+    if (target.by === 'pid' || out.method === control) return false
     // Where a later call went there before, it would be done after that.
     if (out.overtaken) return false
     if (out.deadline <= this.#outside.time.now()) return false
     const pid = this.resolve(out.address)
-    if (pid?.equals(out.pid) === true || (pid === undefined && target.by === 'name')) return false
-    out.redirects += 1
-    out.away = false
-    if (out.id !== 0) this.forget(out)
-    if (out.ordered) this.unorder(out)
-    this.#find(out)
+    const elsewhere = pid === undefined ? target.by === 'ensure' : !pid.equals(out.pid)
+    if (elsewhere && out.redirects < maxRedirects) {
+      out.redirects += 1
+      this.#recall(out)
+      this.#find(out)
+      return true
+    }
+    // Its actor is on its way out, and its name with it: started again, it is there for this call too.
+    if (target.by !== 'ensure' || !this.#releases.wait(target.name, out)) return false
+    this.#recall(out)
     return true
   }
 
-  follow(out: Outgoing, to: Pid): void {
+  /** It is not where it went any more, and was not done there. */
+  #recall(out: Outgoing): void {
+    out.away = false
     if (out.id !== 0) this.forget(out)
     if (out.ordered) this.unorder(out)
-    out.away = false
+  }
+
+  follow(out: Outgoing, to: Pid): void {
+    this.#recall(out)
     this.#sendTo(out, to)
   }
 
@@ -446,6 +461,7 @@ export class Calls implements RefHost, Router {
   close(): void {
     this.#closed = true
     this.#waits.close()
+    this.#releases.close()
     const open = new Set<Outgoing>(this.#pending.values())
     for (const timed of this.deadlines) if (timed instanceof Outgoing) open.add(timed)
     for (const waiting of this.#ensuring.values()) for (const out of waiting) open.add(out)

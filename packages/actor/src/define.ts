@@ -12,6 +12,7 @@ import {
   restartOf,
 } from '@skep/tracker'
 import { type ActorCode, type ActorDefinition, type AnyFunction, code, type types } from './definition.js'
+import { maxMs } from './idle.js'
 import type { ActorNode } from './node.js'
 
 /** What a method gets first: its actor. */
@@ -114,6 +115,13 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   /** Messages that may wait at most before callers get ERR_OVERLOADED. Default: the node's limit (10,000). */
   readonly mailbox?: number
   /**
+   * Passivation: milliseconds after which it ends, by way of `onStop(self, 'idle')`, where no message came, no call runs,
+   * no stream is open and no `self.after` is still to come; the beats of `self.every` do not keep it. The next call
+   * through `ensure` starts it again, also one that comes while it ends; callers by `via` get ERR_NOT_REGISTERED. Its
+   * state is gone unless `onStop` saved it for `init` to load. No failure: no policy starts it again. Default: it stays.
+   */
+  readonly idleAfter?: number
+  /**
    * Where `spawn` starts it: `ring`, `rendezvous`, `localFirst`, `pinned({...})`, `together((name) => key)`, or a pure
    * function of your own that gives the nodes on which a name may run, in order; every node that lists this kind has to
    * have the same one. Default: what the node says, and else the ring.
@@ -143,6 +151,7 @@ const optionKeys: ReadonlySet<string> = new Set([
   'handoff',
   'reentrant',
   'mailbox',
+  'idleAfter',
   'placement',
   'restart',
 ])
@@ -185,6 +194,10 @@ function wearOff(kind: string, options: object): ActorCode {
   if (mailbox !== undefined && !(Number.isInteger(mailbox) && (mailbox as number) > 0)) {
     throw new TypeError(`defineActor('${kind}'): mailbox must be a whole number above 0`)
   }
+  const { idleAfter } = given
+  if (idleAfter !== undefined && !(typeof idleAfter === 'number' && idleAfter >= 1 && idleAfter <= maxMs)) {
+    throw new TypeError(`defineActor('${kind}'): idleAfter must be milliseconds from 1 to ${maxMs}`)
+  }
   return Object.freeze({
     kind,
     init: functionAt(kind, given, 'init', true),
@@ -196,6 +209,7 @@ function wearOff(kind: string, options: object): ActorCode {
     handoff: handoffOf(kind, given.handoff),
     reentrant: given.reentrant === true,
     mailbox: mailbox as number | undefined,
+    idleAfter: idleAfter as number | undefined,
     placement: placementOf(`defineActor('${kind}')`, given.placement),
     restart: restartOf(`defineActor('${kind}')`, given.restart),
   })

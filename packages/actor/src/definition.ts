@@ -28,6 +28,8 @@ export interface ActorCode {
   readonly reentrant: boolean
   /** Messages that may wait at most; undefined takes the node's limit. */
   readonly mailbox: number | undefined
+  /** Milliseconds without a message after which it ends; undefined: it stays. */
+  readonly idleAfter: number | undefined
   /** Where placed ones are started; undefined takes the node's. */
   readonly placement: PlacementRule | OwnPlacement | undefined
   /** Whether placed ones are started again; undefined: as usual. */

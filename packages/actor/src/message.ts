@@ -36,6 +36,11 @@ export abstract class Message {
   /** It has not begun, and its actor goes on as this process of another node: whoever asked need not know. */
   abstract passOn(to: Pid): void
 
+  /** A beat of the actor's own: it does not keep the actor from being idle. */
+  get isBeat(): boolean {
+    return false
+  }
+
   /** True when beginning it makes no sense any more. */
   stale(now: number): boolean {
     return this.withdrawn || this.deadline <= now

@@ -17,7 +17,12 @@ import type { Address } from './ref.js'
 import { type RefSource, Refused } from './values.js'
 
 /** The outcomes after which the name may by now have another holder. */
-const movable: ReadonlySet<ErrorCode> = new Set(['ERR_NO_PROCESS', 'ERR_ACTOR_STOPPED', 'ERR_NODE_DOWN'])
+const movable: ReadonlySet<ErrorCode> = new Set([
+  'ERR_NO_PROCESS',
+  'ERR_NOT_REGISTERED',
+  'ERR_ACTOR_STOPPED',
+  'ERR_NODE_DOWN',
+])
 
 /** What something under way needs of `Calls`. */
 export interface Router {
@@ -61,6 +66,8 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   pid: Pid | undefined
   id = 0
   redirects = 0
+  /** Times that it looked whether its name is free. */
+  looks = 0
   born = 0
   overtaken = false
   /** It stands in the order of its name. */
@@ -135,8 +142,10 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   refuse(code: ErrorCode, text: string, sent: Sent): void {
     if (this.settled) return
     if (sent === 'no' && movable.has(code) && this.calls.redirect(this)) return
+    // Whoever has a pid has no use for what became of a name.
+    const own = code === 'ERR_NOT_REGISTERED' && this.address.target.by === 'pid' ? 'ERR_NO_PROCESS' : code
     this.reject(
-      new SkepError(code, `${this.what}: ${text}`, { sent, ...(this.pid === undefined ? {} : { pid: this.pid }) }),
+      new SkepError(own, `${this.what}: ${text}`, { sent, ...(this.pid === undefined ? {} : { pid: this.pid }) }),
     )
   }
 

@@ -6,6 +6,7 @@ import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
 import type { Self } from './define.js'
 import type { ActorCode, DownReason } from './definition.js'
+import { Idleness } from './idle.js'
 import type { Message, Runner } from './message.js'
 import type { ActorNode } from './node.js'
 import { Queue } from './queue.js'
@@ -84,6 +85,10 @@ export class Process implements Runner, Runnable {
   #feeding: Set<Feeding> | undefined
   #watchers: Set<Message> | undefined
   #timers: ActorTimers | undefined
+  /** Where its definition has `idleAfter`. */
+  #idle: Idleness | undefined
+  /** It ends since nothing came for long. */
+  #passivated = false
   #started = false
   /** Ends the start of an actor that is told to stop before it runs. */
   #giveUp: ((error: unknown) => void) | undefined
@@ -183,6 +188,8 @@ export class Process implements Runner, Runnable {
   open(): void {
     if (this.phase !== 'starting') return
     this.phase = 'running'
+    const { idleAfter } = this.actor
+    if (idleAfter !== undefined) this.#idle = new Idleness(this, idleAfter)
     if (this.waiting > 0) this.host.scheduler.wake(this)
   }
 
@@ -195,6 +202,21 @@ export class Process implements Runner, Runnable {
     if (this.running === 0) return
     await this.#within(this.#whenIdle(), this.host.stopGraceMs)
     if (this.running > 0) throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
+  }
+
+  get time(): Timers {
+    return this.host.time
+  }
+
+  /** Not to be ended as idle now. Beats of `every` do not count, or an actor that has one would never be idle. */
+  busy(): boolean {
+    if (this.phase !== 'running' || this.paused || this.gated || this.#onward !== undefined) return true
+    return this.running + this.waiting + this.streams > 0 || this.#timers?.planned === true
+  }
+
+  passivate(): void {
+    this.#passivated = true
+    void this.stop('idle', false)
   }
 
   get held(): boolean {
@@ -282,7 +304,9 @@ export class Process implements Runner, Runnable {
     const refusal = this.#refusal
     if (this.#onward !== undefined) message.passOn(this.#onward)
     else if (this.phase === 'stopping' || this.phase === 'stopped') {
-      message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
+      // Its name is as good as free: who may start it does so, others hear that nobody has it.
+      if (this.#passivated) message.refuse('ERR_NOT_REGISTERED', `${this.title} ends, for it was idle`, 'no')
+      else message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
     } else if (refusal !== undefined) {
       message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
     } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
@@ -373,6 +397,7 @@ export class Process implements Runner, Runnable {
       const message = this.#queue?.shift()
       if (message === undefined) return done
       done += 1
+      if (!message.isBeat) this.#idle?.touch(now)
       if (message.stale(now))
         message.refuse('ERR_TIMEOUT', `${this.title} had no time for it before its deadline`, 'no')
       else if (this.actor.reentrant) this.#runBeside(message)
@@ -406,6 +431,7 @@ export class Process implements Runner, Runnable {
     const message = this.#current
     this.#current = undefined
     message?.finish()
+    if (message?.isBeat === false) this.#idle?.touch()
     if (this.waiting > 0 && this.#mayBegin) this.host.scheduler.wake(this)
     this.#nowIdle()
     return message
@@ -427,6 +453,7 @@ export class Process implements Runner, Runnable {
     const end = (): void => {
       this.#others?.delete(message)
       message.finish()
+      if (!message.isBeat) this.#idle?.touch()
       if (this.running === 0) this.#nowIdle()
     }
     let result: unknown
@@ -490,6 +517,7 @@ export class Process implements Runner, Runnable {
 
   feedNoMore(stream: Feeding): void {
     this.#feeding?.delete(stream)
+    this.#idle?.touch()
   }
 
   get streams(): number {
@@ -564,6 +592,7 @@ export class Process implements Runner, Runnable {
   #refuseAll(reason: string): void {
     const text = `${this.title} stopped: ${reason}`
     this.#insisting?.()
+    this.#idle?.stop()
     this.#timers?.cancelAll()
     this.#asked = []
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())

@@ -4,10 +4,8 @@
  */
 import { type Logger, SkepError } from '@skep/cluster'
 import type { Timers } from '@skep/tracker'
+import { maxMs } from './idle.js'
 import { Message, type Runner } from './message.js'
-
-/** Milliseconds at most, of a delay or a period: what a timer of Node can wait. */
-const maxMs = 2 ** 31 - 1
 
 /** What timers need of their actor. */
 export interface TimedActor {
@@ -45,6 +43,12 @@ export class ActorTimers {
     return () => timer.cancel()
   }
 
+  /** One that runs once is still to come. */
+  get planned(): boolean {
+    for (const timer of this.#set) if (!timer.beats) return true
+    return false
+  }
+
   cancelAll(): void {
     for (const timer of this.#set) timer.cancel()
   }
@@ -66,6 +70,10 @@ class ActorTimer {
     this.#dueMs = actor.time.now() + ms
     set.add(this)
     this.#arm()
+  }
+
+  get beats(): boolean {
+    return this.#periodMs !== undefined
   }
 
   get isSet(): boolean {
@@ -100,6 +108,10 @@ class Tick extends Message {
   constructor(timer: ActorTimer) {
     super()
     this.#timer = timer
+  }
+
+  override get isBeat(): boolean {
+    return this.#timer.beats
   }
 
   begin(runner: Runner): unknown {
