@@ -11,7 +11,7 @@ import {
   type RestartPolicy,
   restartOf,
 } from '@skep/tracker'
-import { type ActorCode, type ActorDefinition, type AnyFunction, code, type types } from './definition.js'
+import { type ActorCode, type ActorDefinition, type AnyFunction, code, type ignore, type types } from './definition.js'
 import { maxMs } from './idle.js'
 import type { ActorNode } from './node.js'
 
@@ -83,10 +83,11 @@ type NoSyncGenerators<On> = {
 
 export interface ActorOptions<Args extends unknown[], State, On> {
   /**
-   * Makes the first state; sync or async. What it throws refuses the start: ERR_INIT_FAILED with that as `cause`. With
-   * `onStart` it is bounded by the `timeout` of the start, else by the node's limit `startTimeoutMs`.
+   * Makes the first state; sync or async. What it throws refuses the start: ERR_INIT_FAILED with that as `cause`; with
+   * `ignore` it says that there is nothing to run: ERR_IGNORED. With `onStart` it is bounded by the `timeout` of the
+   * start, else by the node's limit `startTimeoutMs`.
    */
-  readonly init: (...args: Args) => State | Promise<State>
+  readonly init: (...args: Args) => State | typeof ignore | Promise<State | typeof ignore>
   /** What may be called. `async *name(self)` gives a stream. */
   readonly on: On & NoSyncGenerators<On>
   /**

@@ -7,6 +7,12 @@ import type { OwnPlacement, Pid, PlacementRule, Restart } from '@skep/tracker'
 /** Where a definition keeps what runs. Not for users. */
 export const code: unique symbol = Symbol('skep.code')
 
+/**
+ * What an `init` returns (or throws) where there is nothing to run, as OTP's `:ignore`: the start fails with ERR_IGNORED.
+ * That is no failure: a placed actor that is being restarted is given up, and its name is free.
+ */
+export const ignore: unique symbol = Symbol.for('skep.ignore') as never
+
 /** For the compiler only: never present. */
 export declare const types: unique symbol
 

@@ -5,7 +5,7 @@
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
 import type { Self } from './define.js'
-import type { ActorCode, DownReason } from './definition.js'
+import { type ActorCode, type DownReason, ignore } from './definition.js'
 import { Idleness } from './idle.js'
 import type { Message, Runner } from './message.js'
 import type { ActorNode } from './node.js'
@@ -180,6 +180,7 @@ export class Process implements Runner, Runnable {
 
   async #prepare(made: () => unknown): Promise<void> {
     this.state = await made()
+    if (this.state === ignore) throw ignore
     if (this.phase === 'starting') await this.actor.onStart?.(this.self)
     this.#started = true
   }

@@ -22,7 +22,7 @@ import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
 import { BadBytes, unpack } from './decode.js'
 import { codeOf } from './define.js'
-import type { ActorCode, AnyActor, DownReason } from './definition.js'
+import { type ActorCode, type AnyActor, type DownReason, ignore } from './definition.js'
 import { pack } from './encode.js'
 import { actorKinds, parseFrame } from './frames.js'
 import { Incoming, type Moved } from './incoming.js'
@@ -379,6 +379,10 @@ class System implements ProcessHost, ActorHome {
       why = error
     }
     await process.stop('it did not start', true)
+    if (why === ignore) {
+      const text = `${process.title} was not started: its init said ignore`
+      throw new SkepError('ERR_IGNORED', text, { sent: 'maybe' })
+    }
     const text = why instanceof Error ? why.message : String(why)
     throw new SkepError('ERR_INIT_FAILED', `${process.title} did not start: ${text}`, { cause: why, sent: 'maybe' })
   }
@@ -642,8 +646,10 @@ function startError(error: unknown, { kind }: ActorCode): unknown {
 
 /** Its `init` ran at its host, whatever the tracker's own part of it was: it may have had effects. */
 function maybeStarted(error: unknown): never {
-  if (!isSkepError(error, 'ERR_INIT_FAILED') || error.sent !== 'no') throw error
-  throw new SkepError('ERR_INIT_FAILED', error.message, { cause: error.cause ?? error, sent: 'maybe' })
+  if (!isSkepError(error) || error.sent !== 'no') throw error
+  if (error.code !== 'ERR_INIT_FAILED' && error.code !== 'ERR_IGNORED') throw error
+  const cause = error.code === 'ERR_IGNORED' ? {} : { cause: error.cause ?? error }
+  throw new SkepError(error.code, error.message, { ...cause, sent: 'maybe' })
 }
 
 /** The node as its user sees it. */

@@ -1,7 +1,16 @@
 /** What the compiler says: everything is inferred from the definition, and what could never work is refused. */
 import type { Pid } from '@skep/tracker'
 import { describe, expectTypeOf, test } from 'vitest'
-import { type ActorNode, anonymous, defineActor, type GroupReply, type RefOf, type StateOf, via } from '../src/index.js'
+import {
+  type ActorNode,
+  anonymous,
+  defineActor,
+  type GroupReply,
+  ignore,
+  type RefOf,
+  type StateOf,
+  via,
+} from '../src/index.js'
 
 const Counter = defineActor('counter', {
   init: (start: number) => ({ n: start }),
@@ -166,5 +175,23 @@ describe('the compiler', () => {
       // @ts-expect-error no such field in the state
       defineActor('bad', { init: () => ({ n: 1 }), on: { value: (self) => self.state.m } })
     })
+  })
+})
+
+describe('an init that may say ignore', () => {
+  test('leaves the type of the state as it is', () => {
+    const Shop = defineActor('shop', {
+      init: (open: boolean) => (open ? { sold: 0 } : ignore),
+      on: { sell: (self) => ++self.state.sold },
+    })
+    const Later = defineActor('later', {
+      init: async (open: boolean) => {
+        if (!open) return ignore
+        return { sold: 0 }
+      },
+      on: { sell: (self) => ++self.state.sold },
+    })
+    expectTypeOf<StateOf<typeof Shop>>().toEqualTypeOf<{ sold: number }>()
+    expectTypeOf<StateOf<typeof Later>>().toEqualTypeOf<{ sold: number }>()
   })
 })

@@ -27,6 +27,7 @@ export {
   defineActor,
   type GroupOf,
   type GroupReply,
+  ignore,
   type PidGroup,
   type RefOf,
   type RegisterOptions,
