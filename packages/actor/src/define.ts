@@ -42,10 +42,24 @@ export interface Self<State> {
    */
   after(ms: number, fn: (self: Self<State>) => unknown): () => void
   /**
+   * The same with a method of this actor by its name, and its arguments (copied as those of a call). This one moves along
+   * where the actor is handed over to another node, with the time that is left; a function cannot, and ends there. Set
+   * again with the same method and arguments it takes the place of the earlier one, so `onStart` may set it each time.
+   * Throws TypeError for a method that the actor has not, or that is a stream, ERR_NOT_SENDABLE for the arguments.
+   */
+  after(ms: number, method: string, ...args: unknown[]): () => void
+  /**
    * The same every `ms` milliseconds (at least 1), until it is cancelled. The next beat waits until the last one has
    * run: an actor that is slow, or a node that stood still, misses beats; they never pile up.
    */
   every(ms: number, fn: (self: Self<State>) => unknown): () => void
+  /** The same with a method by its name, which moves along: see `after`. */
+  every(ms: number, method: string, ...args: unknown[]): () => void
+  /**
+   * Cancel the timers that run this method: all of them, or those with just these arguments. For after a move, where the
+   * functions that `after` and `every` returned mean nothing any more. Returns whether there was one.
+   */
+  cancel(method: string, ...args: unknown[]): boolean
   /**
    * End after the running call; what waits is refused with ERR_ACTOR_STOPPED. A placed actor is started again only where
    * its `restart` is `permanent`.

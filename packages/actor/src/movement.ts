@@ -61,7 +61,8 @@ export class Movement implements Handing {
       throw new SkepError('ERR_CANNOT_MOVE', `actors of kind '${process.actor.kind}' are never handed over`)
     const saved = await rested(process)
     try {
-      return Uint8Array.from(pack([saved], 'state', this.#movers.maxPayloadBytes))
+      // A node of an older version reads the first alone.
+      return Uint8Array.from(pack([saved, process.timerImages()], 'state', this.#movers.maxPayloadBytes))
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       throw new SkepError('ERR_CANNOT_MOVE', `its state cannot be sent: ${error.refusal.text}`, { cause: error })
@@ -124,7 +125,8 @@ export class Movement implements Handing {
     const { handoff } = process.actor
     if (source !== undefined) this.#gated.set(process.info.pid.id, source)
     return () => {
-      const saved = (unpack(image, this.#movers.refs()) as unknown[])[0]
+      const [saved, timers] = unpack(image, this.#movers.refs()) as unknown[]
+      if (Array.isArray(timers) && timers.length > 0) process.timers.restore(timers)
       return handoff === false || handoff.in === undefined ? saved : handoff.in(saved)
     }
   }

@@ -4,15 +4,16 @@
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
+import { unpack } from './decode.js'
 import type { Self } from './define.js'
-import { type ActorCode, type DownReason, ignore } from './definition.js'
+import { type ActorCode, type AnyFunction, type DownReason, ignore } from './definition.js'
 import { Idleness } from './idle.js'
-import type { Message, Runner } from './message.js'
+import { beginWork, type Message, type Runner } from './message.js'
 import type { ActorNode } from './node.js'
 import { Queue } from './queue.js'
 import type { CallContext, Target } from './ref.js'
 import type { Runnable, Scheduler } from './scheduler.js'
-import { ActorTimers, type TimerBody } from './timers.js'
+import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
 
 /** What a process needs of the system that runs it. */
@@ -22,6 +23,8 @@ export interface ProcessHost {
   readonly logger: Logger
   /** Messages that may wait in one mailbox. */
   readonly mailboxLimit: number
+  /** Bytes of the arguments of one timer. */
+  readonly maxPayloadBytes: number
   /** Milliseconds that a running call, and then `onStop`, may take once the actor is told to stop. */
   readonly stopGraceMs: number
   /** The node as seen from inside this call; from outside of any where there is none. */
@@ -365,17 +368,34 @@ export class Process implements Runner, Runnable {
   }
 
   /** A timer of the actor; one that has ended has none any more. Throws as `self.after` says. */
-  startTimer(ms: number, body: TimerBody, every: boolean): () => void {
+  startTimer(ms: number, body: TimerBody | string, args: readonly unknown[], every: boolean): () => void {
+    const cancel = this.timers.start(ms, body, args, every)
+    if (this.phase === 'stopping' || this.phase === 'stopped') cancel()
+    return cancel
+  }
+
+  /** Those that go along to another node. */
+  timerImages(): readonly TimerImage[] {
+    return this.#timers?.images() ?? []
+  }
+
+  get timers(): ActorTimers {
     this.#timers ??= new ActorTimers({
       time: this.host.time,
       title: this.title,
       logger: this.logger,
       most: this.#mailboxLimit,
+      maxPayloadBytes: this.host.maxPayloadBytes,
+      hasMethod: (name) => this.actor.methods.has(name) && !this.actor.streams.has(name),
       deliver: (message) => this.deliverStep(message),
+      runNamed: (method, args, message) => this.#runNamed(method, args, message),
     })
-    const cancel = this.#timers.start(ms, body, every)
-    if (this.phase === 'stopping' || this.phase === 'stopped') cancel()
-    return cancel
+    return this.#timers
+  }
+
+  #runNamed(method: string, args: Uint8Array, message: Message): unknown {
+    const work = this.actor.methods.get(method) as AnyFunction
+    return beginWork(work, this, message, unpack(args, this.refsFor(message)) as unknown[])
   }
 
   get #mailboxLimit(): number {
@@ -725,12 +745,17 @@ class ActorSelf implements Self<unknown> {
     return this.#process.logger
   }
 
-  after(ms: number, fn: (self: Self<unknown>) => unknown): () => void {
-    return this.#process.startTimer(ms, fn as TimerBody, false)
+  after(ms: number, work: string | ((self: Self<unknown>) => unknown), ...args: unknown[]): () => void {
+    return this.#process.startTimer(ms, work as TimerBody | string, args, false)
   }
 
-  every(ms: number, fn: (self: Self<unknown>) => unknown): () => void {
-    return this.#process.startTimer(ms, fn as TimerBody, true)
+  every(ms: number, work: string | ((self: Self<unknown>) => unknown), ...args: unknown[]): () => void {
+    return this.#process.startTimer(ms, work as TimerBody | string, args, true)
+  }
+
+  cancel(method: string, ...args: unknown[]): boolean {
+    const { timers } = this.#process
+    return timers.cancel(method, args.length === 0 ? undefined : timers.packed(args))
   }
 
   stop(reason = 'stopped'): void {
