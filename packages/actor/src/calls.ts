@@ -4,6 +4,7 @@
  */
 import { SkepError } from '@skep/cluster'
 import type { Claim, Pid, Timers } from '@skep/tracker'
+import type { CallContext } from './chain.js'
 import type { Deadlines } from './deadlines.js'
 import { unpack } from './decode.js'
 import type { ActorCode } from './definition.js'
@@ -18,7 +19,7 @@ import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
 import { type Back, type Errand, Passing } from './passing.js'
 import type { Process } from './process.js'
 import { Reader } from './reader.js'
-import type { Address, CallContext, RefHost } from './ref.js'
+import type { Address, RefHost } from './ref.js'
 import { Releases } from './releases.js'
 import { type RefSource, Refused } from './values.js'
 import type { ViaOptions } from './via.js'
@@ -189,6 +190,8 @@ export class Calls implements RefHost, Router {
       )
     }
     if (out instanceof Call) out.list()
+    if (!(out instanceof Cast)) out.chain = out.address.context?.chain
+    if (out instanceof Call && out.method !== control) out.address.context?.await(out)
     this.#find(out)
   }
 

@@ -4,11 +4,12 @@
  */
 import { SkepError } from '@skep/cluster'
 import { type Claim, Pid } from '@skep/tracker'
+import type { CallContext } from './chain.js'
 import { codeOf } from './define.js'
 import type { ActorCode, AnyActor, InitArgs, RefOf } from './definition.js'
 import { type GroupTracker, pidGroup, typedGroup } from './group.js'
 import type { ActorNode, GroupOf, PidGroup, RegisterOptions } from './node.js'
-import { addressOf, type CallContext, makeRef, type RefHost, type Target } from './ref.js'
+import { addressOf, makeRef, type RefHost, type Target } from './ref.js'
 import { type Anonymous, Via, type ViaOptions } from './via.js'
 
 /** What it needs of the system behind it. */

@@ -78,6 +78,7 @@ export class Incoming {
     if (process === undefined) return answers.refuse('ERR_NO_PROCESS', 'no such process runs there (any more)', 'no')
     const call = new RemoteCall(process, answers, frame.method, this.#inside)
     call.passedOn = frame.passedOn
+    call.chain = frame.chain
     if (frame.left > 0) call.deadline = this.#inside.time.now() + frame.left
     const args = this.#args(frame.args, frame.type === 'call' ? process.refsFor(call) : process.refs)
     if (args === undefined) return answers.refuse('ERR_BAD_ARGUMENTS', 'the arguments could not be read', 'no')
@@ -92,6 +93,7 @@ export class Incoming {
       const onward = (to: Pid): void => this.#onward(from, frame, { to, actor: process.actor, end: 'moved' }, answers)
       const feeder = new Feeder(process, work, args, frame.credit, answers, onward)
       feeder.passedOn = frame.passedOn
+      feeder.chain = frame.chain
       open.set(frame.id, feeder)
       process.deliver(feeder)
     }
@@ -105,7 +107,7 @@ export class Incoming {
     const deadline = left > 0 ? this.#inside.time.now() + left : Number.POSITIVE_INFINITY
     const credit = frame.type === 'open' ? frame.credit : undefined
     // The frame's bytes are a view of what arrived with it.
-    const errand = { actor, method, args: Uint8Array.from(args), deadline, credit }
+    const errand = { actor, method, args: Uint8Array.from(args), deadline, credit, chain: frame.chain }
     this.#peer(from).open.set(frame.id, this.#inside.passOn(errand, to, answers))
   }
 
@@ -319,6 +321,7 @@ class RemoteCall extends Message implements Open {
       args,
       deadline: this.deadline,
       credit: undefined,
+      chain: this.chain,
     }
     this.#onward = this.#inside.passOn(errand, to, this.#answers)
   }

@@ -1,13 +1,15 @@
 /** What waits in a mailbox: something to begin in the actor's turn, and somebody who is told what came of it. */
 import type { ErrorCode, Sent } from '@skep/cluster'
 import type { Pid } from '@skep/tracker'
+import { CallContext, type Chain, type Waiter } from './chain.js'
 import type { ActorCode, AnyFunction } from './definition.js'
-import type { CallContext } from './ref.js'
 
 /** What a message sees of the actor that runs it. */
 export interface Runner {
   selfFor(message: Message): unknown
   stop(reason: string, abort: boolean): Promise<void>
+  /** A place in the chain of those who wait, for a message that runs. */
+  waiter(): Waiter
 }
 
 export abstract class Message {
@@ -19,9 +21,11 @@ export abstract class Message {
   withdrawn = false
   /** A later part of something that was accepted before, or a timer: never refused while its actor is paused. */
   step = false
+  /** Who waits for it, where it was called from inside an actor. */
+  chain: Chain | undefined
   /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
   over = false
-  #context: { deadline: number } | undefined
+  #context: CallContext | undefined
   #controller: AbortController | undefined
 
   /** Do the work: its value, or a promise of it. What it throws is the actor's own error. */
@@ -50,15 +54,23 @@ export abstract class Message {
    * What calls made while it runs are bound by. Its own object, which refs kept in the actor's state can hold on to
    * without holding the message; made when first asked for.
    */
-  get context(): CallContext {
-    this.#context ??= { deadline: this.over ? Number.POSITIVE_INFINITY : this.deadline }
+  contextIn(runner: Runner): CallContext {
+    if (this.#context === undefined) {
+      this.#context = new CallContext(this.deadline, this.chain, () => runner.waiter())
+      if (this.over) this.#context.end()
+    }
+    return this.#context
+  }
+
+  /** The same, where it was asked for. */
+  get context(): CallContext | undefined {
     return this.#context
   }
 
   /** It has run. */
   finish(): void {
     this.over = true
-    if (this.#context !== undefined) this.#context.deadline = Number.POSITIVE_INFINITY
+    this.#context?.end()
   }
 
   /** Aborted when the caller gives up or the actor stops. Made when first asked for: most calls never ask. */

@@ -170,6 +170,7 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   release(): void {
     this.settled = true
     this.unlist()
+    this.address.context?.answered(this)
     if (this.id !== 0) this.calls.forget(this)
     if (this.ordered) this.calls.unorder(this)
     if (this.#onAbort !== undefined) this.address.options.signal?.removeEventListener('abort', this.#onAbort)
@@ -245,7 +246,7 @@ export class Call extends Outgoing {
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
     const left = this.calls.left(this.deadline)
-    return callFrame(this.id, pid.id, this.method, left, payload, nameOf(this.address), this.passedOn)
+    return callFrame(this.id, pid.id, this.method, left, payload, nameOf(this.address), this)
   }
 
   frame(frame: ActorFrame): void {

@@ -6,6 +6,7 @@
 import type { ErrorCode, Sent } from '@skep/cluster'
 import { SkepError } from '@skep/cluster'
 import type { Pid } from '@skep/tracker'
+import type { Chain } from './chain.js'
 import type { ActorCode } from './definition.js'
 import { type ActorFrame, callFrame, openFrame } from './frames.js'
 import { Outgoing, type Router } from './outgoing.js'
@@ -26,6 +27,7 @@ export interface Errand {
   readonly deadline: number
   /** Of a stream: how many items its reader has room for. */
   readonly credit: number | undefined
+  readonly chain: Chain | undefined
 }
 
 export class Passing extends Outgoing {
@@ -35,9 +37,10 @@ export class Passing extends Outgoing {
   readonly #ended: (passing: Passing) => void
 
   constructor(calls: Router & RefHost, errand: Errand, to: Pid, back: Back, ended: (passing: Passing) => void) {
-    const { actor, method, args, credit, deadline } = errand
+    const { actor, method, args, credit, deadline, chain } = errand
     super(calls, { host: calls, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }, method, [])
     this.payload = args
+    this.chain = chain
     this.deadline = deadline
     this.#credit = credit
     this.#back = back
@@ -60,8 +63,8 @@ export class Passing extends Outgoing {
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
     const left = this.calls.left(this.deadline)
-    if (this.#credit === undefined) return callFrame(this.id, pid.id, this.method, left, payload, undefined, true)
-    return openFrame(this.id, pid.id, this.method, left, payload, undefined, this.#credit, true)
+    if (this.#credit === undefined) return callFrame(this.id, pid.id, this.method, left, payload, undefined, this)
+    return openFrame(this.id, pid.id, this.method, left, payload, undefined, this.#credit, this)
   }
 
   frame(frame: ActorFrame): void {

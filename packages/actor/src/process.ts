@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
+import { type CallContext, type Chain, cycleOf, type Waiter } from './chain.js'
 import { unpack } from './decode.js'
 import type { Self } from './define.js'
 import { type ActorCode, type AnyFunction, type DownReason, ignore } from './definition.js'
@@ -11,7 +12,7 @@ import { Idleness } from './idle.js'
 import { beginWork, type Message, type Runner } from './message.js'
 import type { ActorNode } from './node.js'
 import { Queue } from './queue.js'
-import type { CallContext, Target } from './ref.js'
+import type { Target } from './ref.js'
 import type { Runnable, Scheduler } from './scheduler.js'
 import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
@@ -33,6 +34,8 @@ export interface ProcessHost {
   refsFor(context: CallContext | undefined): RefSource
   /** The fence with which this process holds its name now; undefined while it does not. */
   fenceOf(info: ProcessInfo): number | undefined
+  /** An actor of this node. */
+  processOf(pid: Pid): Process | undefined
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
 }
@@ -80,6 +83,8 @@ export class Process implements Runner, Runnable {
   #queue: Queue<Message> | undefined
   /** The message that runs; of a reentrant actor nothing stands here. */
   #current: Message | undefined
+  /** How many of its messages have called others. */
+  #runs = 0
   /** Messages of a reentrant actor that run. */
   #others: Set<Message> | undefined
   #self: ActorSelf | undefined
@@ -313,6 +318,8 @@ export class Process implements Runner, Runnable {
       else message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
     } else if (refusal !== undefined) {
       message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
+    } else if (message.chain !== undefined && this.#refusedAsCycle(message, message.chain)) {
+      // It would wait for itself.
     } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
       message.refuse('ERR_OVERLOADED', `the mailbox of ${this.title} is full: ${this.waiting} messages wait`, 'no')
     } else if (this.#gate !== undefined && !message.passedOn) {
@@ -320,6 +327,24 @@ export class Process implements Runner, Runnable {
     } else {
       this.#enqueue(message)
     }
+  }
+
+  #refusedAsCycle(message: Message, chain: Chain): boolean {
+    const names = cycleOf(this, chain, (pid) => this.host.processOf(pid))
+    if (names === undefined) return false
+    const cure = 'cast instead of one of the calls, or make one of these actors reentrant'
+    message.refuse('ERR_CALL_CYCLE', `it would wait for itself (${names.join(' -> ')}): ${cure}`, 'no')
+    return true
+  }
+
+  waiter(): Waiter {
+    this.#runs += 1
+    const { boot, id } = this.info.pid
+    return { boot, id, run: this.#runs, label: this.label }
+  }
+
+  get waitingAs(): CallContext | undefined {
+    return this.#current?.context
   }
 
   /**
@@ -509,7 +534,7 @@ export class Process implements Runner, Runnable {
 
   /** What makes refs that arrive with this message belong to it. */
   refsFor(message: Message): RefSource {
-    return new ArrivingRefs(this.host, message)
+    return new ArrivingRefs(this.host, this, message)
   }
 
   /** The `self` of `onStart` and `onStop`. */
@@ -669,6 +694,12 @@ export class Process implements Runner, Runnable {
     return this.#logger
   }
 
+  /** "counter 'my_proc'": for people. */
+  get label(): string {
+    const { name, pid } = this.info
+    return `${this.actor.kind} ${name === undefined ? pid : `'${name}'`}`
+  }
+
   /** "counter 'my_proc' <demo-1.7.ab12>": for errors and logs. */
   get title(): string {
     const { name, pid } = this.info
@@ -679,19 +710,21 @@ export class Process implements Runner, Runnable {
 /** Refs on their way into a message; whatever else arrives costs only this object. */
 class ArrivingRefs implements RefSource {
   readonly #host: ProcessHost
+  readonly #runner: Runner
   readonly #message: Message
 
-  constructor(host: ProcessHost, message: Message) {
+  constructor(host: ProcessHost, runner: Runner, message: Message) {
     this.#host = host
+    this.#runner = runner
     this.#message = message
   }
 
   refOf(kind: string, target: Target): object | undefined {
-    return this.#host.refsFor(this.#message.context).refOf(kind, target)
+    return this.#host.refsFor(this.#message.contextIn(this.#runner)).refOf(kind, target)
   }
 
   rebind(ref: object): object {
-    return this.#host.refsFor(this.#message.context).rebind(ref)
+    return this.#host.refsFor(this.#message.contextIn(this.#runner)).rebind(ref)
   }
 }
 
@@ -732,7 +765,7 @@ class ActorSelf implements Self<unknown> {
   }
 
   get node(): ActorNode {
-    this.#node ??= this.#process.host.nodeFor(this.#message?.context)
+    this.#node ??= this.#process.host.nodeFor(this.#message?.contextIn(this.#process))
     return this.#node
   }
 

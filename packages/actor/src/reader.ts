@@ -78,6 +78,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
   deliverTo(process: Process, work: Work): void {
     if (typeof work === 'string') return
     const feeder = new Feeder(process, work, this.args, streamWindow, this, (to) => this.#follow(to))
+    feeder.chain = this.chain
     this.#feeder = feeder
     this.away = true
     if (process.streams >= maxStreams) this.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
@@ -124,7 +125,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
-    return openFrame(this.id, pid.id, this.method, 0, payload, nameOf(this.address), streamWindow, this.passedOn)
+    return openFrame(this.id, pid.id, this.method, 0, payload, nameOf(this.address), streamWindow, this)
   }
 
   frame(frame: ActorFrame): void {

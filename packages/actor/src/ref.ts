@@ -4,6 +4,7 @@
  */
 import { inspect } from 'node:util'
 import type { Pid } from '@skep/tracker'
+import type { CallContext } from './chain.js'
 import { codeOf } from './define.js'
 import type { ActorCode, AnyActor, CallOptions, Controls, Down, RefOf } from './definition.js'
 import type { ViaOptions } from './via.js'
@@ -13,12 +14,6 @@ export type Target =
   | { readonly by: 'pid'; readonly pid: Pid }
   | { readonly by: 'name'; readonly name: string }
   | { readonly by: 'ensure'; readonly name: string; readonly args: readonly unknown[]; readonly options: ViaOptions }
-
-/** The call under which another one is made: a nested call waits no longer than this. */
-export interface CallContext {
-  /** On this node's clock; Infinity for none. */
-  readonly deadline: number
-}
 
 /** What stands behind a ref: never changed after it was made. */
 export interface Address {

@@ -18,6 +18,7 @@ import {
   type Tracker,
 } from '@skep/tracker'
 import { Calls } from './calls.js'
+import type { CallContext } from './chain.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
 import { BadBytes, unpack } from './decode.js'
@@ -31,7 +32,7 @@ import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
-import { type Address, addressOf, type CallContext, refFor } from './ref.js'
+import { type Address, addressOf, refFor } from './ref.js'
 import { Scheduler } from './scheduler.js'
 import { type RefSource, Refused } from './values.js'
 import { type Anonymous, anonymous, Via, type ViaOptions } from './via.js'
@@ -481,6 +482,10 @@ class System implements ProcessHost, ActorHome {
 
   process(id: number): Process | undefined {
     return this.#processes.get(id)
+  }
+
+  processOf({ boot, id }: Pid): Process | undefined {
+    return boot === this.boot ? this.#processes.get(id) : undefined
   }
 
   moved(id: number): Moved | undefined {

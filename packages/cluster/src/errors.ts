@@ -65,6 +65,11 @@ export const errorCodes = {
     retryable: false,
   },
   ERR_NO_PROCESS: { meaning: 'No process with this pid runs (it ended, or its node restarted).', retryable: false },
+  ERR_CALL_CYCLE: {
+    meaning:
+      'The call would wait for itself: an actor on its way waits for this very call. The message names them all.',
+    retryable: false,
+  },
   ERR_BAD_ARGUMENTS: { meaning: 'The node of the actor could not read the arguments.', retryable: false },
   ERR_NO_METHOD: { meaning: 'The actor has no such method.', retryable: false },
   ERR_ACTOR: {
