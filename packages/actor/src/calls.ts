@@ -12,7 +12,7 @@ import { pack } from './encode.js'
 import { type ActorFrame, cancelFrame, creditFrame } from './frames.js'
 import type { Moved } from './incoming.js'
 import { type Isolation, isolate, isolateAll } from './isolation.js'
-import { control, workFor } from './message.js'
+import { control, onceOf, workFor } from './message.js'
 import { Monitor } from './monitor.js'
 import { NameOrder } from './order.js'
 import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
@@ -152,10 +152,12 @@ export class Calls implements RefHost, Router {
   }
 
   stream(address: Address, method: string, args: unknown[]): AsyncIterableIterator<unknown> {
+    refuseKey(address, method, 'stream')
     return new Reader(this, address, method, args)
   }
 
   cast(address: Address, method: string, args: unknown[]): void {
+    refuseKey(address, method, 'cast')
     const cast = new Cast(this, address, method, args)
     this.launch(cast)
     // Nobody waits for an outcome, but a value that cannot be sent is the caller's own mistake.
@@ -191,7 +193,11 @@ export class Calls implements RefHost, Router {
     }
     if (out instanceof Call) out.list()
     if (!(out instanceof Cast)) out.chain = out.address.context?.chain
-    if (out instanceof Call && out.method !== control) out.address.context?.await(out)
+    if (out instanceof Call && out.method !== control) {
+      out.address.context?.await(out)
+      const { key } = out.address.options
+      if (key !== undefined) out.once = onceOf(out.method, key)
+    }
     this.#find(out)
   }
 
@@ -475,4 +481,10 @@ export class Calls implements RefHost, Router {
       )
     }
   }
+}
+
+/** A key repeats an answer: what has none, or many, cannot have one. */
+function refuseKey({ actor, options }: Address, method: string, what: string): void {
+  if (options.key === undefined) return
+  throw new TypeError(`${actor.kind}.${method}: a ${what} cannot have a key; use the ref without $.with({ key })`)
 }

@@ -130,6 +130,11 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   /** Messages that may wait at most before callers get ERR_OVERLOADED. Default: the node's limit (10,000). */
   readonly mailbox?: number
   /**
+   * How many answers of calls with a `key` it remembers, and for how long (ms). Default: the node's limits (1,000 for ten
+   * minutes), within 1 MiB in all: the oldest go first.
+   */
+  readonly keys?: { readonly entries?: number; readonly ms?: number }
+  /**
    * Passivation: milliseconds after which it ends, by way of `onStop(self, 'idle')`, where no message came, no call runs,
    * no stream is open and no `self.after` is still to come; the beats of `self.every` do not keep it. The next call
    * through `ensure` starts it again, also one that comes while it ends; callers by `via` get ERR_NOT_REGISTERED. Its
@@ -167,6 +172,7 @@ const optionKeys: ReadonlySet<string> = new Set([
   'reentrant',
   'mailbox',
   'idleAfter',
+  'keys',
   'placement',
   'restart',
 ])
@@ -225,9 +231,23 @@ function wearOff(kind: string, options: object): ActorCode {
     reentrant: given.reentrant === true,
     mailbox: mailbox as number | undefined,
     idleAfter: idleAfter as number | undefined,
+    keys: keysOf(kind, given.keys),
     placement: placementOf(`defineActor('${kind}')`, given.placement),
     restart: restartOf(`defineActor('${kind}')`, given.restart),
   })
+}
+
+function keysOf(kind: string, given: unknown): ActorCode['keys'] {
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null)
+    throw new TypeError(`defineActor('${kind}'): keys must be {entries, ms}`)
+  for (const [key, value] of Object.entries(given)) {
+    if (key !== 'entries' && key !== 'ms')
+      throw new TypeError(`defineActor('${kind}'): unknown option 'keys.${key}'; known are entries, ms`)
+    if (!Number.isInteger(value) || (value as number) < 1)
+      throw new TypeError(`defineActor('${kind}'): keys.${key} must be a whole number above 0`)
+  }
+  return given
 }
 
 /** What was given as a placement; TypeError, which begins with `where`, where it is none. */

@@ -36,6 +36,8 @@ export interface ActorCode {
   readonly mailbox: number | undefined
   /** Milliseconds without a message after which it ends; undefined: it stays. */
   readonly idleAfter: number | undefined
+  /** The window of calls with a key; what is undefined takes the node's limits. */
+  readonly keys: { readonly entries?: number; readonly ms?: number } | undefined
   /** Where placed ones are started; undefined takes the node's. */
   readonly placement: PlacementRule | OwnPlacement | undefined
   /** Whether placed ones are started again; undefined: as usual. */
@@ -101,6 +103,13 @@ export interface CallOptions {
   readonly timeout?: number
   /** Aborts the call (ERR_ABORTED) and reaches the callee's `self.signal`. */
   readonly signal?: AbortSignal
+  /**
+   * Idempotency: what was called with this key is done once, and who repeats it gets the answer of that, also while it
+   * still runs, also an error that the method threw. The key belongs to one method of one actor; arguments are not
+   * compared. Remembered within the definition's `keys` window, and across a handoff; not across a crash, a restart or
+   * the end of a node. Only for calls with one answer: TypeError for streams and casts. 1 to 200 characters.
+   */
+  readonly key?: string
 }
 
 /**

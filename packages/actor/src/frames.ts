@@ -34,6 +34,7 @@ export type ActorFrame =
       credit: number
       passedOn: boolean
       chain: Chain | undefined
+      key: string | undefined
     }
   | { type: 'reply' | 'thrown' | 'item'; id: number; payload: Uint8Array }
   /** The layer's own answer: not done (`sent` no), or what came of it cannot be told. */
@@ -50,7 +51,11 @@ export type ActorFrame =
 export interface CallExtras {
   readonly passedOn: boolean
   readonly chain: Chain | undefined
+  readonly key: string | undefined
 }
+
+/** Characters of the key of a call at most. */
+export const maxKey = 200
 
 /** Texts of refusals are cut to this many characters. */
 const maxText = 2000
@@ -65,9 +70,10 @@ export function callFrame(
   extras: CallExtras,
 ): unknown[] {
   const frame: unknown[] = [kind.call, id, target, method, left, args, name]
-  const { passedOn, chain } = extras
-  if (passedOn || chain !== undefined) frame.push(0, passedOn)
-  if (chain !== undefined) frame.push(chainToWire(chain))
+  const { passedOn, chain, key } = extras
+  if (passedOn || chain !== undefined || key !== undefined) frame.push(0, passedOn)
+  if (chain !== undefined || key !== undefined) frame.push(chain === undefined ? null : chainToWire(chain))
+  if (key !== undefined) frame.push(key)
   return frame
 }
 
@@ -148,7 +154,7 @@ export function parseFrame(frame: readonly unknown[]): ActorFrame | undefined {
 }
 
 function parseCall(type: 'call' | 'open', frame: readonly unknown[]): ActorFrame | undefined {
-  const [, id, target, method, left, args, name, credit, passedOn, chain] = frame
+  const [, id, target, method, left, args, name, credit, passedOn, chain, key] = frame
   if (!isCount(id) || !isCount(target) || typeof method !== 'string' || typeof left !== 'number' || !(left >= 0))
     return undefined
   if (!(args instanceof Uint8Array) || !isName(name)) return undefined
@@ -165,6 +171,7 @@ function parseCall(type: 'call' | 'open', frame: readonly unknown[]): ActorFrame
     credit: items,
     passedOn: passedOn === true,
     chain: chainFromWire(chain),
+    key: typeof key === 'string' && key.length <= maxKey ? key : undefined,
   }
 }
 

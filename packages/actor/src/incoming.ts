@@ -10,7 +10,7 @@ import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { type ActorFrame, castFrame, payloadFrame, refusedFrame } from './frames.js'
 import { packThrown } from './isolation.js'
-import { beginWork, control, Message, type Runner, type Work, workFor } from './message.js'
+import { beginWork, control, Message, onceOf, type Runner, type Work, workFor } from './message.js'
 import type { Back, Errand } from './passing.js'
 import type { Process } from './process.js'
 import { Feeder, maxStreams, type Sink } from './stream.js'
@@ -76,9 +76,10 @@ export class Incoming {
     if (moved !== undefined) return this.#onward(from, frame, moved, answers)
     const process = this.#inside.process(frame.target)
     if (process === undefined) return answers.refuse('ERR_NO_PROCESS', 'no such process runs there (any more)', 'no')
-    const call = new RemoteCall(process, answers, frame.method, this.#inside)
+    const call = new RemoteCall(process, answers, frame.method, frame.key, this.#inside)
     call.passedOn = frame.passedOn
     call.chain = frame.chain
+    if (frame.key !== undefined && frame.method !== control) call.once = onceOf(frame.method, frame.key)
     if (frame.left > 0) call.deadline = this.#inside.time.now() + frame.left
     const args = this.#args(frame.args, frame.type === 'call' ? process.refsFor(call) : process.refs)
     if (args === undefined) return answers.refuse('ERR_BAD_ARGUMENTS', 'the arguments could not be read', 'no')
@@ -107,7 +108,7 @@ export class Incoming {
     const deadline = left > 0 ? this.#inside.time.now() + left : Number.POSITIVE_INFINITY
     const credit = frame.type === 'open' ? frame.credit : undefined
     // The frame's bytes are a view of what arrived with it.
-    const errand = { actor, method, args: Uint8Array.from(args), deadline, credit, chain: frame.chain }
+    const errand = { actor, method, args: Uint8Array.from(args), deadline, credit, chain: frame.chain, key: frame.key }
     this.#peer(from).open.set(frame.id, this.#inside.passOn(errand, to, answers))
   }
 
@@ -270,17 +271,19 @@ class RemoteCall extends Message implements Open {
   readonly #process: Process
   readonly #answers: Answers
   readonly #method: string
+  readonly #key: string | undefined
   readonly #inside: Inside
   #work: Work | undefined
   #args: readonly unknown[] = []
   /** It went on to another node. */
   #onward: Open | undefined
 
-  constructor(process: Process, answers: Answers, method: string, inside: Inside) {
+  constructor(process: Process, answers: Answers, method: string, key: string | undefined, inside: Inside) {
     super()
     this.#process = process
     this.#answers = answers
     this.#method = method
+    this.#key = key
     this.#inside = inside
   }
 
@@ -292,8 +295,8 @@ class RemoteCall extends Message implements Open {
     else this.#process.deliver(this)
   }
 
-  begin(runner: Runner): unknown {
-    return beginWork(this.#work as Work, runner, this, this.#args)
+  begin(runner: Runner, as: Message = this): unknown {
+    return beginWork(this.#work as Work, runner, as, this.#args)
   }
 
   answer(value: unknown): void {
@@ -322,6 +325,7 @@ class RemoteCall extends Message implements Open {
       deadline: this.deadline,
       credit: undefined,
       chain: this.chain,
+      key: this.#key,
     }
     this.#onward = this.#inside.passOn(errand, to, this.#answers)
   }

@@ -21,6 +21,10 @@ export abstract class Message {
   withdrawn = false
   /** A later part of something that was accepted before, or a timer: never refused while its actor is paused. */
   step = false
+  /** It has a key: what was done under that once is not done again. Its method belongs to it. */
+  once: string | undefined
+  /** The one run for all that have its key. */
+  joint: { left(reason: unknown): void } | undefined
   /** Who waits for it, where it was called from inside an actor. */
   chain: Chain | undefined
   /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
@@ -28,8 +32,10 @@ export abstract class Message {
   #context: CallContext | undefined
   #controller: AbortController | undefined
 
-  /** Do the work: its value, or a promise of it. What it throws is the actor's own error. */
-  abstract begin(runner: Runner): unknown
+  /** Do the work, as another message where that stands for it: its value, or a promise. What it throws is the actor's. */
+  abstract begin(runner: Runner, as?: Message): unknown
+  /** It is being done, by whichever message. */
+  began(): void {}
   /** The work is done. */
   abstract answer(value: unknown): void
   /** The work threw. */
@@ -86,11 +92,17 @@ export abstract class Message {
     if (this.withdrawn) return
     this.withdrawn = true
     this.#controller?.abort(reason)
+    this.joint?.left(reason)
   }
 }
 
 /** The method name of what `$` asks of an actor. No method can have it. */
 export const control = '$'
+
+/** What a key belongs to. */
+export function onceOf(method: string, key: string): string {
+  return `${method}\n${key}`
+}
 
 /** What a method call runs: a method of the definition, what `$.stop` and `$.monitor` ask, or what a lost copy sends. */
 export type Work = AnyFunction | 'stop' | 'monitor'

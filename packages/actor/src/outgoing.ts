@@ -87,6 +87,12 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   }
 
   abstract readonly streamed: boolean
+
+  /** Under which it is done once. */
+  get key(): string | undefined {
+    return this.address.options.key
+  }
+
   /** Hand it to an actor of this node. */
   abstract deliverTo(process: Process, work: Work): void
   abstract frameFor(pid: Pid, payload: Uint8Array): unknown[]
@@ -211,9 +217,13 @@ export class Call extends Outgoing {
     else super.refuse(code, text, sent)
   }
 
-  begin(runner: Runner): unknown {
+  begin(runner: Runner, as: Message = this): unknown {
+    this.began()
+    return beginWork(this.#work as Work, runner, as, this.args)
+  }
+
+  override began(): void {
     this.away = true
-    return beginWork(this.#work as Work, runner, this, this.args)
   }
 
   answer(value: unknown): void {

@@ -28,23 +28,30 @@ export interface Errand {
   /** Of a stream: how many items its reader has room for. */
   readonly credit: number | undefined
   readonly chain: Chain | undefined
+  readonly key: string | undefined
 }
 
 export class Passing extends Outgoing {
   override passedOn = true
+  readonly #key: string | undefined
   readonly #credit: number | undefined
   readonly #back: Back
   readonly #ended: (passing: Passing) => void
 
   constructor(calls: Router & RefHost, errand: Errand, to: Pid, back: Back, ended: (passing: Passing) => void) {
-    const { actor, method, args, credit, deadline, chain } = errand
+    const { actor, method, args, credit, deadline, chain, key } = errand
     super(calls, { host: calls, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }, method, [])
     this.payload = args
     this.chain = chain
+    this.#key = key
     this.deadline = deadline
     this.#credit = credit
     this.#back = back
     this.#ended = ended
+  }
+
+  override get key(): string | undefined {
+    return this.#key
   }
 
   override release(): void {

@@ -11,6 +11,7 @@ import { type ActorCode, type AnyFunction, type DownReason, ignore } from './def
 import { Idleness } from './idle.js'
 import { beginWork, type Message, type Runner } from './message.js'
 import type { ActorNode } from './node.js'
+import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
 import { Queue } from './queue.js'
 import type { Target } from './ref.js'
 import type { Runnable, Scheduler } from './scheduler.js'
@@ -24,7 +25,8 @@ export interface ProcessHost {
   readonly logger: Logger
   /** Messages that may wait in one mailbox. */
   readonly mailboxLimit: number
-  /** Bytes of the arguments of one timer. */
+  readonly onceLimits: OnceLimits
+  /** Bytes of the arguments of one timer, and of an answer. */
   readonly maxPayloadBytes: number
   /** Milliseconds that a running call, and then `onStop`, may take once the actor is told to stop. */
   readonly stopGraceMs: number
@@ -93,6 +95,7 @@ export class Process implements Runner, Runnable {
   #feeding: Set<Feeding> | undefined
   #watchers: Set<Message> | undefined
   #timers: ActorTimers | undefined
+  #once: OnceWindow | undefined
   /** Where its definition has `idleAfter`. */
   #idle: Idleness | undefined
   /** It ends since nothing came for long. */
@@ -320,6 +323,8 @@ export class Process implements Runner, Runnable {
       message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
     } else if (message.chain !== undefined && this.#refusedAsCycle(message, message.chain)) {
       // It would wait for itself.
+    } else if (message.once !== undefined && (this.#gate === undefined || message.passedOn)) {
+      this.once.admit(message, message.once)
     } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
       message.refuse('ERR_OVERLOADED', `the mailbox of ${this.title} is full: ${this.waiting} messages wait`, 'no')
     } else if (this.#gate !== undefined && !message.passedOn) {
@@ -397,6 +402,25 @@ export class Process implements Runner, Runnable {
     const cancel = this.timers.start(ms, body, args, every)
     if (this.phase === 'stopping' || this.phase === 'stopped') cancel()
     return cancel
+  }
+
+  /** Answers of calls with a key. */
+  get once(): OnceWindow {
+    const { time, maxPayloadBytes, onceLimits } = this.host
+    this.#once ??= new OnceWindow({
+      time,
+      limits: { ...onceLimits, ...this.actor.keys },
+      most: this.#mailboxLimit,
+      maxPayloadBytes,
+      refs: this.refs,
+      deliver: (message) => this.deliver(message),
+    })
+    return this.#once
+  }
+
+  /** Those that go along to another node. */
+  onceImages(): readonly OnceImage[] {
+    return this.#once?.images() ?? []
   }
 
   /** Those that go along to another node. */

@@ -7,6 +7,7 @@ import type { Pid } from '@skep/tracker'
 import type { CallContext } from './chain.js'
 import { codeOf } from './define.js'
 import type { ActorCode, AnyActor, CallOptions, Controls, Down, RefOf } from './definition.js'
+import { maxKey } from './frames.js'
 import type { ViaOptions } from './via.js'
 
 /** Whom a ref means. */
@@ -150,14 +151,16 @@ function controlsOf(address: Address, shape: Shape): object {
 
 function checked(options: CallOptions): CallOptions {
   for (const key of Object.keys(options)) {
-    if (key !== 'timeout' && key !== 'signal')
-      throw new TypeError(`$.with(): unknown option '${key}'; known are timeout, signal`)
+    if (key !== 'timeout' && key !== 'signal' && key !== 'key')
+      throw new TypeError(`$.with(): unknown option '${key}'; known are timeout, signal, key`)
   }
-  const { timeout, signal } = options
+  const { timeout, signal, key } = options
   if (timeout !== undefined && !(timeout > 0))
     throw new TypeError('$.with(): timeout must be milliseconds above 0, or Infinity')
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new TypeError('$.with(): signal must be an AbortSignal')
+  if (key !== undefined && !(typeof key === 'string' && key !== '' && key.length <= maxKey))
+    throw new TypeError(`$.with(): key must be a string of 1 to ${maxKey} characters`)
   return options
 }
 

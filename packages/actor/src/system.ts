@@ -30,6 +30,7 @@ import { Incoming, type Moved } from './incoming.js'
 import { type Isolation, isolateAll } from './isolation.js'
 import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
+import type { OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
@@ -48,6 +49,10 @@ export interface ActorLimits {
   readonly maxPending: number
   /** Milliseconds that a running call, and then `onStop`, may take once an actor is told to stop. */
   readonly stopGraceMs: number
+  /** Answers of calls with a key that an actor remembers, for how long (ms), and their bytes. */
+  readonly keyEntries: number
+  readonly keyMs: number
+  readonly keyBytes: number
   /** Milliseconds that `init` and `onStart` may take together where the start says no `timeout`. */
   readonly startTimeoutMs: number
 }
@@ -58,6 +63,9 @@ export const actorLimits: ActorLimits = {
   maxPayloadBytes: 15 * 1024 * 1024,
   maxPending: 100_000,
   stopGraceMs: 5_000,
+  keyEntries: 1000,
+  keyMs: 600_000,
+  keyBytes: 1024 * 1024,
   startTimeoutMs: 10_000,
 }
 
@@ -176,6 +184,7 @@ class System implements ProcessHost, ActorHome {
   readonly isolation: Isolation
   readonly maxPayloadBytes: number
   readonly maxPending: number
+  readonly onceLimits: OnceLimits
   readonly callTimeoutMs: number
   readonly stopTimeoutMs: number
   readonly startTimeoutMs: number
@@ -204,6 +213,7 @@ class System implements ProcessHost, ActorHome {
     this.stopGraceMs = limits.stopGraceMs
     this.maxPayloadBytes = limits.maxPayloadBytes
     this.maxPending = limits.maxPending
+    this.onceLimits = { entries: limits.keyEntries, ms: limits.keyMs, bytes: limits.keyBytes }
     this.callTimeoutMs = limits.callTimeoutMs
     // The running call, then `onStop`: each has its grace time; and what was sent before goes first.
     this.stopTimeoutMs = limits.callTimeoutMs + 2 * limits.stopGraceMs
