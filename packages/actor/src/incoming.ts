@@ -270,7 +270,7 @@ class Answers implements Sink, Back {
 class RemoteCall extends Message implements Open {
   readonly #process: Process
   readonly #answers: Answers
-  readonly #method: string
+  readonly method: string
   readonly #key: string | undefined
   readonly #inside: Inside
   #work: Work | undefined
@@ -282,7 +282,7 @@ class RemoteCall extends Message implements Open {
     super()
     this.#process = process
     this.#answers = answers
-    this.#method = method
+    this.method = method
     this.#key = key
     this.#inside = inside
   }
@@ -320,7 +320,7 @@ class RemoteCall extends Message implements Open {
     const args = pack(this.#args, 'args', maxPayloadBytes)
     const errand = {
       actor: this.#process.actor,
-      method: this.#method,
+      method: this.method,
       args,
       deadline: this.deadline,
       credit: undefined,
@@ -342,7 +342,7 @@ class RemoteCall extends Message implements Open {
 
 class RemoteCast extends Message {
   readonly #process: Process
-  readonly #method: string
+  readonly method: string
   readonly #work: Work
   readonly #args: readonly unknown[]
   readonly #incoming: Incoming
@@ -350,7 +350,7 @@ class RemoteCast extends Message {
   constructor(process: Process, method: string, work: Work, args: readonly unknown[], incoming: Incoming) {
     super()
     this.#process = process
-    this.#method = method
+    this.method = method
     this.#work = work
     this.#args = args
     this.#incoming = incoming
@@ -359,7 +359,7 @@ class RemoteCast extends Message {
   passOn(to: Pid): void {
     const { maxPayloadBytes } = this.#incoming.inside
     const args = pack(this.#args, 'args', maxPayloadBytes)
-    this.#incoming.send(to.boot, castFrame(to.id, this.#method, args, undefined, true))
+    this.#incoming.send(to.boot, castFrame(to.id, this.method, args, undefined, true))
   }
 
   begin(runner: Runner): unknown {
@@ -370,7 +370,7 @@ class RemoteCast extends Message {
 
   fail(err: unknown): void {
     const { logger } = this.#incoming.inside
-    logger.warn({ err, actor: this.#process.title, method: this.#method }, 'a cast threw')
+    logger.warn({ err, actor: this.#process.title, method: this.method }, 'a cast threw')
   }
 
   refuse(code: ErrorCode): void {

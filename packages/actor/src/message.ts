@@ -21,6 +21,8 @@ export abstract class Message {
   withdrawn = false
   /** A later part of something that was accepted before, or a timer: never refused while its actor is paused. */
   step = false
+  /** What it calls, for people. */
+  abstract readonly method: string | undefined
   /** It has a key: what was done under that once is not done again. Its method belongs to it. */
   once: string | undefined
   /** The one run for all that have its key. */

@@ -203,6 +203,10 @@ class Joint extends Message {
     this.join(first)
   }
 
+  get method(): string | undefined {
+    return this.#first.method
+  }
+
   /** One that nobody waited for any more may not be begun, so it is none to wait for. */
   get open(): boolean {
     return this.#begun || !this.withdrawn

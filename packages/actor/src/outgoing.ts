@@ -66,6 +66,8 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   pid: Pid | undefined
   id = 0
   redirects = 0
+  /** Times that it was seen to wait: see patience.ts. */
+  looked = 0
   /** Times that it looked whether its name is free. */
   looks = 0
   born = 0

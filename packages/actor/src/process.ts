@@ -85,6 +85,8 @@ export class Process implements Runner, Runnable {
   #queue: Queue<Message> | undefined
   /** The message that runs; of a reentrant actor nothing stands here. */
   #current: Message | undefined
+  /** What it began last, where that is a method. */
+  lastMethod: string | undefined
   /** How many of its messages have called others. */
   #runs = 0
   /** Messages of a reentrant actor that run. */
@@ -467,6 +469,7 @@ export class Process implements Runner, Runnable {
       const message = this.#queue?.shift()
       if (message === undefined) return done
       done += 1
+      this.lastMethod = message.method
       if (!message.isBeat) this.#idle?.touch(now)
       if (message.stale(now))
         message.refuse('ERR_TIMEOUT', `${this.title} had no time for it before its deadline`, 'no')

@@ -57,6 +57,10 @@ export class Feeder extends Message implements Feeding {
     this.#sink = sink
   }
 
+  get method(): string {
+    return `the stream ${this.#method.name}`
+  }
+
   /** The generator must get its turn to clean up, whoever gave up. */
   override stale(): boolean {
     return false

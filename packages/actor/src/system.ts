@@ -32,6 +32,7 @@ import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
 import type { OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
+import { Patience } from './patience.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
 import { Scheduler } from './scheduler.js'
@@ -53,6 +54,10 @@ export interface ActorLimits {
   readonly keyEntries: number
   readonly keyMs: number
   readonly keyBytes: number
+  /** Milliseconds after which a call that waits is named in the log, with its caller; Infinity: never. */
+  readonly slowCallMs: number
+  /** Milliseconds of synchronous code after which an actor is named in the log; Infinity: never. */
+  readonly blockedMs: number
   /** Milliseconds that `init` and `onStart` may take together where the start says no `timeout`. */
   readonly startTimeoutMs: number
 }
@@ -66,6 +71,8 @@ export const actorLimits: ActorLimits = {
   keyEntries: 1000,
   keyMs: 600_000,
   keyBytes: 1024 * 1024,
+  slowCallMs: 1000,
+  blockedMs: 200,
   startTimeoutMs: 10_000,
 }
 
@@ -220,11 +227,22 @@ class System implements ProcessHost, ActorHome {
     this.startTimeoutMs = limits.startTimeoutMs
     this.#cluster = options.cluster
     // Timers may be late: no actor has a turn by votes that have lapsed, nor after a stall that nobody has noticed.
-    this.scheduler = new Scheduler(this.time, () => {
-      this.#cluster.noticeStall()
-      this.tracker.haltIfDue()
+    const patience = new Patience({
+      ...limits,
+      logger: this.logger,
+      nodeName: this.nodeName,
+      now: () => this.time.now(),
     })
-    this.#deadlines = new Deadlines(this.time)
+    this.scheduler = new Scheduler(
+      this.time,
+      () => {
+        this.#cluster.noticeStall()
+        this.tracker.haltIfDue()
+      },
+      // What is scheduled here is processes alone.
+      (process, ms, messages) => patience.busy(process as Process, ms, messages),
+    )
+    this.#deadlines = new Deadlines(this.time, patience)
     this.calls = new Calls(this, this.#deadlines)
     this.#incoming = new Incoming(this)
     this.#movement = new Movement(this)

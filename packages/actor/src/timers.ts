@@ -163,6 +163,10 @@ class ActorTimer {
     this.#arm()
   }
 
+  get what(): string {
+    return typeof this.#work === 'function' ? `the timer ${this.#work.name}` : this.#work.method
+  }
+
   get beats(): boolean {
     return this.#periodMs !== undefined
   }
@@ -217,6 +221,10 @@ class Tick extends Message {
   constructor(timer: ActorTimer) {
     super()
     this.#timer = timer
+  }
+
+  get method(): string {
+    return this.#timer.what
   }
 
   override get isBeat(): boolean {

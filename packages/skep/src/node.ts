@@ -116,6 +116,7 @@ const NOTHING: DrainReport = { moved: 0, unmoved: [] }
 export async function startNodeIn(world: World, config: NodeConfig): Promise<SkepNode> {
   checkConfig(config)
   const { name, actors: definitions = [], isolation, onFatal, placement, rebalance, signals = true } = config
+  const { actorLimits: limits } = config
   const root = rootLogger(config)
   const kinds = definitions.map(({ kind }) => kind)
   const options = { ...clusterPart(config), kinds, logger: root, manualReady: true }
@@ -141,6 +142,7 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
     time,
     ...(isolation === undefined ? {} : { isolation }),
     ...(placement === undefined ? {} : { placement }),
+    ...(limits === undefined ? {} : { limits }),
   })
   const node = new RunningNode(world, { logger: logger.child({ component: 'node' }), cluster, tracker, actors })
   if (config.admin !== undefined) {
