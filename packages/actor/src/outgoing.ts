@@ -248,7 +248,7 @@ export class Call extends Outgoing {
 
   fail(error: unknown): void {
     if (this.settled) return
-    this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what))
+    this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what, this.pid?.node))
   }
 
   reject(error: unknown): void {
@@ -266,7 +266,7 @@ export class Call extends Outgoing {
     if (frame.type !== 'reply' && frame.type !== 'thrown') return
     const value = this.calls.read(frame.payload, this)
     if (this.settled) return
-    if (frame.type === 'thrown') return this.reject(actorError(value, this.what))
+    if (frame.type === 'thrown') return this.reject(actorError(value, this.what, this.pid?.node))
     this.release()
     this.#resolve(value)
   }

@@ -112,7 +112,8 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
   }
 
   fail(error: unknown): void {
-    if (!this.settled) this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what))
+    if (!this.settled)
+      this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what, this.pid?.node))
   }
 
   reject(error: unknown): void {
@@ -136,7 +137,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
         return this.end()
       case 'thrown': {
         const error = this.calls.read(frame.payload, this)
-        return this.reject(actorError(error, this.what))
+        return this.reject(actorError(error, this.what, this.pid?.node))
       }
       case 'item': {
         if (this.#items.length >= streamWindow) return this.#broken('more items than were asked for')

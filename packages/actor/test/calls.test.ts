@@ -113,7 +113,7 @@ describe.each(['here', 'there'])('a call to an actor %s', (where) => {
   })
 
   test('gets the actor’s own error with name, message, code, fields, cause and stack', async () => {
-    const { ref } = await lab(where)
+    const { ref, pid } = await lab(where)
     const error = (await errorOf(ref.broke())) as unknown as Broke & {
       remoteStack: string
       sent: string
@@ -128,6 +128,7 @@ describe.each(['here', 'there'])('a call to an actor %s', (where) => {
     ])
     expect(error.cause).toBeInstanceOf(RangeError)
     expect(error.remoteStack).toContain('calls.test.ts')
+    expect(error.stack).toBe(`${error.remoteStack}\n    at lab.broke of 'lab' (on node ${pid.node})`)
     expect([error.sent, error.retryable]).toEqual(['yes', false])
     expect(Object.keys(error).sort()).toEqual(['code', 'owed'])
   })
