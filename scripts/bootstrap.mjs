@@ -15,6 +15,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url))
 export const tool = {
   biome: join(root, 'node_modules/@biomejs/biome/bin/biome'),
   tsc: join(root, 'node_modules/typescript/bin/tsc'),
+  oldestTsc: join(root, 'node_modules/typescript-5.8/bin/tsc'),
   vitest: join(root, 'node_modules/vitest/vitest.mjs'),
 }
 

@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import { npm, pnpm, root } from './bootstrap.mjs'
 
 const PACKAGES = ['cluster', 'tracker', 'actor', 'skep', 'testkit']
-const COMPILERS = { ts7: '7.0.2', ts58: '5.8.3' }
+const { typescript, 'typescript-5.8': oldest } = readJson(join(root, 'package.json')).devDependencies
+const COMPILERS = { ts7: typescript, ts58: oldest.replace('npm:typescript@', '') }
 /** Packages whose types users must never need. */
 const PRIVATE = ['ws', 'msgpackr', 'hashring']
 const RUN_TIMEOUT_MS = 60_000

@@ -25,6 +25,10 @@ process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
 
 await step('lint', async () => one((await run([tool.biome, 'check'])).status === 0))
 await step('types', async () => one(build()))
+// The others are of the newest one, which compiles everything.
+await step('types of actors, oldest TypeScript', async () =>
+  one((await run([tool.oldestTsc, '-p', 'packages/actor/test/tsconfig.types.json'])).status === 0),
+)
 await step('tests', vitest)
 if (!quick) {
   await step('packages', async () => told('pack', await run(['scripts/pack-check.mjs'], 'pipe')))

@@ -294,7 +294,7 @@ function methodsOf(kind: string, on: unknown): Map<string, AnyFunction> {
   return methods
 }
 
-function generatorKind(method: unknown): 'async' | 'sync' | undefined {
+export function generatorKind(method: unknown): 'async' | 'sync' | undefined {
   const tag = Object.prototype.toString.call(method)
   if (tag === '[object AsyncGeneratorFunction]') return 'async'
   return tag === '[object GeneratorFunction]' ? 'sync' : undefined

@@ -20,6 +20,9 @@ const builtin: ReadonlySet<string> = new Set(['name', 'message', 'stack'])
 export function errorParts(error: Error): ErrorParts {
   const fields: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(error)) if (!builtin.has(key)) fields[key] = value
+  // Also where it is the class that says it: by an accessor, or for all its errors, as DOMException does.
+  const { code } = error as { readonly code?: unknown }
+  if (code !== undefined) fields.code = code
   const hidden: Record<string, unknown> = {}
   for (const key of hiddenKeys) {
     if (Object.hasOwn(error, key) && !Object.hasOwn(fields, key))

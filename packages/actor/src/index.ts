@@ -1,5 +1,6 @@
 /** Actors that are found and called by name on a Skep cluster. */
 
+export { type ClassMethods, type ClassOptions, fromClass, selfOf } from './class.js'
 export { type ActorOptions, defineActor, type Handoff, type Methods, type Self } from './define.js'
 export {
   type ActorDefinition,

@@ -106,11 +106,11 @@ export class Process implements Runner, Runnable {
   /** Ends the start of an actor that is told to stop before it runs. */
   #giveUp: ((error: unknown) => void) | undefined
   /** Requests to stop that wait in the mailbox. */
-  #asked: Message[] = []
+  #asked: Message[] | undefined
   #insisting: (() => void) | undefined
   #stopping: Promise<void> | undefined
   /** Who waits until nothing runs. */
-  #idlers: (() => void)[] = []
+  #idlers: (() => void)[] | undefined
   /** Nothing begins: what waits and what comes waits on. */
   #held = false
   /** The same: since a `stall`, until it is known whether its node is a member; then until its `name` is its own again. */
@@ -258,7 +258,7 @@ export class Process implements Runner, Runnable {
     this.#onward = to
     this.end = reason
     this.#insisting?.()
-    this.#asked = []
+    this.#asked = undefined
     const gate = this.#gate ?? []
     this.#gate = undefined
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift()) m.passOn(to)
@@ -294,7 +294,7 @@ export class Process implements Runner, Runnable {
    */
   halt(refusal: Refusal): void {
     this.#refusal = refusal
-    this.#asked = []
+    this.#asked = undefined
     const waiting = this.#gate ?? []
     if (this.#gate !== undefined) this.#gate = []
     for (let left = this.waiting; left > 0; left--) waiting.push(this.#queue?.shift() as Message)
@@ -375,6 +375,7 @@ export class Process implements Runner, Runnable {
       return
     }
     this.#enqueue(message)
+    this.#asked ??= []
     this.#asked.push(message)
     if (this.#insisting === undefined) this.#insist(reason)
   }
@@ -386,8 +387,8 @@ export class Process implements Runner, Runnable {
     this.#insisting = this.host.time.setTimer(() => {
       this.#insisting = undefined
       const now = this.host.time.now()
-      this.#asked = this.#asked.filter((message) => !message.stale(now))
-      if (this.#asked.length === 0 || this.phase !== 'running') return
+      this.#asked = this.#asked?.filter((message) => !message.stale(now))
+      if (!this.#asked?.length || this.phase !== 'running') return
       if (this.paused || before === undefined || this.#current !== before) this.#insist(reason)
       else void this.#stop(reason, true, 0)
     }, ms)
@@ -511,11 +512,15 @@ export class Process implements Runner, Runnable {
   }
 
   #nowIdle(): void {
-    if (this.#idlers.length > 0) for (const idler of this.#idlers.splice(0)) idler()
+    const idlers = this.#idlers
+    if (idlers === undefined) return
+    this.#idlers = undefined
+    for (const idler of idlers) idler()
   }
 
   #whenIdle(): Promise<void> {
     return new Promise((resolve) => {
+      this.#idlers ??= []
       this.#idlers.push(resolve)
     })
   }
@@ -637,7 +642,7 @@ export class Process implements Runner, Runnable {
   /** Somebody who waits for its end in the mailbox wants it for good. */
   #endBy(ended: Ended): void {
     const now = this.host.time.now()
-    const told = this.#stopping !== undefined || this.#asked.some((message) => !message.stale(now))
+    const told = this.#stopping !== undefined || this.#asked?.some((message) => !message.stale(now)) === true
     if (!told) this.ended = ended
   }
 
@@ -667,7 +672,7 @@ export class Process implements Runner, Runnable {
     this.#insisting?.()
     this.#idle?.stop()
     this.#timers?.cancelAll()
-    this.#asked = []
+    this.#asked = undefined
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
       m.refuse('ERR_ACTOR_STOPPED', text, 'no')
     for (const message of this.#gate ?? []) message.refuse('ERR_ACTOR_STOPPED', text, 'no')

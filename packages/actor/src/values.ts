@@ -5,7 +5,9 @@
  * Kept: primitives (also undefined, NaN, negative zero, bigints of any size), plain objects and arrays, Map, Set, Date,
  * RegExp, errors with code, cause and own fields, all typed arrays, Buffer, ArrayBuffer and DataView, pids and refs.
  * Refused with the path: functions, symbols, promises, instances of classes (subclasses too), cycles, what is nested
- * deeper than `maxDepth`. Keys that are symbols are left out, as JSON does. What is shared arrives as copies.
+ * deeper than `maxDepth`. Left out, as JSON does: keys that are symbols, fields that do not show, what hangs on an array
+ * or a Map besides its items. Holes of an array arrive as undefined, accessors as what they gave, objects without a
+ * prototype with the usual one, and what is shared as copies.
  *
  * The walks that send know no path. Only when one refused, a second, slow walk finds out which field it was.
  */

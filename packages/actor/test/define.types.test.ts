@@ -1,4 +1,5 @@
 /** What the compiler says: everything is inferred from the definition, and what could never work is refused. */
+import { type ErrorCode, isSkepError, type SkepError } from '@skep/cluster'
 import type { Pid } from '@skep/tracker'
 import { describe, expectTypeOf, test } from 'vitest'
 import {
@@ -96,6 +97,12 @@ describe('the compiler', () => {
       node.start(Counter, via('a'), '0')
       // @ts-expect-error init wants nothing
       node.start(Quiet, anonymous, 1)
+      // @ts-expect-error init wants a number
+      node.spawn(Counter, via('a'))
+      // @ts-expect-error init wants a number
+      node.ensure(Counter, via('a'), 'zero')
+      // @ts-expect-error init wants one number
+      node.start(Counter, via('a'), 0, 1)
       // @ts-expect-error what is placed has a name
       node.spawn(Counter, anonymous, 0)
     })
@@ -116,6 +123,58 @@ describe('the compiler', () => {
       c.$.cast.ticks(3)
       // @ts-expect-error no such option
       c.$.with({ timout: 3 })
+      // @ts-expect-error a field of the state is no method
+      c.n
+      // @ts-expect-error self is not the caller's to give
+      c.increment({}, 2)
+    })
+  })
+
+  test('gives results and items as what they are, and nothing else', () => {
+    compiled(async () => {
+      const c = node.via(Counter, 'a')
+      expectTypeOf(await c.later('x')).toEqualTypeOf<{ text: string }>()
+      // @ts-expect-error a number is no string
+      const text: string = await c.value()
+      // @ts-expect-error the reply has to be waited for
+      const value: number = c.value()
+      for await (const tick of c.ticks(3)) expectTypeOf(tick).toEqualTypeOf<number>()
+      // @ts-expect-error a stream is not iterated without await
+      for (const _ of c.ticks(3));
+      // @ts-expect-error a cast has no reply
+      const casted: number = c.$.cast.increment()
+      for await (const down of c.$.monitor()) {
+        expectTypeOf(down.pid).toEqualTypeOf<Pid>()
+        // @ts-expect-error no such reason
+        if (down.reason === 'died') break
+      }
+      void [text, value, casted]
+    })
+  })
+
+  test('narrows errors by their code, and knows all codes', () => {
+    compiled(async () => {
+      try {
+        await node.via(Counter, 'a').value()
+      } catch (error) {
+        // @ts-expect-error what was thrown may be anything
+        error.code
+        if (isSkepError(error, 'ERR_ALREADY_STARTED')) {
+          expectTypeOf(error).toEqualTypeOf<SkepError>()
+          expectTypeOf(error.sent).toEqualTypeOf<'no' | 'maybe' | 'yes'>()
+          expectTypeOf(error.retryable).toEqualTypeOf<boolean>()
+          expectTypeOf(error.code).toEqualTypeOf<ErrorCode>()
+          // @ts-expect-error no such code
+          if (error.code === 'ERR_ALLREADY_STARTED') return
+        }
+        // @ts-expect-error no such code
+        isSkepError(error, 'ERR_NOPE')
+      }
+    })
+    compiled(async () => {
+      const [reply] = await node.group(Counter, 'rooms').call.value()
+      if (reply?.status === 'fulfilled') expectTypeOf(reply.value).toEqualTypeOf<number>()
+      if (reply?.status === 'rejected') expectTypeOf(reply.reason).toEqualTypeOf<unknown>()
     })
   })
 
@@ -147,6 +206,12 @@ describe('the compiler', () => {
     const Texts = boxOf<string>('texts')
     expectTypeOf<RefOf<typeof Texts>['take']>().toEqualTypeOf<() => Promise<string>>()
     expectTypeOf<RefOf<typeof Texts>['put']>().toEqualTypeOf<(item: string) => Promise<void>>()
+    compiled(() => {
+      // @ts-expect-error a box of texts takes no numbers
+      node.via(Texts, 'a').put(1)
+      // @ts-expect-error nor begins with one
+      node.start(Texts, anonymous, 1)
+    })
   })
 
   test('refuses definitions that could never work', () => {
@@ -166,6 +231,18 @@ describe('the compiler', () => {
           },
         },
       })
+      /** Where the type of the item is open, the check of generators must still be made. */
+      const open = <T>(first: T) =>
+        defineActor('bad', {
+          init: () => first,
+          on: {
+            // @ts-expect-error a generator that is not async
+            *items(self): Generator<T> {
+              yield self.state
+            },
+          },
+        })
+      void open
       // @ts-expect-error no init
       defineActor('bad', { on: {} })
       // @ts-expect-error an unknown option

@@ -9,6 +9,7 @@ import { copy, freeze } from '../src/copy.js'
 import { BadBytes, unpack } from '../src/decode.js'
 import { pack } from '../src/encode.js'
 import { mark, maxDepth, type RefSource, Refused } from '../src/values.js'
+import { bytes, tree } from './arbitraries.js'
 
 const noRefs: RefSource = { refOf: () => undefined, rebind: (ref) => ref }
 const limit = 1 << 20
@@ -29,72 +30,18 @@ function refusal(send: () => unknown): Refused['refusal'] {
 class Money {
   readonly amount = 1
 }
+/** Its code is the class's: no error has it as its own. */
+class Overdrawn extends RangeError {
+  get code(): string {
+    return 'ERR_OVERDRAWN'
+  }
+}
+Overdrawn.prototype.name = 'Overdrawn'
 class OutOfMoney extends Error {
   readonly code = 'ERR_MONEY'
   readonly missing = 3n
   override readonly name = 'OutOfMoney'
 }
-
-const bytes = fc.uint8Array({ maxLength: 64 })
-const views: fc.Arbitrary<object> = bytes.chain((b) =>
-  fc.constantFrom<object>(
-    b,
-    Buffer.from(b),
-    b.buffer.slice(0),
-    new Int8Array(b),
-    new Uint8ClampedArray(b),
-    new Int16Array(b),
-    new Uint16Array(b),
-    new Int32Array(b),
-    new Uint32Array(b),
-    new Float32Array(b),
-    new Float64Array(b),
-    BigInt64Array.from([...b].map((x) => -BigInt(x))),
-    BigUint64Array.from([...b].map(BigInt)),
-    new DataView(b.buffer.slice(0)),
-  ),
-)
-
-const leaf: fc.Arbitrary<unknown> = fc.oneof(
-  fc.string({ unit: 'binary' }),
-  fc.string({ maxLength: 300 }),
-  fc.array(fc.integer({ min: 0xd800, max: 0xdfff })).map((units) => String.fromCharCode(...units)),
-  fc.double(),
-  fc.integer(),
-  fc.maxSafeInteger(),
-  fc.constantFrom(mark, '\ufeff', `\ufeff${'x'.repeat(99)}`),
-  fc.constantFrom(-0, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, undefined, null, true, false),
-  fc.bigInt({ min: -(1n << 300n), max: 1n << 300n }),
-  fc.date({ noInvalidDate: false }),
-  views,
-  fc.constantFrom(/a+b/gi, /[\u{1F600}]/u),
-  fc.nat().map((id) => new Pid('boot-of-a', id, 'a')),
-)
-
-const key = fc.oneof(
-  fc.string(),
-  fc.constantFrom('__proto__', 'constructor', 'toString', 'toJSON', 'hasOwnProperty', 'then', 'code', 'ä', '\ud83d'),
-)
-
-const tree = fc.letrec<{ value: unknown }>((tie) => {
-  const value = tie('value')
-  return {
-    value: fc.oneof(
-      { depthSize: 'small', withCrossShrink: true },
-      leaf,
-      fc.array(value, { maxLength: 5 }),
-      fc.dictionary(key, value, { maxKeys: 5, noNullPrototype: true }),
-      fc.array(fc.tuple(value, value), { maxLength: 4 }).map((entries) => new Map(entries)),
-      fc.array(value, { maxLength: 4 }).map((items) => new Set(items)),
-      fc
-        .record({ message: fc.string(), cause: value, extra: value, code: fc.string() })
-        .map(({ message, ...fields }) => {
-          const { cause, ...own } = fields
-          return Object.assign(new TypeError(message, { cause }), own)
-        }),
-    ),
-  }
-}).value
 
 describe('values', () => {
   test('of every kind arrive equal over the wire', () => {
@@ -108,6 +55,16 @@ describe('values', () => {
     fc.assert(
       fc.property(tree, (value) => assert.deepStrictEqual(copied(value), overWire(value))),
       { numRuns: 2000 },
+    )
+  })
+
+  test('are equal to what they were where they are frozen and shared', () => {
+    fc.assert(
+      fc.property(tree, (value) => {
+        const before = overWire(value)
+        assert.deepStrictEqual(freeze(value, 'value', noRefs), before)
+      }),
+      { numRuns: 500 },
     )
   })
 
@@ -160,12 +117,19 @@ describe('values', () => {
       expect(got.cause).toBeInstanceOf(RangeError)
       expect(Object.keys(got).sort()).toEqual(['code', 'missing'])
     }
+    for (const send of [overWire, copied]) {
+      const got = send(new Overdrawn('by 3')) as Overdrawn
+      expect([got.name, got.message, got.code]).toEqual(['Overdrawn', 'by 3', 'ERR_OVERDRAWN'])
+      const aborted = send(new DOMException('gave up', 'AbortError')) as DOMException
+      expect([aborted.name, aborted.message, aborted.code]).toEqual(['AbortError', 'gave up', 20])
+    }
     const own = overWire(
       new SkepError('ERR_TIMEOUT', 'late', { sent: 'maybe', pid: new Pid('b', 1, 'n') }),
     ) as SkepError
     expect(own).toBeInstanceOf(SkepError)
     expect([own.code, own.sent, own.retryable]).toEqual(['ERR_TIMEOUT', 'maybe', true])
     expect(own.pid).toEqual(new Pid('b', 1, 'n'))
+    expect((overWire(new SkepError('ERR_CONFIG', 'a fault')) as SkepError).code).toBe('ERR_CONFIG')
     const many = overWire(new AggregateError([new Error('one')], 'all')) as AggregateError
     expect(many.errors[0]).toEqual(new Error('one'))
   })
@@ -200,6 +164,20 @@ describe('values', () => {
   })
 })
 
+function holder<T extends object>(
+  step: string,
+  empty: () => T,
+  put: (into: T, held: unknown) => unknown,
+): { readonly step: string; readonly make: () => [object, (held: unknown) => unknown] } {
+  return {
+    step,
+    make: () => {
+      const container = empty()
+      return [container, (held) => put(container, held)]
+    },
+  }
+}
+
 describe('a value that cannot be sent', () => {
   const cycle: { self?: unknown; list: unknown[] } = { list: [] }
   cycle.list.push({ back: cycle })
@@ -226,6 +204,77 @@ describe('a value that cannot be sent', () => {
       expect(refused.text).toContain(text)
       expect(refused.text).toContain(path)
     }
+  })
+
+  /** Each holds one value, at this step of the path. */
+  const holders: readonly { readonly step: string; readonly make: () => [object, (held: unknown) => unknown] }[] = [
+    holder(
+      '.a',
+      () => ({ first: 1 }) as Record<string, unknown>,
+      (object, held) => Object.assign(object, { a: held }),
+    ),
+    holder(
+      '["a b"]',
+      () => ({}),
+      (object, held) => Object.assign(object, { 'a b': held }),
+    ),
+    holder(
+      '[2]',
+      () => [1, -0] as unknown[],
+      (array, held) => array.push(held),
+    ),
+    holder(
+      '.get("k")',
+      () => new Map<unknown, unknown>(),
+      (map, held) => map.set('k', held),
+    ),
+    holder(
+      '.values()[1]',
+      () => new Map<unknown, unknown>([['j', 1]]),
+      (map, held) => map.set(7, held),
+    ),
+    holder(
+      '.keys()[0]',
+      () => new Map<unknown, unknown>(),
+      (map, held) => map.set(held, 1),
+    ),
+    holder(
+      '.values()[0]',
+      () => new Set<unknown>(),
+      (set, held) => set.add(held),
+    ),
+    holder(
+      '.cause',
+      () => new TypeError('x', { cause: 1 }),
+      (error, held) => Object.assign(error, { cause: held }),
+    ),
+    holder(
+      '.extra',
+      () => new Error('x'),
+      (error, held) => Object.assign(error, { extra: held }),
+    ),
+    holder(
+      '.errors[1]',
+      () => new AggregateError([1]),
+      (error, held) => error.errors.push(held),
+    ),
+  ]
+
+  test('is found by its path wherever it is, and a cycle where it closes', () => {
+    const chain = fc.array(fc.constantFrom(...holders), { minLength: 1, maxLength: 8 })
+    fc.assert(
+      fc.property(chain, fc.nat(), fc.constantFrom('cycle', 'function', 'symbol'), (steps, back, what) => {
+        const made = steps.map(({ make }) => make())
+        const culprits = { cycle: made[back % made.length]?.[0], function: () => 1, symbol: Symbol('s') }
+        for (const [i, [, put]] of made.entries()) put(made[i + 1]?.[0] ?? culprits[what as 'cycle'])
+        for (const send of [pack, (value: unknown) => copied(value)]) {
+          const { path, text } = refusal(() => send(made[0]?.[0], 'value', limit))
+          expect(path).toBe(`value${steps.map(({ step }) => step).join('')}`)
+          expect(text).toContain(what === 'cycle' ? 'cycles cannot be sent' : `is a ${what}`)
+        }
+      }),
+      { numRuns: 500 },
+    )
   })
 
   test('is one level deeper than the limit', () => {

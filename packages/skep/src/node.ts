@@ -89,7 +89,7 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
   cordon(on?: boolean): void
   /**
    * Hands the placed actor of this name over, with its state and what waits for it, wherever it runs: to that node, or
-   * to where the ring says. Resolves when it is there. Errors: ERR_CANNOT_MOVE, ERR_NOT_REGISTERED, ERR_TIMEOUT,
+   * to where the ring says, its own node aside. Resolves when it is there, at once where it was. Errors: ERR_CANNOT_MOVE, ERR_NOT_REGISTERED, ERR_TIMEOUT,
    * ERR_NODE_DOWN.
    */
   move(name: string, to?: string, options?: WaitOptions): Promise<void>

@@ -126,13 +126,11 @@ describe('placed actors', () => {
     await one.spawn(Tally, via('x'))
     const tally = one.via(Tally, 'x')
     await tally.add('before')
-    for (const to of ['two', 'three', 'one', 'three']) {
-      if (two.whereis('x')?.node === to) continue
+    for (const to of ['two', 'three', 'one', 'one', 'three']) {
       await two.move('x', to)
       expect(await tally.node()).toBe(to)
     }
     expect(await tally.seen()).toEqual(['before'])
-    await expect(one.move('x', 'three')).rejects.toMatchObject({ code: 'ERR_CANNOT_MOVE', message: /there already/ })
     await expect(one.move('x', 'nowhere')).rejects.toMatchObject({ code: 'ERR_CANNOT_MOVE', message: /'nowhere'/ })
     await expect(one.move('nobody')).rejects.toMatchObject({ code: 'ERR_NOT_REGISTERED' })
     await one.start(Tally, via('here', { visible: 'all' }))

@@ -1,5 +1,4 @@
 /** The tests that docs/testing.md shows, and what they find. */
-import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { defineActor, via } from 'skep'
 import { expect, test } from 'vitest'
@@ -60,14 +59,4 @@ test('with orders that are known by their number each order is one seat', async 
     fc.asyncProperty(stalls, (plan) => eachOrderIsOneSeat(plan, SafeTickets)),
     { seed: 1, numRuns: 20 },
   )
-})
-
-test('the code in docs/testing.md is the code of these files', () => {
-  const page = readFileSync(new URL('../../../docs/testing.md', import.meta.url), 'utf8')
-  const blocks = [...page.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)]
-  expect(blocks.length).toBeGreaterThanOrEqual(3)
-  for (const [, path = '', code = ''] of blocks) {
-    const file = readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')
-    for (const part of code.split('\n\n')) expect(file, path).toContain(part.trimEnd())
-  }
 })

@@ -297,22 +297,33 @@ describe('a handoff', () => {
     expect(net.wires.filter(({ message }) => isHandoff(message))).toHaveLength(1)
   })
 
-  test('is refused to a name that was not placed, to its own node, and to one that cannot run it', () => {
+  test('is refused to a name that was not placed, and to a node that cannot run it', () => {
     const { net, name } = placed()
     net.add(['f'], { kinds: [] })
     net.input('d', { type: 'claim', ask: 5, name: 'bare', kind: 'counter', pid: 1 })
     net.pass(300)
     for (const [what, to] of [
       ['bare', 'a'],
-      [name, 'b'],
       [name, 'f'],
     ] as const)
       move(net, what, to)
     net.drain()
     const texts = net.outputs('e', 'refused').map(({ code, text }) => `${code} ${text}`)
-    expect(texts).toHaveLength(3)
+    expect(texts).toHaveLength(2)
     expect(texts.every((text) => text.startsWith('ERR_CANNOT_MOVE'))).toBe(true)
-    expect(texts.join()).toMatch(/not placed.*runs there already.*cannot run it/)
+    expect(texts.join()).toMatch(/not placed.*cannot run it/)
+  })
+
+  test('to where it is already is done at once, unless it is just on its way from there', () => {
+    const { net, name } = placed()
+    const there = move(net, name, 'b')
+    net.drain()
+    expect(net.outputs('e', 'done')).toEqual([{ type: 'done', ask: there }])
+    expect(net.outputs('b', 'export')).toEqual([])
+    sent(net, name)
+    const late = move(net, name, 'b')
+    net.drain()
+    expect(net.outputs('e', 'refused')).toMatchObject([{ ask: late, code: 'ERR_CANNOT_MOVE' }])
   })
 })
 

@@ -97,13 +97,13 @@ function exportWhole(turn: Turn, handoff: Handoff): void {
   turn.out.push({ type: 'export', pid, name, number: handoff.number, to })
 }
 
-/** Asked by a user of any node: to this node, or to the one that the ring gives. */
+/** Asked by a user of any node: to this node, or to the one that the ring gives of the others. Undefined when it begins. */
 export function moveName(
   turn: Turn,
   claim: Claim,
   to: BootId | undefined,
   asker: Handoff['askers'][number],
-): MoveFault | undefined {
+): MoveFault | 'there' | undefined {
   const { state, now } = turn
   const { name } = claim
   if (claim.placed === undefined) {
@@ -111,7 +111,7 @@ export function moveName(
   }
   const target = to ?? targetOf(state, claim, now)
   if (target === undefined) return { code: 'ERR_CANNOT_MOVE', text: `no other member can run '${name}'` }
-  if (target === state.self) return { code: 'ERR_CANNOT_MOVE', text: `'${name}' runs there already` }
+  if (target === state.self && !state.handoffs.has(name)) return 'there'
   return beginHandoff(turn, claim, target, asker)
 }
 

@@ -98,7 +98,10 @@ function perform(turn: Turn, wish: NodeRequest, asker: { boot: BootId; ask: numb
   if ('name' in wish) {
     const claim = heldBy(state.registry, state.self, wish.name)
     if (claim === undefined) return { code: 'ERR_NOT_REGISTERED', text: `'${wish.name}' is not registered at its node` }
-    if (wish.type === 'move') return moveName(turn, claim, wish.to, asker) ?? 'later'
+    if (wish.type === 'move') {
+      const moved = moveName(turn, claim, wish.to, asker) ?? 'later'
+      return moved === 'there' ? undefined : moved
+    }
     // What is changed now would be lost on the way, or come back.
     if (state.handoffs.has(wish.name)) return movingFault
     if (wish.type === 'update') rewriteMeta(turn, claim, wish.meta)
