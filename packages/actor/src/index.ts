@@ -20,6 +20,7 @@ export {
 } from './definition.js'
 export type { Isolation } from './isolation.js'
 export type { ActorNode, GroupCalls, GroupOf, GroupReply, PidGroup, RegisterOptions } from './node.js'
+export type { ReloadReport } from './reload.js'
 export {
   type ActorCluster,
   type ActorLimits,

@@ -8,6 +8,8 @@ import type { ActorCode, AnyFunction } from './definition.js'
 export interface Runner {
   selfFor(message: Message): unknown
   stop(reason: string, abort: boolean): Promise<void>
+  /** What runs in the place of this method, where the code was replaced since. */
+  latest(work: AnyFunction): AnyFunction
   /** A place in the chain of those who wait, for a message that runs. */
   waiter(): Waiter
 }
@@ -144,15 +146,16 @@ export function beginWork(work: Work, runner: Runner, message: Message, args: re
     void runner.stop(String(args[1]), false)
     return undefined
   }
+  const method = runner.latest(work)
   const self = runner.selfFor(message)
   switch (args.length) {
     case 0:
-      return work(self)
+      return method(self)
     case 1:
-      return work(self, args[0])
+      return method(self, args[0])
     case 2:
-      return work(self, args[0], args[1])
+      return method(self, args[0], args[1])
     default:
-      return work(self, ...args)
+      return method(self, ...args)
   }
 }

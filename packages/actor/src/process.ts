@@ -14,6 +14,7 @@ import type { ActorNode } from './node.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
 import { Queue } from './queue.js'
 import type { Target } from './ref.js'
+import { converted, Earlier } from './reload.js'
 import type { Runnable, Scheduler } from './scheduler.js'
 import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
@@ -68,7 +69,7 @@ export interface Refusal {
 export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
 
 export class Process implements Runner, Runnable {
-  readonly actor: ActorCode
+  actor: ActorCode
   info: ProcessInfo
   readonly host: ProcessHost
   state: unknown
@@ -111,6 +112,13 @@ export class Process implements Runner, Runnable {
   #stopping: Promise<void> | undefined
   /** Who waits until nothing runs. */
   #idlers: (() => void)[] | undefined
+  /** Ends when its new code stands, or does not. */
+  #reloading: Promise<void> | undefined
+  /** Nothing begins, since its code is being replaced. */
+  #swapping = false
+  #earlier: Earlier | undefined
+  /** Who waits until it has started, or has ended before. */
+  #opened: (() => void)[] | undefined
   /** Nothing begins: what waits and what comes waits on. */
   #held = false
   /** The same: since a `stall`, until it is known whether its node is a member; then until its `name` is its own again. */
@@ -204,6 +212,7 @@ export class Process implements Runner, Runnable {
     this.phase = 'running'
     const { idleAfter } = this.actor
     if (idleAfter !== undefined) this.#idle = new Idleness(this, idleAfter)
+    for (const opened of this.#opened?.splice(0) ?? []) opened()
     if (this.waiting > 0) this.host.scheduler.wake(this)
   }
 
@@ -212,10 +221,61 @@ export class Process implements Runner, Runnable {
    * the grace time. `resume` lets it go on.
    */
   async hold(): Promise<void> {
+    while (this.#reloading !== undefined) await this.#reloading.catch(() => {})
     this.#held = true
     if (this.running === 0) return
     await this.#within(this.#whenIdle(), this.host.stopGraceMs)
     if (this.running > 0) throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
+  }
+
+  /**
+   * Its next message runs this code. Rejects where it stays with the old one: with what `handoff.out` or `in` threw, with
+   * ERR_TIMEOUT where a call does not end within the grace time, ERR_CANNOT_MOVE while it is being handed over.
+   */
+  async reload(next: ActorCode): Promise<void> {
+    const before = this.#reloading ?? Promise.resolve()
+    const own = before.catch(() => {}).then(() => this.#reload(next))
+    this.#reloading = own
+    try {
+      await own
+    } finally {
+      if (this.#reloading === own) this.#reloading = undefined
+    }
+  }
+
+  #whenOpened(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#opened ??= []
+      this.#opened.push(resolve)
+    })
+  }
+
+  async #reload(next: ActorCode): Promise<void> {
+    if (this.phase === 'starting') await this.#whenOpened()
+    if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
+    if (this.#held)
+      throw new SkepError('ERR_CANNOT_MOVE', `${this.title} is being handed over: reload its new node, or try again`)
+    this.#swapping = true
+    try {
+      if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
+      if (this.running > 0)
+        throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
+      const state = await converted(this, next)
+      if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
+      this.#earlier ??= new Earlier()
+      this.#earlier.add(this.actor, next)
+      this.state = state
+      this.actor = next
+      this.#idle?.stop()
+      this.#idle = next.idleAfter === undefined ? undefined : new Idleness(this, next.idleAfter)
+    } finally {
+      this.#swapping = false
+      this.#goOn()
+    }
+  }
+
+  latest(work: AnyFunction): AnyFunction {
+    return this.#earlier === undefined ? work : this.#earlier.latest(work, this.actor)
   }
 
   get time(): Timers {
@@ -269,7 +329,7 @@ export class Process implements Runner, Runnable {
 
   /** Nothing of it begins at present: it is held, halted, or in doubt. */
   get paused(): boolean {
-    return this.#held || this.#refusal !== undefined || this.#doubt !== undefined
+    return this.#held || this.#swapping || this.#refusal !== undefined || this.#doubt !== undefined
   }
 
   /** Its node stood still: another process may have its name by now. Nothing begins until that is known. */
@@ -689,6 +749,7 @@ export class Process implements Runner, Runnable {
     if (abort) for (const message of this.#runningMessages()) message.withdraw(reason)
     if (this.#started) await this.#finish(reason, graceMs)
     this.phase = 'stopped'
+    for (const opened of this.#opened?.splice(0) ?? []) opened()
     this.host.ended(this, reason)
     for (const message of this.#watchers ?? []) message.answer(this.end)
     this.#watchers = undefined

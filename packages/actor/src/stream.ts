@@ -73,7 +73,7 @@ export class Feeder extends Message implements Feeding {
     if (this.#over) return this.#generator?.return(undefined)
     if (this.#generator === undefined) {
       this.#process.feed(this)
-      this.#generator = this.#method(runner.selfFor(this), ...this.#args) as AsyncGenerator<unknown>
+      this.#generator = runner.latest(this.#method)(runner.selfFor(this), ...this.#args) as AsyncGenerator<unknown>
     }
     return this.#generator.next()
   }

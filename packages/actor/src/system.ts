@@ -35,6 +35,7 @@ import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
+import { type ReloadReport, reloadAll } from './reload.js'
 import { Scheduler } from './scheduler.js'
 import { type RefSource, Refused } from './values.js'
 import { type Anonymous, anonymous, Via, type ViaOptions } from './via.js'
@@ -162,6 +163,11 @@ export interface ActorSystem extends ActorNode {
   stats(): ActorStats
   /** All local actors as they are now. */
   reports(): ProcessReport[]
+  /**
+   * Gives all actors of this kind on this node new code, and all that are started here from now on, also with an earlier
+   * definition of the kind. TypeError where this node knows no such kind.
+   */
+  reload(definition: AnyActor): Promise<ReloadReport>
   /** Resolves when no call that came to an actor which was handed over waits for its answer through this node. */
   allPassed(): Promise<void>
   /** Calls to other nodes that wait for their answer, by kind, method and callee; up to `most`. */
@@ -204,6 +210,8 @@ class System implements ProcessHost, ActorHome {
   readonly #listed = new Map<string, ActorCode>()
   /** Those and all that were ever used here: what refs from others can be made of. */
   readonly #known = new Map<string, ActorCode>()
+  /** The latest code of kinds that were reloaded. */
+  readonly #reloaded = new Map<string, ActorCode>()
   readonly #dropped = new Map<string, number>()
   readonly #rootRefs: RefSource
   readonly #placement: PlacementRule | undefined
@@ -593,8 +601,28 @@ class System implements ProcessHost, ActorHome {
     }
   }
 
-  /** Remember a definition, so that refs to its kind can arrive here. The first one of a kind stays. */
-  know(actor: ActorCode): ActorCode {
+  async reload(code: ActorCode): Promise<ReloadReport> {
+    const { kind } = code
+    if (!this.#known.has(kind))
+      throw new TypeError(`reload: this node knows no actors of kind '${kind}'; list it in actors, or start one first`)
+    this.#reloaded.set(kind, code)
+    this.#known.set(kind, code)
+    if (this.#listed.has(kind)) this.#listed.set(kind, code)
+    this.#ruleFor(kind, code.placement)
+    const report = await reloadAll(
+      [...this.#processes.values()].filter(({ actor }) => actor.kind === kind),
+      code,
+    )
+    this.logger.info({ kind, reloaded: report.reloaded, failed: report.failed.length }, `new code for '${kind}'`)
+    return report
+  }
+
+  /**
+   * Remember a definition, so that refs to its kind can arrive here. The first one of a kind stays; gives what is to be
+   * used in its place, where it was reloaded.
+   */
+  know(given: ActorCode): ActorCode {
+    const actor = this.#reloaded.get(given.kind) ?? given
     if (this.#known.has(actor.kind)) return actor
     this.#known.set(actor.kind, actor)
     this.#ruleFor(actor.kind, actor.placement)
@@ -704,6 +732,10 @@ class RootNode extends ContextNode implements ActorSystem {
 
   reports(): ProcessReport[] {
     return this.#system.reports()
+  }
+
+  reload(definition: AnyActor): Promise<ReloadReport> {
+    return this.#system.reload(codeOf(definition))
   }
 
   allPassed(): Promise<void> {

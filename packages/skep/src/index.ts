@@ -34,6 +34,7 @@ export {
   type PidGroup,
   type RefOf,
   type RegisterOptions,
+  type ReloadReport,
   type Self,
   selfOf,
   type Via,

@@ -7,7 +7,14 @@
  * Everything that reaches outside the process comes in through `World`, so that tests say what time it is.
  */
 
-import { type ActorNode, type ActorSystem, type ProcessReport, startActors } from '@skep/actor'
+import {
+  type ActorNode,
+  type ActorSystem,
+  type AnyActor,
+  type ProcessReport,
+  type ReloadReport,
+  startActors,
+} from '@skep/actor'
 import {
   type Cluster,
   type Discovery,
@@ -93,6 +100,12 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
    * ERR_NODE_DOWN.
    */
   move(name: string, to?: string, options?: WaitOptions): Promise<void>
+  /**
+   * For development: gives all actors of this kind on this node new code, from their next message on, with their state
+   * (through `handoff.out` of the old definition and `handoff.in` of the new one where those are given). What fails goes
+   * on as it was, and is told. TypeError where this node knows no actors of this kind.
+   */
+  reload(definition: AnyActor): Promise<ReloadReport>
   /**
    * Leaves the cluster in order: takes nothing new, hands its placed actors over with their state, ends the others, says
    * goodbye and closes.
@@ -229,6 +242,10 @@ class RunningNode implements SkepNode {
 
   ready(options: WaitOptions = {}): Promise<void> {
     return this.#layers.tracker.ready(options)
+  }
+
+  reload(definition: AnyActor): Promise<ReloadReport> {
+    return this.#layers.actors.reload(definition)
   }
 
   get admin(): string | undefined {
