@@ -12,7 +12,7 @@ import { pack } from './encode.js'
 import { type ActorFrame, cancelFrame, creditFrame } from './frames.js'
 import type { Moved } from './incoming.js'
 import { type Isolation, isolate, isolateAll } from './isolation.js'
-import { control, onceOf, workFor } from './message.js'
+import { control, noMethod, onceOf, workFor } from './message.js'
 import { Monitor } from './monitor.js'
 import { NameOrder } from './order.js'
 import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
@@ -27,6 +27,9 @@ import { LinkWaits } from './waits.js'
 
 /** Times that a call is sent again, to the new holder of its name, after it certainly was not done. */
 const maxRedirects = 2
+
+/** Said where a name has no holder. */
+const nobody = 'nobody holds this name; a ref of node.ensure() starts its actor when it is called'
 
 /** What this side needs of the node. */
 export interface Outside {
@@ -76,7 +79,11 @@ export class Calls implements RefHost, Router {
     this.deadlines = deadlines
     this.#releases = new Releases(outside.time, (out) => this.#find(out))
     this.#waits = new LinkWaits(outside.time, (out) => {
-      out.refuse('ERR_UNREACHABLE', `there is no link to ${out.pid?.node ?? 'its node'} at present`, 'no')
+      out.refuse(
+        'ERR_UNREACHABLE',
+        `there is no link to ${out.pid?.node ?? 'its node'} at present; it is being dialled, try again`,
+        'no',
+      )
     })
   }
 
@@ -115,7 +122,7 @@ export class Calls implements RefHost, Router {
       const pid = this.resolve(address)
       if (pid !== undefined) return pid
       const name = address.target.by === 'pid' ? '' : address.target.name
-      throw new SkepError('ERR_NOT_REGISTERED', `${address.actor.kind}.$.monitor of '${name}': nobody holds this name`)
+      throw new SkepError('ERR_NOT_REGISTERED', `${address.actor.kind}.$.monitor of '${name}': ${nobody}`)
     }
     return new Monitor(
       {
@@ -188,7 +195,11 @@ export class Calls implements RefHost, Router {
       return out.reject(new SkepError('ERR_STOPPED', `${out.what}: this node has been stopped`, { sent: 'no' }))
     if (out.address.context !== undefined && out.deadline <= this.#outside.time.now()) {
       return out.reject(
-        new SkepError('ERR_TIMEOUT', `${out.what}: the deadline of its caller has passed`, { sent: 'no' }),
+        new SkepError(
+          'ERR_TIMEOUT',
+          `${out.what}: the deadline of its caller has passed, and what a call calls waits no longer than that`,
+          { sent: 'no' },
+        ),
       )
     }
     if (out instanceof Call) out.list()
@@ -221,13 +232,13 @@ export class Calls implements RefHost, Router {
     const starting = out.method === control ? this.#outside.starting(target.name) : undefined
     if (starting !== undefined) return this.#sendTo(out, starting)
     if (target.by === 'ensure' && out.method !== control) return this.#ensure(out)
-    out.reject(new SkepError('ERR_NOT_REGISTERED', `${out.what}: nobody holds this name`, { sent: 'no' }))
+    out.reject(new SkepError('ERR_NOT_REGISTERED', `${out.what}: ${nobody}`, { sent: 'no' }))
   }
 
   /** To whoever holds the name, unless that is an actor of another kind, whose methods only happen to be named alike. */
   #sendToHolder(out: Outgoing, { pid, kind }: Pick<Claim, 'pid' | 'kind'>): void {
     if (kind === undefined || kind === out.address.actor.kind) return this.#sendTo(out, pid)
-    const text = `the name is held by an actor of kind '${kind}', the ref is to kind '${out.address.actor.kind}'`
+    const text = `the name is held by an actor of kind '${kind}', the ref is to kind '${out.address.actor.kind}': use the definition of the former`
     out.reject(new SkepError('ERR_NO_PROCESS', `${out.what}: ${text}`, { sent: 'no', pid }))
   }
 
@@ -310,9 +321,14 @@ export class Calls implements RefHost, Router {
     const process = this.#outside.process(pid.id)
     const moved = this.#outside.moved(pid.id)
     if (moved !== undefined) return this.#toMoved(out, moved)
-    if (process === undefined) return out.refuse('ERR_NO_PROCESS', `no such process runs on this node`, 'no')
+    if (process === undefined)
+      return out.refuse(
+        'ERR_NO_PROCESS',
+        'no such process runs on this node (any more); a ref by name finds its successor',
+        'no',
+      )
     const work = workFor(process.actor, out.method, out.args, out.streamed)
-    if (work === undefined) return out.refuse('ERR_NO_METHOD', `${process.title} has no such method`, 'no')
+    if (work === undefined) return out.refuse('ERR_NO_METHOD', noMethod(process, out.method, out.streamed), 'no')
     this.#isolateArgs(out, process)
     out.deliverTo(process, work)
   }
@@ -334,7 +350,11 @@ export class Calls implements RefHost, Router {
   #sendAway(out: Outgoing, pid: Pid): void {
     const outside = this.#outside
     if (this.#pending.size + this.#waits.size >= outside.maxPending) {
-      return out.refuse('ERR_OVERLOADED', `${this.#pending.size} calls to other nodes are open already`, 'no')
+      return out.refuse(
+        'ERR_OVERLOADED',
+        `${this.#pending.size} calls to other nodes are open already: have fewer at once, or raise the limit maxPending`,
+        'no',
+      )
     }
     out.payload ??= pack(out.args, 'args', outside.maxPayloadBytes)
     // Behind those that wait for the link already, or it would overtake them.
@@ -349,14 +369,23 @@ export class Calls implements RefHost, Router {
       return
     }
     this.forget(out)
-    if (posted === 'overloaded') return out.refuse('ERR_OVERLOADED', `the link to ${pid.node} is full`, 'no')
+    if (posted === 'overloaded')
+      return out.refuse('ERR_OVERLOADED', `the link to ${pid.node} is full: send less at once, and try again`, 'no')
     switch (outside.known(pid.boot)) {
       case 'alive':
         return this.#waits.add(pid.boot, out)
       case 'gone':
-        return out.refuse('ERR_NODE_DOWN', `${pid.node} is down`, 'no')
+        return out.refuse(
+          'ERR_NODE_DOWN',
+          `${pid.node} is down; a ref by name finds where its actor is started again`,
+          'no',
+        )
       case 'unknown':
-        return out.refuse('ERR_NO_PROCESS', `no node of this life of ${pid.node} is known`, 'no')
+        return out.refuse(
+          'ERR_NO_PROCESS',
+          `no node of this life of ${pid.node} is known (any more); a ref by name finds its successor`,
+          'no',
+        )
     }
   }
 
@@ -421,7 +450,13 @@ export class Calls implements RefHost, Router {
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
       out.recall(text)
-      out.reject(new SkepError('ERR_BAD_REPLY', `${out.what}: the answer could not be read: ${text}`, { sent: 'yes' }))
+      out.reject(
+        new SkepError(
+          'ERR_BAD_REPLY',
+          `${out.what}: the answer could not be read (is its node of another version?): ${text}`,
+          { sent: 'yes' },
+        ),
+      )
       return undefined
     }
   }

@@ -61,7 +61,8 @@ export class ContextNode implements ActorNode {
   }
 
   ref<D extends AnyActor>(definition: D, pid: Pid): RefOf<D> {
-    if (!(pid instanceof Pid)) throw new TypeError('ref(definition, pid): the pid must be a Pid')
+    if (!(pid instanceof Pid))
+      throw new TypeError('ref(definition, pid): the pid must be a Pid, as start() and whereis() give it')
     return this.#ref(definition, { by: 'pid', pid })
   }
 
@@ -96,15 +97,21 @@ export class ContextNode implements ActorNode {
   pidOf(process: unknown): Pid {
     if (process instanceof Pid) return process
     const address = addressOf(process)
-    if (address === undefined) throw new TypeError('a pid or a ref was expected')
+    if (address === undefined)
+      throw new TypeError(`a pid or a ref was expected, not ${process === null ? 'null' : typeof process}`)
     const { target } = address
     const pid = this.#system.calls.resolve(address)
     if (pid !== undefined || target.by === 'pid') return pid as Pid
-    throw new SkepError('ERR_NOT_REGISTERED', `nobody holds the name '${target.name}'`)
+    throw new SkepError(
+      'ERR_NOT_REGISTERED',
+      `nobody holds the name '${target.name}', so there is no pid: start its actor first`,
+    )
   }
 }
 
 function named(where: unknown, what: string): Via {
   if (where instanceof Via) return where
-  throw new TypeError(`${what}(definition, where, ...): where must be via(name)`)
+  throw new TypeError(
+    `${what}(definition, where, ...): where must be via(name), not ${typeof where === 'string' ? `the text '${where}'` : typeof where}`,
+  )
 }

@@ -203,7 +203,7 @@ function wearOff(kind: string, options: object): ActorCode {
   if (typeof kind !== 'string' || kind === '')
     throw new TypeError('defineActor(kind, ...): the kind must be a string, not empty')
   if (typeof options !== 'object' || options === null)
-    throw new TypeError(`defineActor('${kind}'): {init, on} is missing`)
+    throw new TypeError(`defineActor('${kind}', options): the options {init, on} are missing`)
   for (const key of Object.keys(options)) {
     if (!optionKeys.has(key)) {
       throw new TypeError(`defineActor('${kind}'): unknown option '${key}'; known are ${[...optionKeys].join(', ')}`)
@@ -280,11 +280,13 @@ function functionAt(kind: string, options: Record<string, unknown>, key: string,
 
 function methodsOf(kind: string, on: unknown): Map<string, AnyFunction> {
   if (typeof on !== 'object' || on === null)
-    throw new TypeError(`defineActor('${kind}'): on must be an object of functions`)
+    throw new TypeError(`defineActor('${kind}'): on must be an object of functions (self, ...args) => answer`)
   const methods = new Map<string, AnyFunction>()
   for (const [name, method] of Object.entries(on)) {
     if (reservedMethods.has(name))
-      throw new TypeError(`defineActor('${kind}'): '${name}' cannot be the name of a method`)
+      throw new TypeError(
+        `defineActor('${kind}'): '${name}' cannot be the name of a method: refs need it for themselves`,
+      )
     if (typeof method !== 'function') throw new TypeError(`defineActor('${kind}'): on.${name} must be a function`)
     if (generatorKind(method) === 'sync') {
       throw new TypeError(`defineActor('${kind}'): on.${name} is a generator; a stream is written async *${name}(self)`)

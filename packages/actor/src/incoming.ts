@@ -10,7 +10,7 @@ import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { type ActorFrame, castFrame, payloadFrame, refusedFrame } from './frames.js'
 import { packThrown } from './isolation.js'
-import { beginWork, control, Message, onceOf, type Runner, type Work, workFor } from './message.js'
+import { beginWork, control, Message, noMethod, onceOf, type Runner, type Work, workFor } from './message.js'
 import type { Back, Errand } from './passing.js'
 import type { Process } from './process.js'
 import { Feeder, maxStreams, type Sink } from './stream.js'
@@ -75,21 +75,32 @@ export class Incoming {
     const moved = this.#inside.moved(frame.target)
     if (moved !== undefined) return this.#onward(from, frame, moved, answers)
     const process = this.#inside.process(frame.target)
-    if (process === undefined) return answers.refuse('ERR_NO_PROCESS', 'no such process runs there (any more)', 'no')
+    if (process === undefined)
+      return answers.refuse(
+        'ERR_NO_PROCESS',
+        'no such process runs there (any more); a ref by name finds its successor',
+        'no',
+      )
     const call = new RemoteCall(process, answers, frame.method, frame.key, this.#inside)
     call.passedOn = frame.passedOn
     call.chain = frame.chain
     if (frame.key !== undefined && frame.method !== control) call.once = onceOf(frame.method, frame.key)
     if (frame.left > 0) call.deadline = this.#inside.time.now() + frame.left
     const args = this.#args(frame.args, frame.type === 'call' ? process.refsFor(call) : process.refs)
-    if (args === undefined) return answers.refuse('ERR_BAD_ARGUMENTS', 'the arguments could not be read', 'no')
+    if (args === undefined)
+      return answers.refuse(
+        'ERR_BAD_ARGUMENTS',
+        'the arguments could not be read (is the node of its caller of another version?)',
+        'no',
+      )
     const work = workFor(process.actor, frame.method, args, frame.type === 'open')
-    if (work === undefined) return answers.refuse('ERR_NO_METHOD', `${process.title} has no such method`, 'no')
+    if (work === undefined)
+      return answers.refuse('ERR_NO_METHOD', noMethod(process, frame.method, frame.type === 'open'), 'no')
     if (frame.type === 'call') {
       open.set(frame.id, call)
       call.deliver(work, args)
     } else if (typeof work === 'string' || process.streams >= maxStreams) {
-      answers.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
+      answers.refuse('ERR_OVERLOADED', `${process.title} feeds ${maxStreams} streams already: end some`, 'no')
     } else {
       const onward = (to: Pid): void => this.#onward(from, frame, { to, actor: process.actor, end: 'moved' }, answers)
       const feeder = new Feeder(process, work, args, frame.credit, answers, onward)

@@ -100,6 +100,9 @@ export abstract class Message {
   }
 }
 
+/** Methods that one error names at most. */
+const mostNames = 20
+
 /** The method name of what `$` asks of an actor. No method can have it. */
 export const control = '$'
 
@@ -125,6 +128,19 @@ export function workFor(
     return what === 'stop' || what === 'monitor' ? what : undefined
   }
   return actor.streams.has(method) === streamed ? actor.methods.get(method) : undefined
+}
+
+/** Why an actor refuses a method. */
+export function noMethod(
+  { title, actor }: { readonly title: string; readonly actor: ActorCode },
+  method: string,
+  streamed: boolean,
+): string {
+  if (actor.methods.has(method))
+    return `${method} of ${title} ${streamed ? 'answers once, it is no stream' : 'is a stream'}: is its node of another version?`
+  const names = [...actor.methods.keys()]
+  const more = names.length > mostNames ? ' and more' : ''
+  return `${title} has no method '${method}', it has ${names.slice(0, mostNames).join(', ')}${more}: is its node of another version?`
 }
 
 /** `['merge', saved]`: another copy has lost its name to this one, and this is what its state was. */

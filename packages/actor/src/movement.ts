@@ -58,13 +58,20 @@ export class Movement implements Handing {
     if (process === undefined || process.phase !== 'running')
       throw new SkepError('ERR_ACTOR_STOPPED', `${process?.title ?? pid} is ending`)
     if (process.actor.handoff === false)
-      throw new SkepError('ERR_CANNOT_MOVE', `actors of kind '${process.actor.kind}' are never handed over`)
+      throw new SkepError(
+        'ERR_CANNOT_MOVE',
+        `actors of kind '${process.actor.kind}' are never handed over, says their definition: handoff: false`,
+      )
     const saved = await rested(process)
     try {
       return Uint8Array.from(this.#image(process, saved))
     } catch (error) {
       if (!(error instanceof Refused)) throw error
-      throw new SkepError('ERR_CANNOT_MOVE', `its state cannot be sent: ${error.refusal.text}`, { cause: error })
+      throw new SkepError(
+        'ERR_CANNOT_MOVE',
+        `its state cannot be sent: ${error.refusal.text} (handoff: { out, in } of its definition says what to send)`,
+        { cause: error },
+      )
     }
   }
 

@@ -133,7 +133,9 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   expire(): void {
     this.listed = false
     if (this.settled) return
-    const error = new SkepError('ERR_TIMEOUT', `${this.what} had no answer in time`, { sent: this.sentNow })
+    const error = new SkepError('ERR_TIMEOUT', `${this.what} had no answer in time: ${this.#outlook}`, {
+      sent: this.sentNow,
+    })
     this.recall(error)
     this.reject(error)
   }
@@ -145,6 +147,11 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
 
   get sentNow(): Sent {
     return this.away ? 'maybe' : 'no'
+  }
+
+  get #outlook(): string {
+    if (!this.away) return 'it was not begun; more time comes with $.with({ timeout })'
+    return 'it may be done all the same; with $.with({ key }) it can be repeated and is done once, more time comes with timeout'
   }
 
   refuse(code: ErrorCode, text: string, sent: Sent): void {

@@ -65,7 +65,7 @@ export class Passing extends Outgoing {
 
   /** The process has come back to this node since: whoever asked finds it by its name. */
   deliverTo(): void {
-    this.refuse('ERR_NO_PROCESS', 'it has moved on', 'no')
+    this.refuse('ERR_NO_PROCESS', 'it has moved on; a ref by name finds it', 'no')
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {

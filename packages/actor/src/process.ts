@@ -52,6 +52,9 @@ export interface ProcessInfo {
   readonly placed: boolean
 }
 
+/** Said where a start takes too long. */
+const moreTime = 'init and onStart have more time with via(name, { timeout }), or by the limit startTimeoutMs'
+
 /** Those who may watch one actor at once. */
 const maxWatchers = 10_000
 
@@ -188,7 +191,7 @@ export class Process implements Runner, Runnable {
       await new Promise<void>((resolve, reject) => {
         this.#giveUp = reject
         if (timeoutMs < Number.POSITIVE_INFINITY) {
-          const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms`))
+          const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms: ${moreTime}`))
           cancel = this.host.time.setTimer(late, timeoutMs)
         }
         work().then(resolve, reject)
@@ -225,7 +228,8 @@ export class Process implements Runner, Runnable {
     this.#held = true
     if (this.running === 0) return
     await this.#within(this.#whenIdle(), this.host.stopGraceMs)
-    if (this.running > 0) throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
+    if (this.running > 0)
+      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.host.stopGraceMs} ms`)
   }
 
   /**
@@ -388,7 +392,11 @@ export class Process implements Runner, Runnable {
     } else if (message.once !== undefined && (this.#gate === undefined || message.passedOn)) {
       this.once.admit(message, message.once)
     } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
-      message.refuse('ERR_OVERLOADED', `the mailbox of ${this.title} is full: ${this.waiting} messages wait`, 'no')
+      message.refuse(
+        'ERR_OVERLOADED',
+        `the mailbox of ${this.title} is full, ${this.waiting} messages wait: call it more slowly, or raise its mailbox`,
+        'no',
+      )
     } else if (this.#gate !== undefined && !message.passedOn) {
       this.#gate.push(message)
     } else {
@@ -641,7 +649,7 @@ export class Process implements Runner, Runnable {
     if (this.phase === 'stopped') return message.answer(this.end)
     this.#watchers ??= new Set()
     if (this.#watchers.size < maxWatchers) this.#watchers.add(message)
-    else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already`, 'no')
+    else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already: end some monitors`, 'no')
   }
 
   unwatch(message: Message): void {

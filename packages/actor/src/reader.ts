@@ -81,7 +81,8 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
     feeder.chain = this.chain
     this.#feeder = feeder
     this.away = true
-    if (process.streams >= maxStreams) this.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
+    if (process.streams >= maxStreams)
+      this.refuse('ERR_OVERLOADED', `${process.title} feeds ${maxStreams} streams already: end some`, 'no')
     else process.deliver(feeder)
   }
 

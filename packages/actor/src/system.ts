@@ -264,7 +264,8 @@ class System implements ProcessHost, ActorHome {
   #list(actors: readonly AnyActor[]): void {
     for (const definition of actors) {
       const actor = codeOf(definition)
-      if (this.#listed.has(actor.kind)) throw new TypeError(`actors: there are two definitions of kind '${actor.kind}'`)
+      if (this.#listed.has(actor.kind))
+        throw new TypeError(`actors: there are two definitions of kind '${actor.kind}': rename one`)
       this.#listed.set(actor.kind, actor)
       this.know(actor)
     }
@@ -436,7 +437,8 @@ class System implements ProcessHost, ActorHome {
 
   #refuseWhenLeaving(): void {
     if (this.#closed) throw new SkepError('ERR_STOPPED', 'this node has been stopped')
-    if (this.#leaving) throw new SkepError('ERR_LEAVING', 'this node is leaving and starts nothing new')
+    if (this.#leaving)
+      throw new SkepError('ERR_LEAVING', 'this node is leaving and starts nothing new: ask another one')
   }
 
   /** Start it where the ring says. */
@@ -467,7 +469,10 @@ class System implements ProcessHost, ActorHome {
     this.#refuseWhenLeaving()
     const actor = this.#listed.get(kind)
     if (actor === undefined)
-      throw new SkepError('ERR_KIND_UNKNOWN', `this node does not start actors of kind '${kind}'`)
+      throw new SkepError(
+        'ERR_KIND_UNKNOWN',
+        `this node does not start actors of kind '${kind}': add its definition to actors`,
+      )
     const info = { pid: this.tracker.nextPid(), name, fence, placed: true }
     const args = state === undefined ? this.#specArgs(spec) : []
     const process = await this.#begin(actor, info, (made) =>

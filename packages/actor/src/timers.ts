@@ -76,7 +76,7 @@ export class ActorTimers {
 
   #named(what: string, method: string, args: readonly unknown[]): Named {
     if (!this.#actor.hasMethod(method))
-      throw new TypeError(`self.${what}(ms, '${method}'): the actor has no such method that answers once`)
+      throw new TypeError(`self.${what}(ms, '${method}'): the actor has no such method in on, or it is a stream`)
     return { method, args: this.packed(args) }
   }
 

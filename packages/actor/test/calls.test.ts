@@ -510,6 +510,41 @@ describe('calls', () => {
     expect((await errorOf(b.system.via(Lab, 'lab').echo('x'.repeat(1000)))).code).toBe('ERR_TOO_LARGE')
   })
 
+  test('cannot be changed by either side with isolation freeze: who tries gets a TypeError; others’ values arrive free', async () => {
+    const world = new World()
+    const Shelf = defineActor('shelf', {
+      init: () => ({ books: ['one'] }),
+      on: {
+        books: (self) => self.state.books,
+        add: (self, book: string) => self.state.books.push(book),
+        replace: (self, book: string) => {
+          self.state = { books: [...self.state.books, book] }
+          return self.state.books
+        },
+        change: (_self, given: { n: number }) => {
+          given.n += 1
+          return given
+        },
+      },
+    })
+    const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Shelf], isolation: 'freeze' }))
+    if (a === undefined || b === undefined) return
+    await a.system.start(Shelf, via('s'))
+    const [near, far] = [a.system.via(Shelf, 's'), b.system.via(Shelf, 's')]
+    const given = { n: 1 }
+    expect((await errorOf(near.change(given))).name).toBe('TypeError')
+    expect(given).toEqual({ n: 1 })
+    // What comes from another node is nobody else's.
+    expect(await far.change({ n: 1 })).toEqual({ n: 2 })
+    // What an actor gives out of its state is shared from then on: it must replace it, not change it.
+    const books = await near.books()
+    expect(() => books.push('two')).toThrow(TypeError)
+    expect((await errorOf(near.add('two'))).name).toBe('TypeError')
+    expect(await near.replace('two')).toEqual(['one', 'two'])
+    const free = await far.books()
+    expect(free.push('three')).toBe(3)
+  })
+
   test('share what is frozen with isolation freeze, and everything with isolation off', async () => {
     for (const isolation of ['freeze', 'off'] as const) {
       const { system } = new World().add('a', { actors: [Lab], isolation })
