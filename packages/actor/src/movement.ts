@@ -55,14 +55,16 @@ export class Movement implements Handing {
 
   async export(pid: Pid): Promise<Uint8Array> {
     const process = this.#movers.process(pid.id)
-    if (process === undefined || process.phase !== 'running')
-      throw new SkepError('ERR_ACTOR_STOPPED', `${process?.title ?? pid} is ending`)
+    const ending = (): SkepError => new SkepError('ERR_ACTOR_STOPPED', `${process?.title ?? pid} is ending`)
+    if (process === undefined || !isRunning(process)) throw ending()
     if (process.actor.handoff === false)
       throw new SkepError(
         'ERR_CANNOT_MOVE',
         `actors of kind '${process.actor.kind}' are never handed over, says their definition: handoff: false`,
       )
     const saved = await rested(process)
+    // It may have ended itself in the call that was waited for: it must not live on elsewhere.
+    if (!isRunning(process)) throw ending()
     try {
       return Uint8Array.from(this.#image(process, saved))
     } catch (error) {
@@ -184,6 +186,10 @@ export class Movement implements Handing {
     this.#gated.delete(id)
     this.#movers.process(id)?.openGate()
   }
+}
+
+function isRunning({ phase }: Process): boolean {
+  return phase === 'running'
 }
 
 /** What goes of a process that has come to rest. */

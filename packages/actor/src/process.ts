@@ -84,6 +84,8 @@ export class Process implements Runner, Runnable {
   end: DownReason = 'stopped'
   /** How it ended by itself; undefined where somebody told it to. */
   ended: Ended | undefined
+  /** Its user told it to stop: it is not started again, not even where its node leaves at the same time. */
+  forGood = false
   /** It is halted, and its callers are told so. */
   #refusal: Refusal | undefined
   #queue: Queue<Message> | undefined
@@ -221,14 +223,13 @@ export class Process implements Runner, Runnable {
 
   /**
    * Nothing begins from here on, and resolves when nothing runs; rejects with ERR_TIMEOUT where that takes longer than
-   * the grace time. `resume` lets it go on.
+   * the grace time, or it goes on before, by `resume`.
    */
   async hold(): Promise<void> {
-    while (this.#reloading !== undefined) await this.#reloading.catch(() => {})
     this.#held = true
-    if (this.running === 0) return
-    await this.#within(this.#whenIdle(), this.host.stopGraceMs)
-    if (this.running > 0)
+    while (this.#reloading !== undefined) await this.#reloading.catch(() => {})
+    if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
+    if (this.running > 0 || !this.#held)
       throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.host.stopGraceMs} ms`)
   }
 
@@ -237,6 +238,9 @@ export class Process implements Runner, Runnable {
    * ERR_TIMEOUT where a call does not end within the grace time, ERR_CANNOT_MOVE while it is being handed over.
    */
   async reload(next: ActorCode): Promise<void> {
+    // A handover that begins from here on waits for it.
+    if (this.#held)
+      throw new SkepError('ERR_CANNOT_MOVE', `${this.title} is being handed over: reload its new node, or try again`)
     const before = this.#reloading ?? Promise.resolve()
     const own = before.catch(() => {}).then(() => this.#reload(next))
     this.#reloading = own
@@ -257,8 +261,6 @@ export class Process implements Runner, Runnable {
   async #reload(next: ActorCode): Promise<void> {
     if (this.phase === 'starting') await this.#whenOpened()
     if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-    if (this.#held)
-      throw new SkepError('ERR_CANNOT_MOVE', `${this.title} is being handed over: reload its new node, or try again`)
     this.#swapping = true
     try {
       if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
@@ -438,6 +440,7 @@ export class Process implements Runner, Runnable {
     if (this.phase !== 'running') {
       // It is on its way out by itself, and not to come back now.
       this.ended = undefined
+      this.forGood = true
       void this.stop(reason, true)
       message.answer(undefined)
       return
@@ -680,6 +683,7 @@ export class Process implements Runner, Runnable {
 
   #stop(reason: string, abort: boolean, graceMs: number): Promise<void> {
     if (this.#stopping !== undefined) return this.#stopping
+    this.forGood ||= this.isAsked
     let settle: (ended: Promise<void> | void) => void = () => {}
     // Known before anything is refused: those that asked for it wait for this promise then.
     this.#stopping = new Promise((resolve) => {
@@ -709,9 +713,13 @@ export class Process implements Runner, Runnable {
 
   /** Somebody who waits for its end in the mailbox wants it for good. */
   #endBy(ended: Ended): void {
+    if (this.#stopping === undefined && !this.isAsked) this.ended = ended
+  }
+
+  /** A request to stop waits in the mailbox. */
+  get isAsked(): boolean {
     const now = this.host.time.now()
-    const told = this.#stopping !== undefined || this.#asked?.some((message) => !message.stale(now)) === true
-    if (!told) this.ended = ended
+    return this.#asked?.some((message) => !message.stale(now)) === true
   }
 
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */

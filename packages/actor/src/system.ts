@@ -502,8 +502,10 @@ class System implements ProcessHost, ActorHome {
     if (process === undefined) return
     if (process.info.name === name) {
       const end = reason === 'conflict' ? 'conflict' : 'moved'
-      const { onConflict } = process.actor
-      if (winner === undefined || onConflict === undefined || process.phase !== 'running') {
+      const { onConflict, kind } = process.actor
+      // Its state means nothing to an actor of another kind, nor, perhaps, to what was registered by hand.
+      const merges = onConflict !== undefined && winner?.kind === kind && process.phase === 'running'
+      if (!merges) {
         process.end = end
         void process.stop(reason, true)
       } else void this.#movement.yield(process, winner, end)
@@ -654,7 +656,8 @@ class System implements ProcessHost, ActorHome {
     this.#movement.forget(pid.id)
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
-    this.tracker.gone(pid, { keepPlaced: this.#leaving && placed, ended: process.ended })
+    const keepPlaced = this.#leaving && placed && !process.forGood
+    this.tracker.gone(pid, { keepPlaced, ended: process.ended })
     this.logger.debug({ actor: process.title, reason }, 'actor stopped')
   }
 
@@ -667,8 +670,8 @@ class System implements ProcessHost, ActorHome {
   }
 
   /** What the ring placed here goes on elsewhere, where it is started again after the end of its node. */
-  #endOfPlaced({ info: { name = '' }, end }: Process): DownReason {
-    if (end === 'crashed') return end
+  #endOfPlaced({ info: { name = '' }, end, isAsked }: Process): DownReason {
+    if (end === 'crashed' || isAsked) return end
     return this.tracker.lookup(name)?.placed?.terms?.restart?.policy === 'temporary' ? 'node-down' : 'moved'
   }
 

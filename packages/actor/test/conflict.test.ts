@@ -144,6 +144,19 @@ describe('of two copies of a name', () => {
     expect(await c.system.via(Packed, 'x').add(1n)).toBe(8n)
   })
 
+  test('one of another kind is not merged: its state means nothing to the one that keeps the name', async () => {
+    for (const kind of ['votes', undefined]) {
+      const { world, a, b, loser } = await split(Packed)
+      const pid = await b.system.start(Votes, via('y'))
+      const winner = { ...(world.claims.get('y') as Claim), name: 'x', kind }
+      a.deactivate?.({ pid: loser, name: 'x', reason: 'conflict', winner })
+      await rest()
+      expect(a.system.stats().actors).toBe(0)
+      expect(world.frames.filter(({ from, to }) => from === 'a' && to === 'b')).toEqual([])
+      expect((await b.system.ref(Votes, pid).all()).merges).toBe(0)
+    }
+  })
+
   test('who watches the loser hears of a conflict', async () => {
     const cluster = await split(Votes)
     const { c, loser } = cluster

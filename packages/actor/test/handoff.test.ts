@@ -28,6 +28,11 @@ const Keeper = defineActor('keeper', {
       self.state.done.push(what)
       return what
     },
+    last: async (self, how: 'stop' | 'crash') => {
+      await running.promise
+      if (how === 'stop') self.stop('enough')
+      else self.crash(new Error('broken'))
+    },
     waitForAbort: (self) =>
       new Promise<string>((resolve) => {
         self.signal.addEventListener('abort', () => {
@@ -64,9 +69,15 @@ const Unsendable = defineActor('unsendable', {
 /** Version 1 kept a number, version 2 takes that as well as its own. */
 const Versioned = defineActor('versioned', {
   init: (n: number) => ({ total: n, unit: 'piece' }),
-  on: { total: (self) => `${self.state.total} ${self.state.unit}` },
+  on: {
+    total: (self) => `${self.state.total} ${self.state.unit}`,
+    wait: () => running.promise,
+  },
   handoff: {
-    out: (self) => self.state.total,
+    out: (self) => {
+      story.push('out')
+      return self.state.total
+    },
     in: (saved: number | { total: number; unit: string }) =>
       typeof saved === 'number' ? { total: saved, unit: 'old piece' } : saved,
   },
@@ -198,6 +209,36 @@ describe('a handoff', () => {
     expect(await endless).toBe('slow')
     expect(await next).toBe('a:1')
     expect(story).toEqual(['start at a with 101'])
+  })
+
+  test('that is called off before the running call has ended exports nothing: the actor is at work again', async () => {
+    const { a, c } = await three()
+    const pid = await c.system.spawn(Versioned, via('v'), 1)
+    const [slow, next] = [c.system.via(Versioned, 'v').wait(), c.system.via(Versioned, 'v').total()]
+    await rest()
+    const exporting = errorOf(a.handing?.export(pid, 'v') as Promise<unknown>)
+    await rest()
+    a.handing?.resume(pid, 'v')
+    running.open()
+    await slow
+    expect(await next).toBe('1 piece')
+    await exporting
+    expect(story).toEqual([])
+  })
+
+  test('does not take along what stops itself, or crashes, in the call that was waited for', async () => {
+    for (const how of ['stop', 'crash'] as const) {
+      const { world, b, c } = await placed()
+      const last = c.system.via(Keeper, 'x').last(how)
+      await rest()
+      const moving = errorOf(world.handOver('x', b))
+      await rest()
+      running.open()
+      await last
+      expect(await moving).toMatchObject({ code: 'ERR_ACTOR_STOPPED' })
+      await rest()
+      expect(world.claims.has('x')).toBe(false)
+    }
   })
 
   test('leaves the actor as it was where the new place cannot make it', async () => {

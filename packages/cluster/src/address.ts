@@ -29,6 +29,15 @@ export function formatAddress(address: Address): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
 }
 
+/** The one text of an address at which a peer may be dialled. Throws a TypeError that names the fault. */
+export function peerAddress(text: string): string {
+  const address = parseAddress(text)
+  if (address.port === 0) throw new TypeError(`'${text}' has port 0, at which nobody can be reached`)
+  // It says through which interface of this very host, and is no part of an address that nodes tell each other.
+  if (address.host.includes('%')) throw new TypeError(`'${text}' has a zone, which means nothing on another host`)
+  return formatAddress(address)
+}
+
 /** True where only processes of this host can reach the address. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)

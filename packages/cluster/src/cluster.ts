@@ -208,8 +208,9 @@ export async function startClusterIn(world: ClusterWorld, options: ClusterOption
 
 /** Lines a minute about refused peers, all together. */
 const maxRefusalLines = 30
-/** Changes of what discovery finds that are told in a minute. */
+/** Changes of what discovery finds that are told in a minute, and addresses that are shown of it. */
 const MOST_FOUND = 10
+const MOST_SHOWN = 64
 /** Addresses of which it is kept what came of their last dial. */
 const MAX_DIALS_KEPT = 4096
 
@@ -311,15 +312,22 @@ class ClusterNode implements Cluster {
       const self = this.#describeSelf(address)
       const seed = this.#chance.seed()
       this.#state = initMembership(
-        { self, discovery: discovery.length > 0, seed, limits, formation: this.#settings.formation },
+        {
+          self,
+          discovery: discovery.length > 0,
+          seed,
+          limits,
+          formation: this.#settings.formation,
+          lock: discovery.some((strategy) => strategy.lock !== undefined),
+        },
         this.#time.now(),
       )
     })
     const { boot, address } = this.self
     const where = formatAddress({ host: listen.host, port })
     this.#log.info({ boot, address, cluster }, `started: node ${name} of cluster ${cluster} listens on ${where}`)
-    this.#input({ type: 'wake' })
     if (discovery.length > 0) this.#runDiscovery(discovery)
+    this.#input({ type: 'wake' })
   }
 
   #runDiscovery(strategies: readonly Discovery[]): DiscoveryRunner {
@@ -572,6 +580,8 @@ class ClusterNode implements Cluster {
         return this.#links.close(output.boot, output.reason)
       case 'refresh':
         return this.#discovery?.refresh()
+      case 'lock':
+        return this.#discovery?.lock(() => this.#input({ type: 'locked' }))
       case 'defer':
         return this.#time.defer(() => this.#time.defer(() => this.#input({ type: 'verdict', token: output.token })))
       case 'condemned':
@@ -609,6 +619,7 @@ class ClusterNode implements Cluster {
       case 'view':
         return this.#emit('view', output.view)
       case 'gateOpen':
+        this.#discovery?.unlock()
         return this.#settleReady()
     }
   }
@@ -784,12 +795,15 @@ class ClusterNode implements Cluster {
   }
 
   #discovered(addresses: readonly string[]): void {
-    const found = [...addresses].sort().join(', ')
+    const sorted = [...addresses].sort()
+    const found = sorted.join()
     if (found !== this.#found) {
       this.#found = found
-      const text = found ? `discovery found ${addresses.length}: ${found}` : 'discovery found nobody'
+      const shown = sorted.slice(0, MOST_SHOWN)
+      const more = sorted.length > shown.length ? ` and ${sorted.length - shown.length} more` : ''
+      const text = found ? `discovery found ${sorted.length}: ${shown.join(', ')}${more}` : 'discovery found nobody'
       // Answers that change all the time are not told all the time.
-      this.#log[this.#limiter.count('found', MOST_FOUND) > 0 ? 'info' : 'debug']({ addresses }, text)
+      this.#log[this.#limiter.count('found', MOST_FOUND) > 0 ? 'info' : 'debug']({ addresses: shown }, text)
     }
     this.#input({ type: 'discovered', addresses })
   }

@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { type Address, isLoopback, parseAddress } from './address.js'
 import { frameLimits, isText } from './core/frames.js'
 import { type Formation, type MembershipLimits, membershipLimits } from './core/membership.js'
-import type { Discovery } from './discovery/discovery.js'
+import { type Discovery, isDiscovery } from './discovery/discovery.js'
 import { SkepError } from './errors.js'
 import { maxSecrets } from './handshake.js'
 import { type LinkLimits, linkLimits } from './limits.js'
@@ -148,9 +148,8 @@ export function clusterFaults(options: ClusterOptions): string[] {
     fault(`roles and kinds are longer than ${maxDescriptionChars} characters together`)
   checkList('allow', options.allow, 1024, isPattern, fault)
   checkList('deny', options.deny, 1024, isPattern, fault)
-  if (typeof options.discovery !== 'function') {
-    checkList('discovery', options.discovery, 64, (item) => typeof item === 'function', fault)
-  }
+  const strategies = typeof options.discovery === 'function' ? [options.discovery] : options.discovery
+  checkList('discovery', strategies, 64, isDiscovery, fault)
   checkFormation(options.formation, fault)
   const { weight, version } = options
   if (weight !== undefined && !(typeof weight === 'number' && weight >= 0 && weight <= frameLimits.weight)) {

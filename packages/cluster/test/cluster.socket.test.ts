@@ -90,6 +90,15 @@ describe('a cluster', () => {
     expect(alone.log.count(/^discovery found nobody$/)).toBe(1)
   })
 
+  it('tells of thousands of addresses in a short line', async () => {
+    // Names that no resolver takes: nobody is asked for them.
+    const peers = Array.from({ length: 4000 }, (_, i) => `n${i}..x:1`)
+    const node = await startNode('a', { peers, limits: { gateMs: 200 } })
+    const { text, fields } = await node.log.line(/^discovery found/)
+    expect(text).toMatch(/^discovery found 4000: .* and 3936 more$/)
+    expect(text.length + JSON.stringify(fields).length).toBeLessThan(4000)
+  })
+
   it('forms of nodes that start at the same moment and know nothing but this host', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'skep-test-'))
     try {

@@ -151,6 +151,9 @@ describe('url', () => {
     expect(await first(rancher({ ...options, address, port: 7 }))).toEqual(['10.42.0.1:7', '10.42.0.2:7'])
     expect(await first(rancher({ ...options, address }))).toEqual(['10.42.0.1:1', '10.42.0.2:1'])
     expect(accepted).toEqual(['application/json', 'application/json'])
+    // One that is no address is left to whoever tells of bad ones; it hides nobody.
+    web.answer = json({ containers: [{ primary_ip: 'not yet' }, { primary_ip: '10.42.0.1' }] })
+    expect(await first(rancher({ ...options, address, port: 7 }))).toEqual(['10.42.0.1:7', 'not yet'])
     web.answer = json({ code: 404 })
     await expect(first(rancher({ ...options, address }))).rejects.toThrow('the metadata have no list of containers')
   })

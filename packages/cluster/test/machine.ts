@@ -35,13 +35,14 @@ export class Machine {
       seed?: number
       name?: string
       formation?: Partial<Formation>
+      lock?: boolean
     } = {},
   ) {
     const limits = { ...membershipLimits, ...options.limits }
     const self = infoOf(options.name ?? 'me')
-    const { discovery = false, seed = 7, formation: wish } = options
+    const { discovery = false, seed = 7, formation: wish, lock = false } = options
     const formation = wish && { expect: 3, stableMs: 1000, withinMs: 60_000, otherwise: 'fail' as const, ...wish }
-    const config = { self, discovery, seed, limits, formation }
+    const config = { self, discovery, seed, limits, formation, lock }
     this.state = initMembership(config, 0)
   }
 

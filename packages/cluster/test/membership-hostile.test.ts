@@ -74,10 +74,21 @@ const input: fc.Arbitrary<ClusterInput> = fc.oneof(
   fc.record({ type: fc.constant('verdict' as const), token: fc.nat(20) }),
   { weight: 4, arbitrary: fc.constant({ type: 'wake' as const }) },
   fc.constant({ type: 'ready' as const }),
+  fc.constant({ type: 'locked' as const }),
 )
 /** How much time passes before an input; -1: until the machine is due. */
 const pause = fc.oneof(fc.constantFrom(0, 1, -1, -1), fc.nat(2000))
 const story = fc.array(fc.tuple(pause, input), { minLength: 10, maxLength: 120 })
+
+const formation = fc.option(
+  fc.record({
+    expect: fc.integer({ min: 1, max: 3 }),
+    withinMs: fc.constantFrom(0, 500, 5000),
+    stableMs: fc.constantFrom(0, 1000),
+    otherwise: fc.constantFrom('fail' as const, 'continue' as const),
+  }),
+  { nil: undefined },
+)
 
 function checkState(state: MembershipState): void {
   const all = [...state.members.values()]
@@ -121,8 +132,9 @@ function checkState(state: MembershipState): void {
 describe('the membership machine', () => {
   it('survives every sequence of inputs with its state in order and its deadline kept', () => {
     fc.assert(
-      fc.property(story, fc.boolean(), (steps, discovery) => {
-        const m = new Machine({ discovery, limits })
+      fc.property(story, fc.boolean(), fc.boolean(), formation, (steps, discovery, lock, wish) => {
+        const waits = wish === undefined ? {} : { formation: wish }
+        const m = new Machine({ discovery, limits, lock: discovery && lock, ...waits })
         let view = 0
         for (const [wait, next] of steps) {
           m.now = wait < 0 ? Math.max(m.now, Math.min(membershipDeadline(m.state), m.now + 10_000)) : m.now + wait

@@ -669,6 +669,18 @@ describe('a formation', () => {
     expect(m.state.gate).toBe('open')
   })
 
+  it('that is met has nothing to say when its time is over, and the gate, which waits for dials, is not due for that', () => {
+    const m = new Machine({ discovery: true, formation: { expect: 1, stableMs: 0, withinMs: 500 } })
+    m.step({ type: 'discovered', addresses: addresses(['a']) })
+    for (m.now = 400; m.now < 2900; m.now += 100) {
+      expect(only(m.step({ type: 'wake' }), 'notFormed')).toEqual([])
+      expect(membershipDeadline(m.state)).toBeGreaterThan(m.now)
+    }
+    expect(m.state.gate).toBe('shut')
+    m.runTo(3000)
+    expect(m.state.gate).toBe('open')
+  })
+
   it('is over with the first boot: who rejoins joins a cluster', () => {
     const m = starting({ expect: 3, stableMs: 0 }, 'a', 'b')
     const news = { type: 'news' as const, members: [record('me', { phase: 'down' })] }

@@ -36,8 +36,8 @@ export function ask(strategy: Discovery, boot = 'x', cluster = 'c'): Running {
 }
 
 /** The first answer of a strategy, which is then ended; rejects where it fails. */
-export async function first(strategy: Discovery): Promise<readonly string[]> {
-  const running = ask(strategy)
+export async function first(strategy: Discovery, boot?: string, cluster?: string): Promise<readonly string[]> {
+  const running = ask(strategy, boot, cluster)
   const answer = await running.next()
   await running.end()
   return answer

@@ -35,13 +35,20 @@ export interface AdminServer {
 
 /** Longest that a request may take to arrive, in milliseconds. */
 const REQUEST_MS = 5000
+/** How often that is looked at. By default every 30 s: so long a hundred silent callers kept probes from being answered. */
+const LOOK_MS = 1000
 const MAX_CONNECTIONS = 100
 export const minTokenChars = 16
 
 /** Resolves when it listens. Errors: ERR_ADDRESS_IN_USE, ERR_LISTEN. */
 export async function startAdmin(options: AdminOptions, target: AdminTarget): Promise<AdminServer> {
   const asked = parseAddress(options.listen)
-  const server = createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, maxHeaderSize: 8192 })
+  const server = createServer({
+    requestTimeout: REQUEST_MS,
+    headersTimeout: REQUEST_MS,
+    connectionsCheckingInterval: LOOK_MS,
+    maxHeaderSize: 8192,
+  })
   server.maxConnections = MAX_CONNECTIONS
   server.on('request', (request, response) => answer(request, response, options.token, target))
   const port = await listen(server, asked)

@@ -22,6 +22,11 @@ export interface NodeEvents {
   resumed: NodeMember
   /** A name has a holder that it had not before (also: it moved). */
   registered: Claim
+  /**
+   * A name went to a later process while the one before stood: it was handed over, or had been started again on one side
+   * of a cut. Told after `registered`.
+   */
+  moved: { readonly claim: Claim; readonly previous: Claim }
   /** A name has no holder any more; its last claim. */
   unregistered: Claim
 }
@@ -43,6 +48,7 @@ export class Events {
     paused: new Set(),
     resumed: new Set(),
     registered: new Set(),
+    moved: new Set(),
     unregistered: new Set(),
   }
   /** Whom this node knew when it was declared down: as another boot it is told of all as if for the first time. */
@@ -79,7 +85,7 @@ export class Events {
     // The same function may listen twice; each is ended by its own handle.
     const own: Listener = (data) => listener(data)
     listeners.add(own)
-    if (event === 'registered' || event === 'unregistered') this.#readNames()
+    if (event === 'registered' || event === 'moved' || event === 'unregistered') this.#readNames()
     return () => {
       listeners.delete(own)
     }
@@ -122,7 +128,7 @@ export class Events {
       logger.warn({ count: event.count }, `${event.count} name events were lost: too many at once`)
       return
     }
-    const { name, claim, previous, reason } = event
+    const { type, name, claim, previous, reason } = event
     if (claim === undefined) {
       logger.debug({ name, reason }, `'${name}' is free (${reason})`)
       if (previous !== undefined) this.#emit('unregistered', previous)
@@ -134,6 +140,7 @@ export class Events {
     )
     // What stood before anybody listened did not happen now.
     if (reason !== 'present' && claim.pid.equals(previous?.pid) === false) this.#emit('registered', claim)
+    if (type === 'moved' && previous !== undefined) this.#emit('moved', { claim, previous })
   }
 
   #emit<E extends keyof NodeEvents>(event: E, data: NodeEvents[E]): void {

@@ -108,7 +108,7 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
   reload(definition: AnyActor): Promise<ReloadReport>
   /**
    * Leaves the cluster in order: takes nothing new, hands its placed actors over with their state, ends the others, says
-   * goodbye and closes.
+   * goodbye and closes. Throws a TypeError where `timeout` is no number of milliseconds.
    */
   drain(options?: DrainOptions): Promise<DrainReport>
   /** Ends at once: actors, links, timers. Nothing is handed over; the others notice. */
@@ -299,6 +299,8 @@ class RunningNode implements SkepNode {
   }
 
   drain({ timeout = DRAIN_MS }: DrainOptions = {}): Promise<DrainReport> {
+    if (typeof timeout !== 'number' || !(timeout >= 0))
+      throw new TypeError(`drain: timeout must be a number of milliseconds, not ${String(timeout)}`)
     this.#drained ??= this.#stopped === undefined ? this.#drain(timeout) : this.#stopped.then(() => NOTHING)
     return this.#drained
   }
@@ -357,9 +359,10 @@ class RunningNode implements SkepNode {
   /** Placed actors go to others while this node still answers like any; nothing new is placed here. */
   async #handOver(due: number): Promise<DrainReport> {
     const { cluster, logger, tracker, actors } = this.#layers
-    const before = this.#placed().length
+    const placed = tracker.unmoved('').length
+    const before = tracker.handedOver
     cluster.describe({ cordoned: true })
-    logger.info({ placed: before }, `drain: ${before} placed actors are to be handed over`)
+    logger.info({ placed }, `drain: ${placed} placed actors are to be handed over`)
     let unmoved: readonly Unmoved[] | undefined
     const handing = tracker.handOver().then((left) => {
       unmoved = left
@@ -369,14 +372,10 @@ class RunningNode implements SkepNode {
       handing.then(() => actors.allPassed()),
       due,
     )
-    unmoved ??= this.#placed().map(({ name }) => ({ name, reason: 'there was no time' }))
+    unmoved ??= tracker.unmoved('there was no time')
     const names = unmoved.slice(0, MOST_NAMES).map(({ name, reason }) => `${name}: ${reason}`)
     if (names.length > 0) logger.warn({ unmoved: names, count: unmoved.length }, 'drain: not all was handed over')
-    return { moved: Math.max(0, before - unmoved.length), unmoved }
-  }
-
-  #placed(): Claim[] {
-    return this.#layers.tracker.registered({ local: true }).filter(({ placed }) => placed !== undefined)
+    return { moved: tracker.handedOver - before, unmoved }
   }
 
   /** From the announcement until nothing is left here that another node needs. */

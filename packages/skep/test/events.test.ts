@@ -168,12 +168,14 @@ describe('events of names', () => {
       { type: 'updated', name: 'x', claim: claim(1), previous: one, reason: 'meta' },
       { type: 'failover', name: 'x', claim: claim(2), previous: one, reason: 'node down' },
       { type: 'missed', count: 3 },
-      { type: 'unregistered', name: 'x', claim: undefined, previous: claim(2), reason: 'stopped' },
+      { type: 'moved', name: 'x', claim: claim(3), previous: claim(2), reason: 'put' },
+      { type: 'unregistered', name: 'x', claim: undefined, previous: claim(3), reason: 'stopped' },
     )
+    events.on('moved', ({ claim: { pid }, previous }) => heard.push(`moved from ${previous.pid.id} to ${pid.id}`))
     events.on('registered', ({ pid }) => heard.push(`registered ${pid.id}`))
     events.on('unregistered', ({ pid }) => heard.push(`unregistered ${pid.id}`))
     await settled()
-    expect(heard).toEqual(['registered 1', 'registered 2', 'unregistered 2'])
+    expect(heard).toEqual(['registered 1', 'registered 2', 'registered 3', 'moved from 2 to 3', 'unregistered 3'])
     expect(lines.filter((line) => line.includes('were lost'))).toEqual(['3 name events were lost: too many at once'])
   })
 })

@@ -30,6 +30,20 @@ test.each(faultNames)('25 schedules with %s and joins alone keep the rules', (fa
 })
 
 test.each([
+  [['formation'], 'gate ERR_NOT_FORMED', 0],
+  [['joins', 'discovery', 'formation'], 'gate ERR_NOT_FORMED', 1],
+  [['joins', 'crashes', 'formation'], 'run not formed', 1],
+  [['leaves', 'restarts', 'formation'], 'gate ERR_NOT_FORMED', 1],
+] as const)(
+  'nodes that wait for each other form one cluster, or say that they do not, with %j',
+  (faults, told, least) => {
+    const result = simulateMachines({ seed: 8000, runs: 100, nodes: [2, 9], faults })
+    expect(result.found).toEqual([])
+    expect(result.outcomes[told] ?? 0).toBeGreaterThanOrEqual(least)
+  },
+)
+
+test.each([
   [['policies']],
   [['policies', 'joins', 'leaves']],
   [['policies', 'stalls', 'crashes']],

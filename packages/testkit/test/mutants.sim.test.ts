@@ -43,6 +43,8 @@ describe('every rule that is removed is missed', () => {
     'no-join-gate': ['5', '2-20', 'doubleSlot'],
     'no-digest-in-ack': ['400', '3-12', 'duplicate'],
     'any-grant': ['150', '2-9', 'stuck'],
+    'gate-waits-for-expect-alone': ['200', '2-9', 'stuck'],
+    'gate-never-tells': ['60', '2-9', 'stuck'],
   }
 
   test.each(mutants.map((mutant) => [mutant.name, mutant]))('%s: its patches fit what was built', (_name, mutant) => {

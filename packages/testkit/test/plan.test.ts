@@ -25,6 +25,19 @@ test('at least one node never leaves, and nobody leaves before it starts', () =>
   }
 })
 
+test('a formation is drawn beside the rest of the plan, which stays as it was', () => {
+  const faults: Fault[] = ['joins', 'leaves', 'loss', 'crashes', 'cuts', 'discovery']
+  const [without, beside] = [plans(faults), plans([...faults, 'formation'])]
+  expect(beside.map((plan) => ({ ...plan, formation: undefined }))).toEqual(without)
+  const drawn = beside.flatMap(({ formation }) => formation ?? [])
+  expect(drawn.length).toBeGreaterThan(60)
+  expect(drawn.length).toBeLessThan(120)
+  for (const { formation, starts } of plans(['formation'])) {
+    expect(formation?.expect).toBeGreaterThanOrEqual(1)
+    expect(formation?.expect).toBeLessThanOrEqual(starts.length)
+  }
+})
+
 test('all strikes fall into the first act', () => {
   for (const plan of plans(['joins', 'leaves', 'loss'])) {
     for (const at of [...plan.ops, ...plan.drops]) expect(at).toBeLessThanOrEqual(actMs + 50)

@@ -198,8 +198,10 @@ export interface Tracker {
    * Resolves with those that stay, when all others are gone.
    */
   handOver(): Promise<readonly Unmoved[]>
-  /** Names of this node on their way to others now. */
-  readonly handoffs: number
+  /** Those that are here still, each with why it will not go where that is known, else with this reason. */
+  unmoved(reason: string): readonly Unmoved[]
+  /** How many placed processes of this node others have taken over so far. */
+  readonly handedOver: number
   /** Joined and synced. Waits as long as it takes, or rejects with ERR_NOT_READY after `timeout`, ERR_ABORTED, ERR_STOPPED. */
   ready(options?: WaitOptions): Promise<void>
   /** Why the name is where it is, as this node sees it. */

@@ -85,6 +85,7 @@ class TrackerShell implements Tracker {
   #emptied:
     | { readonly promise: Promise<readonly Unmoved[]>; readonly resolve: (left: readonly Unmoved[]) => void }
     | undefined
+  #handedOver = 0
   #leaving = false
   #left: Promise<void> | undefined
   #onLeft: () => void = () => {}
@@ -328,8 +329,14 @@ class TrackerShell implements Tracker {
     return promise
   }
 
-  get handoffs(): number {
-    return this.#driver.state.handoffs.size
+  unmoved(reason: string): Unmoved[] {
+    const { draining } = this.#driver.state
+    const left = this.registered({ local: true }).filter(({ placed }) => placed !== undefined)
+    return left.map(({ name }) => ({ name, reason: draining?.stuck.get(name) ?? reason }))
+  }
+
+  get handedOver(): number {
+    return this.#handedOver
   }
 
   livesHere(fn: (pid: Pid) => boolean): void {
@@ -410,7 +417,7 @@ class TrackerShell implements Tracker {
     this.#driver.stop()
     this.#asks.rejectAll(makeError)
     this.#streams.end()
-    this.#emptied?.resolve([])
+    this.#emptied?.resolve(this.unmoved('the node was stopped'))
     this.#onLeft()
   }
 
@@ -593,6 +600,7 @@ class TrackerShell implements Tracker {
         this.#handing?.resume(this.#pid(output.pid), output.name)
         return
       case 'release':
+        this.#handedOver += 1
         this.#handing?.release(this.#pid(output.pid), output.name, output.to)
         return
       case 'passed':

@@ -217,6 +217,27 @@ describe('a handoff', () => {
     expect(net.state('a').registry.orphans.size).toBe(0)
   })
 
+  test('goes back also where its claim has risen meanwhile above what ended on the other side of a cut', () => {
+    for (const when of ['sent', 'retake'] as const) {
+      const { net, name } = placed()
+      const high = (net.claim('a', name)?.fence ?? 0) + 5_000
+      sent(net, name)
+      net.drain()
+      if (when === 'sent') tell(net, 'b', 'e', 'end', name, high)
+      net.filter = ({ type }) => type !== 'grant'
+      net.kill('c')
+      net.drain()
+      expect(net.state('b').handoffs.get(name)?.stage).toBe('retake')
+      net.filter = () => true
+      if (when === 'retake') tell(net, 'b', 'e', 'end', name, high)
+      net.pass(8_000)
+      expect(net.claim('d', name)).toMatchObject({ pid: { node: 'b' } })
+      expect(net.claim('d', name)?.fence).toBeGreaterThan(high)
+      expect(net.outputs('b', 'resume')).toHaveLength(1)
+      expect(net.state('b').handoffs.size).toBe(0)
+    }
+  })
+
   test('keeps the state when the source dies once the target was granted the name', () => {
     const { net, name } = placed()
     sent(net, name)
@@ -262,6 +283,55 @@ describe('a handoff', () => {
     net.drain()
     const members = membersOf(net.state('e').registry, 'g')
     expect(members.map(({ pid: at, meta }) => [at.node, meta])).toEqual([['c', { size: 3 }]])
+  })
+
+  test('takes along what it joins and leaves meanwhile; everybody sees it once in each group', () => {
+    const { net, name } = placed()
+    const pid = net.claim('b', name)?.pid as Pid
+    let ask = 7
+    const group = (type: 'join' | 'quit', of: string): void => {
+      const request = type === 'join' ? { type, group: of, pid, meta: undefined } : { type, group: of, pid }
+      net.input('b', { type: 'request', ask: ++ask, request })
+    }
+    for (const of of ['kept', 'left']) group('join', of)
+    sent(net, name)
+    group('join', 'joined')
+    group('quit', 'left')
+    net.filter = ({ type }) => type !== 'knows'
+    runShells(net)
+    net.input('b', { type: 'gone', pid: pid.id })
+    const isThere = (): void => {
+      for (const at of ['a', 'b', 'c', 'd', 'e']) {
+        const places = (of: string) => membersOf(net.state(at).registry, of).map((one) => one.pid.node)
+        expect([places('kept'), places('joined'), places('left')]).toEqual([['c'], ['c'], []])
+      }
+    }
+    net.drain()
+    isThere()
+    expect(net.outputs('b', 'passed')).toEqual([])
+    group('join', 'late')
+    expect(net.outputs('b', 'refused')).toMatchObject([{ ask, code: 'ERR_NO_PROCESS' }])
+    net.pass(1_500)
+    expect(net.outputs('b', 'passed')).toHaveLength(1)
+    isThere()
+    expect(net.state('b').groupsOf.size).toBe(0)
+  })
+
+  test('leaves no member behind where its old node goes on as another boot', () => {
+    const { net, name } = placed()
+    const pid = net.claim('b', name)?.pid as Pid
+    net.input('b', { type: 'request', ask: 7, request: { type: 'join', group: 'g', pid, meta: undefined } })
+    sent(net, name)
+    net.filter = ({ type }) => type !== 'knows'
+    runShells(net)
+    net.input('b', { type: 'gone', pid: pid.id })
+    expect(net.state('b').handoffs.get(name)?.stage).toBe('pass')
+    net.lose('b')
+    net.rejoin('b')
+    net.pass(3_000)
+    for (const at of ['a', 'b', 'c']) {
+      expect(membersOf(net.state(at).registry, 'g').map((one) => one.pid.node)).toEqual(['c'])
+    }
   })
 
   test('of a process that has only just come begins when its last source has passed on all', () => {
@@ -428,9 +498,9 @@ describe('a node that drains', () => {
 })
 
 describe('rebalance', () => {
-  function joined(rebalance: Rebalance): { net: Trackers; names: string[] } {
+  function joined(rebalance: Rebalance, count = 60): { net: Trackers; names: string[] } {
     const net = started(['a', 'b'], {}, rebalance)
-    const names = Array.from({ length: 60 }, (_, i) => `name-${i}`)
+    const names = Array.from({ length: count }, (_, i) => `name-${i}`)
     names.forEach((name, i) => {
       net.input('a', { type: 'spawn', ask: i + 1, name, kind: 'counter', spec: [0] })
     })
@@ -468,6 +538,15 @@ describe('rebalance', () => {
       if (owner !== 'c') expect(owner).toBe(before.get(name))
     }
     expect(at(net, names, 'c')).toBeGreaterThan(5)
+  })
+
+  test('brings all of them, however many more there are than a source has on their way at once', () => {
+    const { net, names } = joined({ mode: 'eager', rate: 100, afterMs: 200 }, 600)
+    after(net, 5_000)
+    const { table } = net.state('a')
+    const owned = names.filter((name) => table && rings.ownerOf(table, rings.slotOf(name, ring.slots)) === 'c')
+    expect(owned.length).toBeGreaterThan(100)
+    expect(at(net, names, 'c')).toBe(owned.length)
   })
 
   test('moves no faster than its rate, each holder for itself, and not before the view stands still', () => {

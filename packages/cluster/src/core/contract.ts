@@ -54,6 +54,8 @@ export type ClusterInput =
   | { type: 'dialled'; address: string; outcome: DialOutcome; boot?: BootId }
   /** The answer to a `dialThrough`; where `linked`, linkUp came before. */
   | { type: 'dialledThrough'; boot: BootId; via: BootId; linked: boolean }
+  /** The answer to `lock`: it is held, and what discovery said after that was told. */
+  | { type: 'locked' }
   /** Something was sent to this member past the machine, or could not be for want of a link. Told now and then. */
   | { type: 'used'; boot: BootId }
   /** Send an upper layer's message. `carry`: with our members. Without a link: relayed when `relay`, else dropped. */
@@ -82,6 +84,8 @@ export type ClusterOutput =
   | { type: 'notFormed'; members: number }
   /** Ask discovery again at once. */
   | { type: 'refresh' }
+  /** Take the locks of discovery, ask it anew, then give `locked`; once. What is held may be let go after `gateOpen`. */
+  | { type: 'lock' }
   /** Give `verdict` with this token back after two turns of the event loop. */
   | { type: 'defer'; token: number }
   /** We were declared down by others while alive: this boot is over. `rejoin` makes another one of it. */
@@ -123,6 +127,8 @@ export interface MembershipConfig {
   readonly limits: MembershipLimits
   /** Of a node's first boot; undefined: those whom it meets may be all. */
   readonly formation?: Formation | undefined
+  /** Has discovery locks, which a node's first boot must hold to be the first that opens its gate? */
+  readonly lock?: boolean
 }
 
 /** When nodes that start may take themselves for a new cluster. Where one exists, a newcomer joins it at once. */
@@ -149,6 +155,8 @@ export interface MembershipLimits {
   readonly redialDownMs: number
   readonly gateMs: number
   readonly gateSilentMs: number
+  /** How long the gate waits for the locks of discovery before it opens without. */
+  readonly lockMs: number
   readonly viewBatchMs: number
   readonly viewMinGapMs: number
   readonly lateTimerMs: number
@@ -168,6 +176,7 @@ export const membershipLimits: MembershipLimits = {
   redialDownMs: 3600 * 1000,
   gateMs: 3000,
   gateSilentMs: 1000,
+  lockMs: 30_000,
   viewBatchMs: 250,
   viewMinGapMs: 50,
   lateTimerMs: 200,

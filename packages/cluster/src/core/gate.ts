@@ -3,7 +3,9 @@
  * form that each believe themselves whole. So nothing is registered until every address that discovery names has been
  * dialled with an outcome and somebody was met; if nobody was, discovery is asked again until the node may believe that
  * it is alone. An address that stays silent holds the gate for a short while only. With a `formation` nodes that all
- * start wait, besides, until they are as many as there should be: where somebody is up already, a cluster exists.
+ * start wait, besides, until they are as many as there should be: where somebody is up already, a cluster exists. And
+ * where discovery has a lock, the first gate of a cluster opens under it: of nodes that start at once and do not find
+ * each other in time one goes first, and the next one looks again when that one can be found.
  */
 import type { ClusterOutput } from './contract.js'
 import { dialNow, forgetVanished, isTried } from './dialling.js'
@@ -15,10 +17,18 @@ const REFRESH_MS = 100
 /** The same while a formation is waited for, which may take minutes. */
 const FORMING_REFRESH_MS = 1000
 
-/** When the gate has something to do by itself. */
-export function gateDue(state: MembershipState): number {
+/** When the gate has something to do by itself. A formation that is met fails no more, though others are waited for. */
+export function gateDue(state: MembershipState, now: number): number {
   if (state.gate === 'open') return Infinity
-  return Math.min(Math.max(opensAt(state), formedAt(state)), state.refreshAt, failsAt(state))
+  const formed = formedAt(state)
+  if (now < formed) return Math.min(formed, failsAt(state), state.refreshAt)
+  const isHeld = state.lock === 'awaited' && isLocked(state)
+  return Math.min(isHeld ? Math.max(state.lockBy, opensAt(state)) : opensAt(state), state.refreshAt)
+}
+
+/** Is the gate held by more than discovery and its dials, so that it may open whenever a member changes? */
+export function awaitsMembers(state: MembershipState): boolean {
+  return state.gate === 'shut' && (state.config.formation !== undefined || state.lock === 'awaited')
 }
 
 /** An answer of discovery: new addresses are dialled at once; what it no longer names is forgotten when its turn comes. */
@@ -59,6 +69,17 @@ export function noteTaken(state: MembershipState, now: number): void {
   state.stale = true
 }
 
+/** The lock of discovery is held; whom its new answer named is waited for as in the beginning. */
+export function noteLocked(state: MembershipState, now: number, out: ClusterOutput[]): void {
+  if (state.lock !== 'awaited') return
+  state.lock = 'settled'
+  if (!isAllTried(state)) {
+    state.gateAt = Math.max(state.gateAt, now + state.config.limits.gateMs)
+    if (state.metAt !== Infinity) state.metAt = now
+  }
+  settleGate(state, now, out)
+}
+
 /** Opens the gate if it may open, else asks discovery again if that may help. */
 export function settleGate(state: MembershipState, now: number, out: ClusterOutput[]): void {
   if (state.gate === 'open') return
@@ -70,16 +91,41 @@ export function settleGate(state: MembershipState, now: number, out: ClusterOutp
   const met = state.metAt !== Infinity
   const tried = state.answered && isAllTried(state)
   if (met && tried) {
-    openGate(state, 'every address that discovery named was dialled', now, out)
+    if (!awaitsLock(state, now, out)) openGate(state, 'every address that discovery named was dialled', now, out)
     return
   }
   if (now >= opensAt(state)) {
+    if (awaitsLock(state, now, out)) return
     openGate(state, met ? 'some addresses stay silent' : 'nobody was met', now, out)
     return
   }
   state.stale = true
   state.refreshAt = Infinity
   if (!met && tried) askAgain(state, REFRESH_MS, now, out)
+}
+
+/** Would this node be the first of a cluster, and has not got the lock for it? */
+function isLocked(state: MembershipState): boolean {
+  return state.lock !== 'settled' && !isFounded(state)
+}
+
+/** Is this node, which would be the first of a cluster, to wait for the lock? Asks for it, and gives it up, once. */
+function awaitsLock(state: MembershipState, now: number, out: ClusterOutput[]): boolean {
+  if (!isLocked(state)) return false
+  if (state.lock === 'needed') {
+    state.lock = 'awaited'
+    state.lockBy = now + state.config.limits.lockMs
+    out.push({ type: 'lock' })
+  }
+  if (now < state.lockBy) {
+    state.stale = true
+    askAgain(state, FORMING_REFRESH_MS, now, out)
+    return true
+  }
+  state.lock = 'settled'
+  const { lockMs } = state.config.limits
+  out.push(logged('warn', `no lock of discovery after ${lockMs} ms: this node goes on without`, { lockMs }))
+  return false
 }
 
 /** Until a formation is met, and looked at again as soon as it may be. */

@@ -27,7 +27,7 @@ import {
   wakeDetector,
 } from './detector.js'
 import { dialSoon, isFresh, noteDialled, wakeDials } from './dialling.js'
-import { gateDue, noteDiscovered, noteMet, noteTaken, settleGate } from './gate.js'
+import { awaitsMembers, gateDue, noteDiscovered, noteLocked, noteMet, noteTaken, settleGate } from './gate.js'
 import { type BootId, inView, isGone, type Member, type MemberInfo, succeeds } from './member.js'
 import { pick } from './random.js'
 import { rejoin } from './rejoin.js'
@@ -76,7 +76,7 @@ export function stepMembership(state: MembershipState, input: ClusterInput, now:
   const doubted = state.doubts.size > 0
   handle(state, input, now, out)
   // Who comes and goes is counted as it happens.
-  if (state.gate === 'shut' && state.config.formation !== undefined) settleGate(state, now, out)
+  if (awaitsMembers(state)) settleGate(state, now, out)
   settleView(state, now, out)
   settleDoubts(state, doubted, now, out)
   if (state.stale || now >= state.due) state.due = earliest(state, now)
@@ -118,6 +118,9 @@ function handle(state: MembershipState, input: ClusterInput, now: number, out: C
       noteDiscovered(state, input.addresses, now, out)
       settleGate(state, now, out)
       return
+    case 'locked':
+      noteLocked(state, now, out)
+      return
     case 'verdict':
       if (!concludeWatch(state, input.token, now, out)) conclude(state, input.token, now, out)
       return
@@ -154,7 +157,7 @@ function wake(state: MembershipState, now: number, out: ClusterOutput[]): void {
   wakeSearches(state, now, out)
   wakeDials(state, now, out)
   tellBatch(state, now, out)
-  if (now >= gateDue(state)) settleGate(state, now, out)
+  if (now >= gateDue(state, now)) settleGate(state, now, out)
 }
 
 /** At least once a probe period, however ill we are: the gap between two steps is what tells of a stall. */
@@ -163,7 +166,7 @@ function earliest(state: MembershipState, now: number): number {
   if (state.self.phase === 'left') return Infinity
   const tick = now + state.config.limits.probeMs
   const links = Math.min(state.dialAt, watchesDue(state), searchesDue(state))
-  return Math.min(tick, detectorDue(state), links, state.tellAt, viewDue(state), gateDue(state), doubtDue(state))
+  return Math.min(tick, detectorDue(state), links, state.tellAt, viewDue(state), gateDue(state, now), doubtDue(state))
 }
 
 // ---- links

@@ -39,7 +39,7 @@ export function rejoin(
   const ended: ClusterOutput[] = []
   for (const link of [...state.links]) cutLink(state, link, 'this node goes on as another boot', ended)
   const info = { ...self.info, boot, startedAt: afterAll(self.info, records, startedAt) }
-  const fresh = initMembership({ ...config, self: info, formation: undefined }, now)
+  const fresh = initMembership({ ...config, self: info, formation: undefined, lock: false }, now)
   // Numbers go on: answers to the old boot must not be taken for answers to this one.
   Object.assign(state, fresh, { random, discovered, answered, lastSeq, lastToken, started: true })
   state.view = { number: view.number + 1, members: [info] }

@@ -78,6 +78,10 @@ export interface MembershipState {
   /** How many members there were when they were last counted for it, and since when. */
   counted: number
   countedAt: number
+  /** How far the lock of discovery is; `settled`: held, given up or not needed. */
+  lock: 'needed' | 'awaited' | 'settled'
+  /** When it is given up. */
+  lockBy: number
   /** When the first member was met. */
   metAt: number
   askedAt: number
@@ -218,6 +222,8 @@ export function initMembership(config: MembershipConfig, now: number): Membershi
     formBy: now + (config.formation?.withinMs ?? Infinity),
     counted: 0,
     countedAt: now,
+    lock: config.lock === true ? 'needed' : 'settled',
+    lockBy: Infinity,
     metAt: Infinity,
     askedAt: -Infinity,
     refreshAt: Infinity,

@@ -7,6 +7,9 @@ import type { BootId } from '../core/member.js'
 import type { Logger } from '../log.js'
 import { realTime, type Timers } from '../time.js'
 
+/** Addresses taken from one strategy at most, and remembered of those that it once named. */
+export const maxAddresses = 4096
+
 export interface DiscoveryContext {
   /** Aborts when the node stops or asks anew: end then, and take back what you registered of it. */
   readonly signal: AbortSignal
@@ -42,18 +45,32 @@ export interface Discovery {
   readonly title?: string
   /**
    * Makes this node known to the others where they look, before the first question; tried again with backoff until it
-   * succeeds. A strategy that must do so again and again does that in its own loop.
+   * succeeds, also after one that has not ended within 15 s. A strategy that must do so again and again does that in its
+   * own loop.
    */
   readonly register?: (context: DiscoveryContext) => Promise<void>
   /** Takes that back, once, when the node leaves or the strategy is removed. Waited for a second at most. */
   readonly unregister?: (context: DiscoveryContext) => Promise<void>
+  /**
+   * Waits for the one lock that the source has for this cluster, and gives the function that releases it. A node whose
+   * first boot would be the first of a cluster takes it, asks anew, and releases it when it has joined and is registered,
+   * or when it stops. The source must release it where the holder dies. `signal` aborts when it is no longer wanted; tried
+   * again where it rejects. After `limits.lockMs` (30 s) in all the node goes on without it.
+   */
+  readonly lock?: (context: DiscoveryContext) => Promise<() => Promise<void> | void>
+}
+
+export function isDiscovery(value: unknown): value is Discovery {
+  if (typeof value !== 'function') return false
+  const { register, unregister, lock } = value as Discovery
+  return [register, unregister, lock].every((one) => one === undefined || typeof one === 'function')
 }
 
 /** The same strategy under a title. */
 export function titled(
   title: string,
   discover: (context: DiscoveryContext) => AsyncIterable<readonly string[]>,
-  more: Pick<Discovery, 'register' | 'unregister'> = {},
+  more: Pick<Discovery, 'register' | 'unregister' | 'lock'> = {},
 ): Discovery {
   return Object.assign((context: DiscoveryContext) => discover(context), { title, ...more })
 }

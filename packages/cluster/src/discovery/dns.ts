@@ -2,7 +2,7 @@
  * Discovery from DNS: the addresses of names, or their SRV records, which have the ports.
  */
 import { formatAddress } from '../address.js'
-import type { Discovery } from './discovery.js'
+import { type Discovery, maxAddresses } from './discovery.js'
 import { type DnsOptions, nameList, nameServerStrategy, type Questions, titleOf } from './name-servers.js'
 import { portOf } from './port.js'
 
@@ -38,6 +38,11 @@ export function addressesAt(port: number, hosts: readonly string[]): string[] {
 
 /** Addresses instead of the targets' names: nodes tell each other addresses, and are recognised by them. */
 export async function servicesOf(ask: Questions, names: readonly string[]): Promise<string[]> {
-  const services = await ask.services(names)
-  return services.flatMap(({ port, addresses }) => addressesAt(port, addresses))
+  const found: string[] = []
+  for (const { port, addresses } of await ask.services(names)) {
+    found.push(...addressesAt(port, addresses.slice(0, maxAddresses - found.length)))
+    // Records of one answer times addresses of another one: that may be millions.
+    if (found.length === maxAddresses) break
+  }
+  return found
 }

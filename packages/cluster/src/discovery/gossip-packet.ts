@@ -13,7 +13,7 @@
  * The first six bytes are authenticated too (NIST SP 800-38D). Reading trusts nothing, and never throws.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { parseAddress } from '../address.js'
+import { peerAddress } from '../address.js'
 import { frameLimits, isBoot, isText } from '../core/frames.js'
 import type { BootId } from '../core/member.js'
 
@@ -148,7 +148,7 @@ function readTexts(body: Buffer, from: number, count: number): string[] | undefi
 function isReachable(address: unknown): address is string {
   if (!isText(address, 1, frameLimits.addressChars)) return false
   try {
-    return parseAddress(address).port !== 0
+    return peerAddress(address) !== ''
   } catch {
     return false
   }

@@ -7,6 +7,7 @@
  * by mistake (another container with the same directory sees other process ids) writes it again. The last one out
  * removes the directories.
  */
+import { createHash } from 'node:crypto'
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -21,6 +22,7 @@ const pollFirstFor = 20
 /** A file of a node is some hundred bytes. */
 const maxFileBytes = 4096
 const maxFiles = 1024
+const maxNameBytes = 255
 
 export interface LocalPeersOptions {
   /** The directory in which the one of the user is made; default: the system's for temporary files. */
@@ -83,7 +85,7 @@ async function removeEmpty(directory: string): Promise<void> {
 async function ownDirectory(parent: string, cluster: string): Promise<string> {
   const user = userInfo()
   const base = join(parent, `skep-${user.uid >= 0 ? user.uid : encodeName(user.username)}`)
-  const directory = join(base, encodeName(cluster))
+  const directory = join(base, directoryName(cluster))
   for (const path of [base, directory]) {
     await mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
@@ -95,6 +97,13 @@ async function ownDirectory(parent: string, cluster: string): Promise<string> {
     if ((stat.mode & 0o022) !== 0) throw new Error(`${path} can be written by others: its mode must be 0700`)
   }
   return directory
+}
+
+/** File systems take 255 bytes. What stands for a longer name has a sign in it that no encoded one has. */
+function directoryName(cluster: string): string {
+  const name = encodeName(cluster)
+  if (name.length <= maxNameBytes) return name
+  return `${name.slice(0, 100)}+${createHash('sha256').update(cluster).digest('hex')}`
 }
 
 /** A name as one of a file: what is not plain becomes =hex, so different names never meet in one file. */

@@ -32,7 +32,9 @@ export function polled(
     try {
       while (!context.signal.aborted) {
         const askedAt = realTime.now()
-        const answer = [...new Set(await bounded(timeoutMs, context, (signal) => lookup(signal, context)))].sort()
+        const found = await bounded(timeoutMs, context, (signal) => lookup(signal, context))
+        if (!Array.isArray(found)) throw new TypeError('the lookup must give a list of addresses')
+        const answer = [...new Set<string>(found)].sort()
         if (answer.join() !== last || bell.asked()) yield answer
         last = answer.join()
         await bell.next(intervalMs * (0.8 + 0.4 * Math.random()))

@@ -3,13 +3,20 @@
  * after a while, and what it said last stays valid. It never cuts a link. Strategies come and go while it runs.
  */
 import { hkdfSync } from 'node:crypto'
-import { parseAddress } from '../address.js'
+import { peerAddress } from '../address.js'
 import type { Logger, LogLimiter } from '../log.js'
 import type { Timers } from '../time.js'
-import { type Discovery, type DiscoveryContext, pause, textOf } from './discovery.js'
+import {
+  aborted,
+  type Discovery,
+  type DiscoveryContext,
+  isDiscovery,
+  maxAddresses,
+  pause,
+  textOf,
+} from './discovery.js'
+import { SourceLock } from './locks.js'
 
-/** Addresses taken from one strategy at most, and remembered of those that it once named. */
-const maxAddresses = 4096
 /** Pause before a strategy that failed is asked again: doubles up to the second, the half of it by chance. */
 const retryMinMs = 1000
 /** One that ended by itself waits so long. */
@@ -18,7 +25,11 @@ const retryMaxMs = 30_000
 const refreshGapMs = 100
 /** The first answer waits this long for strategies that have not said anything yet. */
 const firstAnswerMs = 500
-/** What is said of a bad address has it in full, and it may be as long as a document. */
+/** Between two answers of a strategy at least, or one that yields without end would leave no turn to anything else. */
+const answerGapMs = 20
+/** A registration that has not ended by then has failed. */
+const registerMs = 15_000
+/** What is said of a failure or a bad address may have all of it, and that may be as long as a document. */
 const maxFaultLength = 300
 /** What a strategy has to end in, and to unregister, before nobody waits for it any more. */
 const endMs = 1000
@@ -51,6 +62,10 @@ export interface DiscoveryRunner {
   add(strategy: Discovery): () => Promise<void>
   /** Wants a fresh answer of every strategy, soon. */
   refresh(): void
+  /** Takes the locks of all strategies that have one, and has each answer anew; calls `held` then. */
+  lock(held: () => void): void
+  /** This node has joined: gives up waiting for locks, and releases those held as soon as it is registered there. */
+  unlock(): void
   /** Who named this address, the latest first. */
   namings(address: string): Naming[]
   report(): SourceReport[]
@@ -73,6 +88,10 @@ interface Source {
   /** It has answered since it was last started. */
   fresh: boolean
   registered: boolean
+  /** While it is wanted or held. */
+  lock: SourceLock | undefined
+  /** Called at its next answer. */
+  told: (() => void) | undefined
   /** Ends the strategy for good. */
   readonly removed: AbortController
   abort: AbortController
@@ -94,16 +113,17 @@ interface RunnerOptions {
 export function runDiscovery(strategies: readonly Discovery[], options: RunnerOptions): DiscoveryRunner {
   const { self, logger, limiter, time, found } = options
   const sources = new Map<Source, Promise<void>>()
-  let [started, stopped] = [false, false]
+  let [started, joined, stopped] = [false, false, false]
   let lastTitle = 0
   let cancelRefresh: (() => void) | undefined
   const cancelFirst = time.setTimer(() => begin(), firstAnswerMs)
   for (const strategy of strategies) add(strategy)
   if (sources.size === 0) begin()
-  return { add, refresh, namings, report, stop }
+  return { add, refresh, lock, unlock, namings, report, stop }
 
   function add(strategy: Discovery): () => Promise<void> {
-    if (typeof strategy !== 'function') throw new TypeError('a discovery strategy is a function')
+    if (!isDiscovery(strategy))
+      throw new TypeError('a discovery strategy is a function, and so are its register, unregister and lock')
     const title = titleOf(strategy)
     const source: Source = {
       strategy,
@@ -118,6 +138,8 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
       answered: false,
       fresh: false,
       registered: false,
+      lock: undefined,
+      told: undefined,
       removed: new AbortController(),
       abort: new AbortController(),
       refresh: undefined,
@@ -182,19 +204,22 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
   async function ask(source: Source): Promise<boolean> {
     const { signal } = source.abort
     try {
-      const context = contextOf(source, signal)
-      if (!source.registered) await source.strategy.register?.(context)
+      if (!source.registered) await register(source, signal)
       source.registered = true
+      if (joined) void source.lock?.end()
       if (signal.aborted) return false
-      for await (const answer of source.strategy(context)) {
+      for await (const answer of source.strategy(contextOf(source, signal))) {
         if (signal.aborted) break
         noteAnswer(source, answer)
+        await pause(time, answerGapMs, signal)
+        // One that is resumed now might wait for the end that it has missed.
+        if (signal.aborted) break
       }
       return false
     } catch (error) {
       if (signal.aborted) return false
       source.failures++
-      source.failure = textOf(error)
+      source.failure = textOf(error).slice(0, maxFaultLength)
       const count = limiter.count(`discovery ${source.title}`)
       if (count > 0) {
         source.logger.warn(
@@ -206,13 +231,32 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
     }
   }
 
+  /** Its signal aborts with the run, and when it is not waited for any more. */
+  async function register(source: Source, signal: AbortSignal): Promise<void> {
+    const own = new AbortController()
+    const waits = new AbortController()
+    signal.addEventListener('abort', () => own.abort())
+    let isDone = false
+    const work = async (): Promise<void> => {
+      await source.strategy.register?.(contextOf(source, own.signal))
+      isDone = true
+    }
+    try {
+      await Promise.race([work(), pause(time, registerMs, waits.signal), aborted(signal)])
+      if (!isDone && !signal.aborted) throw new Error(`register has not ended within ${registerMs} ms`)
+    } finally {
+      waits.abort()
+      if (!isDone) own.abort()
+    }
+  }
+
   function contextOf(source: Source, signal: AbortSignal): DiscoveryContext {
     return {
       signal,
       self,
       logger: source.logger,
       onRefresh: (listener) => {
-        source.refresh = listener
+        if (signal === source.abort.signal) source.refresh = listener
       },
       keys: (purpose) =>
         options.secrets.flatMap((secret) =>
@@ -236,18 +280,22 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
       source.named.delete(address)
     }
     answered(source)
+    source.told?.()
   }
 
   function usable(source: Source, answer: readonly string[]): Set<string> {
     if (!Array.isArray(answer)) throw new TypeError('a discovery strategy must yield lists of addresses')
     const addresses = new Set<string>()
     for (const address of answer.slice(0, maxAddresses)) {
-      const fault = addressFault(address)
-      if (fault === undefined && address !== self.address) addresses.add(address)
-      else if (fault !== undefined && limiter.count(`address ${source.title}`, 10) > 0) {
+      try {
+        addresses.add(peerAddress(address))
+      } catch (error) {
+        if (limiter.count(`address ${source.title}`, 10) === 0) continue
+        const fault = textOf(error).slice(0, maxFaultLength)
         source.logger.warn({ fault }, `discovery by ${source.title} gave a bad address: ${fault}`)
       }
     }
+    addresses.delete(self.address)
     return addresses
   }
 
@@ -258,10 +306,64 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
   function askAnew(): void {
     cancelRefresh = undefined
     for (const source of sources.keys()) {
-      if (source.refresh) source.refresh()
+      if (source.refresh) ring(source, source.refresh)
       // One that is still thinking about its first answer is left in peace, or it would never give it.
       else if (source.fresh) source.abort.abort()
     }
+  }
+
+  function ring({ logger, title }: Source, listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      if (limiter.count(`refresh ${title}`) === 0) return
+      logger.warn({ err: error }, `discovery by ${title} failed when it was to answer anew: ${textOf(error)}`)
+    }
+  }
+
+  /** One after the other, in the same order on all nodes. */
+  async function takeLocks(): Promise<void> {
+    const locked = [...sources.keys()].filter(({ strategy }) => strategy.lock !== undefined)
+    for (const source of locked.sort((a, b) => (a.title < b.title ? -1 : 1))) {
+      if (joined || stopped) return
+      if (source.removed.signal.aborted) continue
+      const { title, strategy, logger } = source
+      const context = (signal: AbortSignal): DiscoveryContext => contextOf(source, signal)
+      const own = new SourceLock({
+        title,
+        lock: strategy.lock as NonNullable<Discovery['lock']>,
+        logger,
+        limiter,
+        time,
+        context,
+      })
+      source.lock = own
+      await own.take()
+      if (!own.over.aborted) await hearAnew(source, own.over)
+    }
+  }
+
+  /** What was asked before, and may be answered now, is of no use: who held the lock may not be in it. */
+  async function hearAnew(source: Source, signal: AbortSignal): Promise<void> {
+    const told = new Promise<void>((resolve) => {
+      source.told = resolve
+    })
+    source.abort.abort()
+    await Promise.race([told, aborted(signal)])
+    source.told = undefined
+  }
+
+  function lock(held: () => void): void {
+    void takeLocks().then(() => {
+      if (joined || stopped) return
+      if (!started) begin()
+      held()
+    })
+  }
+
+  function unlock(): void {
+    joined = true
+    for (const { lock: own, registered } of sources.keys()) if (registered || own?.held === false) void own?.end()
   }
 
   function namings(address: string): Naming[] {
@@ -288,14 +390,22 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
   async function end(source: Source, loop: Promise<void> | undefined): Promise<void> {
     source.removed.abort()
     source.abort.abort()
+    if (source.lock?.held === false) void source.lock.end()
     await within(Promise.resolve(loop))
+    await takeBack(source)
+    // Whoever has the lock next must not find this node.
+    if (source.lock !== undefined) await within(source.lock.end())
+  }
+
+  async function takeBack(source: Source): Promise<void> {
     const { unregister } = source.strategy
     if (unregister === undefined || !source.registered) return
     const late = new AbortController()
-    const gone = unregister(contextOf(source, late.signal)).catch((error: unknown) => {
+    const gone = async (): Promise<void> => unregister(contextOf(source, late.signal))
+    const told = gone().catch((error: unknown) => {
       source.logger.warn({ err: error }, `discovery by ${source.title} could not unregister: ${textOf(error)}`)
     })
-    await within(gone)
+    await within(told)
     late.abort()
   }
 
@@ -311,13 +421,5 @@ export function runDiscovery(strategies: readonly Discovery[], options: RunnerOp
     cancelFirst()
     cancelRefresh?.()
     await Promise.all([...sources].map(([source, loop]) => end(source, loop)))
-  }
-}
-
-function addressFault(address: unknown): string | undefined {
-  try {
-    return parseAddress(address as string).port === 0 ? `'${String(address)}' has port 0` : undefined
-  } catch (error) {
-    return textOf(error).slice(0, maxFaultLength)
   }
 }

@@ -39,8 +39,17 @@ export interface RancherOptions extends PollOptions {
 export function rancher(options: RancherOptions = {}): Discovery {
   const port = portOf(options.port)
   return documentStrategy('rancher', options.address ?? rancherAddress, options, (document, context) =>
-    containersOf(document).map((host) => withPort(host, port(context))),
+    containersOf(document).map((host) => addressOf(host, port(context))),
   )
+}
+
+/** One that is none is passed on as it is: it is told, and the others count. */
+function addressOf(host: string, port: number): string {
+  try {
+    return withPort(host, port)
+  } catch {
+    return host
+  }
 }
 
 interface Container {

@@ -2,7 +2,7 @@
  * A simulated node: its replica, its network ends, and what its user did with it. It acts like the shells do and
  * decides nothing: effects go to the network, outcomes to the host of the run.
  */
-import type { BootId, ClusterFrame, ClusterInput, ClusterOutput } from '@skep/cluster/core'
+import type { BootId, ClusterFrame, ClusterInput, ClusterOutput, Formation } from '@skep/cluster/core'
 import { membershipLimits } from '@skep/cluster/core'
 import type { Claim, NameEvent, PartitionConfig, Rebalance, TrackerOutput } from '@skep/tracker/core'
 import { trackerLimits } from '@skep/tracker/core'
@@ -62,6 +62,7 @@ export interface NodeBirth {
   readonly rate: number
   /** Which part of a split cluster goes on; all do where it is not given. */
   readonly partition?: PartitionConfig | undefined
+  readonly formation?: Formation | undefined
 }
 
 /** The one kind of placed processes in the workload. */
@@ -87,6 +88,10 @@ export class SimNode implements Endpoint, ReplicaPort {
   /** The boot as which it goes on. */
   successor: SimNode | undefined
   readyAt: number | undefined
+  /** When it said that its formation was not met in time. */
+  notFormedAt: number | undefined
+  /** Until when it had reason to wait for that. */
+  formingUntil = 0
   /** It hands its processes over before it leaves. */
   draining = false
   leavingSince: number | undefined
@@ -153,7 +158,7 @@ export class SimNode implements Endpoint, ReplicaPort {
     const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes }
     const rebalance = birth.rebalance ?? { mode: 'never', rate: 0, afterMs: 0 }
     this.replica = new Replica(
-      { self, discovery: true, seed: birth.seed, limits: membershipLimits },
+      { self, discovery: true, seed: birth.seed, limits: membershipLimits, formation: birth.formation },
       {
         self,
         counter: birth.counter,

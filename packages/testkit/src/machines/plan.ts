@@ -3,7 +3,7 @@
  * workload strikes, how slow the network is. The plan knows nothing of the machines; what depends on the state of the
  * run (which node gets an operation, which link drops) is drawn while it goes on, from the seed's other streams.
  */
-import { below, nextFloat, type Random, seedRandom } from '@skep/cluster/core'
+import { below, type Formation, nextFloat, type Random, seedRandom } from '@skep/cluster/core'
 import type { PartitionConfig } from '@skep/tracker/core'
 import { actMs, drawHandingDeaths, drawStrikes, type Fault, nearMoment, type Start, type Strike } from './strikes.js'
 
@@ -58,6 +58,8 @@ export interface Plan {
   readonly clocks: boolean
   /** Which part of a split cluster goes on; all do where it is undefined. */
   readonly policy: Policy | undefined
+  /** What all nodes are started with. */
+  readonly formation: Formation | undefined
   /** Bytes of a chunk of a log. */
   readonly chunkBytes: number
   /** When the workload's operations strike. */
@@ -71,6 +73,9 @@ export interface Policy {
   readonly stableMs: number
 }
 
+/** Of the runs that draw some of many faults. */
+const formationShare = 0.3
+
 /** A run lasts at least this. */
 export const runMs = 20_000
 
@@ -78,10 +83,18 @@ export const runMs = 20_000
 export const minOps = 100
 
 /** The independent streams of one seed, so that a frame more or less does not change the workload. */
-export function stream(seed: number, which: 'plan' | 'network' | 'workload' | 'nodes' | 'handing' | 'ends'): Random {
-  const salts = { plan: 0x1234567, network: 0x2468ace, workload: 0x369cf15, nodes: 0x48d159e, handing: 0x5b05a3d }
-  const salt = which === 'ends' ? 0x6d7a11b : salts[which]
-  return seedRandom(Math.imul(seed + 1, 0x9e3779b1) ^ salt)
+export function stream(seed: number, which: keyof typeof salts): Random {
+  return seedRandom(Math.imul(seed + 1, 0x9e3779b1) ^ salts[which])
+}
+
+const salts = {
+  plan: 0x1234567,
+  network: 0x2468ace,
+  workload: 0x369cf15,
+  nodes: 0x48d159e,
+  handing: 0x5b05a3d,
+  ends: 0x6d7a11b,
+  formation: 0x7e91c2f,
 }
 
 export function makePlan(options: PlanOptions): Plan {
@@ -91,7 +104,9 @@ export function makePlan(options: PlanOptions): Plan {
   const delays = drawDelays(random)
   const large = nextFloat(random) < 0.01
   // Of many kinds each run has some, so that each is seen alone and with each other.
-  const faults = options.faults.length <= 3 ? options.faults : options.faults.filter(() => nextFloat(random) < 0.4)
+  const struck = options.faults.filter((fault) => fault !== 'formation')
+  const some = struck.length > 3
+  const faults = some ? struck.filter(() => nextFloat(random) < 0.4) : struck
   const starts = drawStarts(random, count, faults.includes('joins'))
   const stays = below(random, count)
   const leaves = faults.includes('leaves') ? drawLeaves(random, starts, stays) : []
@@ -107,6 +122,8 @@ export function makePlan(options: PlanOptions): Plan {
   // While a part waits to take over, and after it did.
   if (policy !== undefined)
     for (const { at, until } of strikes.filter(isCut)) ops.push(...drawBetween(random, at, until))
+  const forms = options.faults.includes('formation')
+  const formation = forms ? drawFormation(stream(options.seed, 'formation'), count, !some) : undefined
   const names: string[] = []
   for (let i = 2 + below(random, 11); i > 0; i--) names.push(`name-${i}`)
   return {
@@ -123,6 +140,7 @@ export function makePlan(options: PlanOptions): Plan {
     handoffs,
     ends: faults.includes('ends'),
     policy,
+    formation,
     chunkBytes: 150 + below(random, 2000),
     ops,
     names,
@@ -150,6 +168,18 @@ function drawPolicy(random: Random, count: number, faults: readonly Fault[]): Po
   const isFixed = !faults.some((fault) => fault === 'leaves' || fault === 'aims' || fault === 'handoffs')
   const policy = shape < 0.6 ? 'majority' : shape < 0.8 || !isFixed ? 'keep-oldest' : quorum
   return { policy, stableMs: 800 + nextFloat(random) * 2000 }
+}
+
+/** Of a stream of its own: the rest of the plan is the same with it and without. */
+function drawFormation(random: Random, count: number, always: boolean): Formation | undefined {
+  const chosen = nextFloat(random) < formationShare || always
+  const shape = nextFloat(random)
+  const half = Math.floor(count / 2)
+  const expect = shape < 0.5 ? count : shape < 0.8 ? half + 1 + below(random, count - half) : 1 + below(random, count)
+  const withinMs = 500 + nextFloat(random) * (nextFloat(random) < 0.5 ? 3000 : 8000)
+  const stableMs = [0, 50, 300, 1000][below(random, 4)] ?? 0
+  const otherwise = nextFloat(random) < 0.5 ? 'fail' : 'continue'
+  return chosen ? { expect, withinMs, stableMs, otherwise } : undefined
 }
 
 /** `baseMs`: what every frame of this direction of this link takes at least. */

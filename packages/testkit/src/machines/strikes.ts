@@ -30,6 +30,8 @@ export const faultNames = [
   'clocks',
   /** Discovery fails, lies, tells a part, or nothing. */
   'discovery',
+  /** All nodes wait for each other before their first gate opens, with a formation of which each run draws its own. */
+  'formation',
   /** At the moment of a certain message somebody leaves or joins, or a link slows down. */
   'aims',
   /** Whoever sends or gets a certain message is killed at that moment, vanishes, stands still or hardly reads. */

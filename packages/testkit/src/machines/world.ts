@@ -17,6 +17,7 @@ import {
 import { Copies, partitionConfig } from './copies.js'
 import { Endings } from './endings.js'
 import { kinds, SimEvent } from './event.js'
+import { Forming, withstandsBlindness } from './forming.js'
 import { mayHalt } from './halting.js'
 import { Handing } from './handing.js'
 import { Ledger } from './ledger.js'
@@ -108,6 +109,8 @@ export class World implements NodeHost {
   private readonly workload: Workload
   /** Where processes are handed over. */
   private readonly handing: Handing | undefined
+  /** Where nodes wait for each other to form. */
+  private readonly forming: Forming | undefined
   /** Where a partition policy makes its promise. */
   private readonly copies: Copies | undefined
   private readonly hash = new TraceHash()
@@ -151,6 +154,8 @@ export class World implements NodeHost {
     )
     this.ledger = new Ledger(complain, strict, endings)
     this.copies = this.plan.policy === undefined ? undefined : new Copies(complain)
+    const { formation } = this.plan
+    this.forming = formation && new Forming(formation, (text) => complain('stuck', text))
     this.safety = new Safety(this.plan.slots, strict, complain, (node, claim) => this.ledger.removed(node, claim))
     this.handing = this.plan.handoffs ? new Handing(stream(seed, 'handing'), complain, strict) : undefined
     this.workload = new Workload(stream(seed, 'workload'), this.ledger, this.plan.names, this.handing)
@@ -411,6 +416,7 @@ export class World implements NodeHost {
         now: this.now,
         rate: this.plan.clocks ? 0.9 + nextFloat(this.random) * 0.2 : 1,
         partition: this.plan.policy && partitionConfig(this.plan.policy),
+        formation: this.plan.formation,
       },
       this,
     )
@@ -636,7 +642,7 @@ export class World implements NodeHost {
       }
       case 'discovery': {
         const { address } = this.plan.starts[strike.node] as Start
-        if (!over) this.premise.breaks(this.now, strike.until)
+        if (!over && !withstandsBlindness(this.plan)) this.premise.breaks(this.now, strike.until)
         if (!over) this.blind.set(address, strike)
         else if (this.blind.get(address) === strike) this.blind.delete(address)
         return
@@ -772,6 +778,9 @@ export class World implements NodeHost {
         return this.push(this.now + 1 + nextFloat(this.random) * 20, kinds.discover, node)
       case 'defer':
         return this.push(this.now + TWO_TURNS_MS, kinds.verdict, node, undefined, output.token)
+      case 'notFormed':
+        node.notFormedAt = this.now
+        return this.ledger.concluded('gate ERR_NOT_FORMED')
       case 'condemned':
         this.push(this.now, kinds.rejoin, node)
         if (this.premise.forbidsDowns(this.now))
@@ -929,12 +938,15 @@ export class World implements NodeHost {
     const calmAt = this.premise.rough
       ? Math.max(this.premise.brokenUntil, this.lastFaultAt + ROUGH_REST_WITHIN_MS / 2)
       : this.premise.brokenUntil
+    this.forming?.look(this.live, now)
     for (const node of this.live) {
       this.safety.patrol(node)
       if (node.stalledUntil > now) continue
-      this.ledger.patrol(node, now, calmAt)
+      this.forming?.check(node, now, calmAt)
+      const formedAt = Math.max(calmAt, node.formingUntil)
+      this.ledger.patrol(node, now, formedAt)
       this.missDown(node, calmAt)
-      if (node.readyAt === undefined && !node.leaving && now - Math.max(node.startedAt, calmAt) > READY_WITHIN_MS) {
+      if (node.readyAt === undefined && !node.leaving && now - Math.max(node.startedAt, formedAt) > READY_WITHIN_MS) {
         node.readyAt = now
         this.complain('stuck', `${node.boot} is not ready ${READY_WITHIN_MS} ms after its start`)
       }
@@ -968,6 +980,7 @@ export class World implements NodeHost {
       this.finished = true
       const halted = this.live.find((node) => node.replica.tracker.partition?.halted === true)
       if (halted !== undefined && mayHalt(halted, this.live)) return this.ledger.concluded('run halted for good')
+      if (this.forming?.isShort(this.live)) return this.ledger.concluded('run not formed')
       const open = openQuestions(this.live).join('; ')
       this.complain(found.rule, `no rest ${within} ms after the last fault: ${found.text}; open: ${open || 'nothing'}`)
     }

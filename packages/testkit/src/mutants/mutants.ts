@@ -35,6 +35,8 @@ const ends: readonly Fault[] = ['joins', 'leaves', 'ends']
 const torn: readonly Fault[] = ['cuts', 'stalls']
 const split: readonly Fault[] = ['policies']
 
+const blind: readonly Fault[] = ['joins', 'discovery', 'formation']
+
 const moving: readonly Fault[] = ['joins', 'leaves', 'handoffs']
 const deadlyMoving: readonly Fault[] = ['deaths', 'cuts', 'handoffs']
 const lossyMoving: readonly Fault[] = ['joins', 'loss', 'handoffs']
@@ -124,6 +126,33 @@ export const mutants: readonly Mutant[] = [
     rule: '2: before its gate opens a node takes no slot and registers nothing',
     patches: [{ of: tracker, file: 'tracker.js', find: 'gate: false,', replace: 'gate: true,' }],
   },
+  without(
+    'gate-ignores-expect',
+    '2: nodes that start while there is no cluster wait until they are as many as expected',
+    blind,
+    cluster,
+    'gate.js',
+    'state.present >= formation.expect ?',
+    'state.present >= 1 ?',
+  ),
+  without(
+    'gate-waits-for-expect-alone',
+    '2: where somebody is up already, nobody waits for more',
+    ['joins', 'crashes', 'formation'],
+    cluster,
+    'gate.js',
+    'formation === undefined || isFounded(state)',
+    'formation === undefined',
+  ),
+  without(
+    'gate-never-tells',
+    '2: a node that has not met as many in time says so',
+    ['joins', 'crashes', 'formation'],
+    cluster,
+    'gate.js',
+    "out.push({ type: 'notFormed', members: state.present });",
+    '',
+  ),
   {
     name: 'no-digest-in-ack',
     rule: '4.3.4: an ack brings a digest, and the logs reach it before the slot is held',
@@ -161,7 +190,7 @@ export const mutants: readonly Mutant[] = [
       {
         of: tracker,
         file: 'grants.js',
-        find: 'if (orphan !== undefined && message.origin !== orphan.placed?.origin)',
+        find: 'if (orphan !== undefined && holder === undefined && message.origin !== orphan.placed?.origin)',
         replace: 'if (false)',
       },
     ],
@@ -343,8 +372,8 @@ export const mutants: readonly Mutant[] = [
     deadly,
     tracker,
     'logs.js',
-    'registry.orphans.set(claim.name, claim);',
-    '',
+    'registry.orphans.set(name, orphan);',
+    ';',
   ),
   without(
     'crashes-are-ends',

@@ -6,7 +6,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import { settleKept } from './asks.js'
-import { dropRetake } from './handoff.js'
+import { dropRetake, renewRetake } from './handoff.js'
 import { follows } from './ids.js'
 import { heldBy, logOf, lookup } from './logs.js'
 import type { Claim, TrackerMessage } from './messages.js'
@@ -60,6 +60,7 @@ export function riseAbove(turn: Turn, own: Claim, fence: number): void {
   heardCounter(state, fence)
   const seq = logOf(state.registry, state.self).seq + 1
   write(turn, { type: 'put', claim: { ...own, seq, fence: ++state.counter } })
+  renewRetake(turn, own.name)
 }
 
 export function onRuns(turn: Turn, from: BootId, message: Message<'runs'>): void {

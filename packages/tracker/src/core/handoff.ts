@@ -73,6 +73,7 @@ export function beginHandoff(
     number: 0,
     from: undefined,
     bytes: 0,
+    groups: [],
     taken: undefined,
     askers: asker === undefined ? [] : [asker],
   }
@@ -115,13 +116,26 @@ export function moveName(
   return beginHandoff(turn, claim, target, asker)
 }
 
-/** The holder of the slot says that the name belongs elsewhere by now. */
+/** The holder of the slot says that the name belongs elsewhere by now. It says so once: what has no room waits. */
 export function onOrder(turn: Turn, from: BootId, { name, seq, to }: Message<'order'>): void {
   const { state } = turn
-  const own = logOf(state.registry, state.self).claims.get(name)
-  if (own?.seq !== seq || own.placed === undefined || to === state.self || state.leaving) return
-  if (ownerOf(state, slotOf(name, state.held.length)) !== from || state.handoffs.has(name)) return
-  if (hasRoom(state)) beginHandoff(turn, own, to)
+  if (to === state.self || ownerOf(state, slotOf(name, state.held.length)) !== from) return
+  // One a claim of ours: so there are never more than these.
+  if (logOf(state.registry, state.self).claims.get(name)?.seq === seq) state.ordered.set(name, { seq, to })
+}
+
+/** At the end of each step: as many of the ordered ones as may be on their way at once. */
+export function obeyOrders(turn: Turn): void {
+  const { state } = turn
+  const { ordered, draining, leaving, info, registry, self } = state
+  // What is still to go from a node that drains goes anyhow; what runs on a cordoned one runs on.
+  if (draining !== undefined || leaving || info.cordoned) ordered.clear()
+  for (const [name, { seq, to }] of ordered) {
+    if (!hasRoom(state)) return
+    ordered.delete(name)
+    const own = logOf(registry, self).claims.get(name)
+    if (own?.seq === seq && own.placed !== undefined && !state.handoffs.has(name)) beginHandoff(turn, own, to)
+  }
 }
 
 export function onExported(turn: Turn, { name, number, state: image }: Input<'exported'>): void {
@@ -142,7 +156,8 @@ export function onExported(turn: Turn, { name, number, state: image }: Input<'ex
   handoff.bytes = image.byteLength
   const { seq, fence, meta, placed } = own
   handoff.from = { boot: state.self, seq, fence }
-  const groups = [...(state.groupsOf.get(pid) ?? [])].map((group) => ({
+  handoff.groups = [...(state.groupsOf.get(pid) ?? [])]
+  const groups = handoff.groups.map((group) => ({
     group,
     meta: logOf(state.registry, state.self).groups.get(group)?.get(pid)?.meta,
   }))
@@ -183,15 +198,25 @@ function fail(turn: Turn, handoff: Handoff, text: string, code = 'ERR_CANNOT_MOV
 /** No word from the target: the holder of the slot decides who has the name. */
 function retake(turn: Turn, handoff: Handoff): void {
   const { state, now } = turn
-  const { name, pid, from } = handoff
+  const { name, pid } = handoff
   const own = logOf(state.registry, state.self).claims.get(name)
-  if (own?.pid.id !== pid || own.placed === undefined || from === undefined) return
+  if (own?.pid.id !== pid || own.placed === undefined) return
   handoff.stage = 'retake'
   handoff.since = now
-  const { kind, meta } = own
+  const { kind, meta, seq, fence } = own
+  // The claim as it is now: it may have been written anew since it was handed over.
+  const from = { boot: state.self, seq, fence }
   const { spec, origin, terms } = own.placed
   const id = --state.nextHostAsk
   openAsk(turn, { id, name, role: 'retake', kind, meta, spec, origin, terms, pid, told: true, from })
+}
+
+/** Its claim was written anew: it is asked for again in the place of that one, or the ask would be void for ever. */
+export function renewRetake(turn: Turn, name: string): void {
+  const handoff = turn.state.handoffs.get(name)
+  if (handoff?.stage !== 'retake') return
+  dropRetake(turn, name)
+  retake(turn, handoff)
 }
 
 /** What becomes of the process is decided: it is not asked for again. */

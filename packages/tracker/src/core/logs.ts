@@ -12,6 +12,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import type { Claim, DigestEntry, Membership, Op, Strike } from './messages.js'
+import type { Pid } from './pid.js'
 import { comesBack, hasEnded } from './policies.js'
 
 export interface Log {
@@ -292,8 +293,19 @@ function entryOf(log: Log): DigestEntry {
 const digests = new WeakMap<Registry, readonly DigestEntry[]>()
 const entries = new WeakMap<Log, DigestEntry>()
 
+/** Each process once: one that is being handed over, where both of its places are in the group, as it goes on. */
 export function membersOf(registry: Registry, group: string): Membership[] {
-  return [...(registry.groups.get(group)?.values() ?? [])]
+  const listed = registry.groups.get(group)
+  if (listed === undefined) return []
+  const members = new Map(listed)
+  for (const [name, claims] of registry.rivals) {
+    const taken = registry.index.get(name)
+    const from = taken?.from
+    if (taken === undefined || from === undefined || !listed.has(keyOf(taken))) continue
+    const left = claims.find(({ pid, seq }) => pid.boot === from.boot && seq === from.seq)
+    if (left !== undefined) members.delete(keyOf(left))
+  }
+  return [...members.values()]
 }
 
 // -- claims and the index
@@ -473,7 +485,7 @@ function listMembership(registry: Registry, membership: Membership): void {
   else listed.set(keyOf(membership), membership)
 }
 
-function keyOf({ pid }: Membership): string {
+function keyOf({ pid }: { readonly pid: Pid }): string {
   return `${pid.boot}/${pid.id}`
 }
 

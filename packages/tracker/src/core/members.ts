@@ -8,7 +8,7 @@ import { lostTarget } from './handoff.js'
 import { hideLog, logOf, showLog, sweep } from './logs.js'
 import { greet, notePhase } from './partition.js'
 import { reconcile, retryStarts } from './placement.js'
-import { rebalanceSoon } from './rebalance.js'
+import { rebalanceAnew } from './rebalance.js'
 import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
 import { pursueSoon, yieldForeign } from './slots.js'
@@ -32,7 +32,7 @@ export function onView(turn: Turn, view: View): void {
   askAgain(turn)
   retryStarts(turn)
   reconcile(turn)
-  rebalanceSoon(turn)
+  rebalanceAnew(turn)
   tickRequests(turn)
 }
 
@@ -50,7 +50,7 @@ export function onMember(turn: Turn, member: Member): void {
   if (stood && (phase === 'leaving' || phase === 'left')) for (const view of state.viewSizes) view.size--
   if (known === undefined) state.peers.set(info.boot, { info, phase, lineage: undefined, depth: 0, mute: false })
   else {
-    if (known.info.weight !== info.weight || known.info.cordoned !== info.cordoned) rebalanceSoon(turn)
+    if (known.info.weight !== info.weight || known.info.cordoned !== info.cordoned) rebalanceAnew(turn)
     known.info = info
     known.phase = phase
   }

@@ -41,6 +41,15 @@ export function joinGroup(turn: Turn, group: string, pid: Pid, meta: unknown): v
   else groups.add(group)
 }
 
+/** It is not in it any more. */
+export function quitGroup(turn: Turn, group: string, id: number): void {
+  const { registry, self, groupsOf } = turn.state
+  const groups = groupsOf.get(id)
+  groups?.delete(group)
+  if (groups?.size === 0) groupsOf.delete(id)
+  if (logOf(registry, self).groups.get(group)?.has(id) === true) write(turn, { type: 'quit', group, id })
+}
+
 /** Write an op into our own log; all ops of a step leave together at its end. */
 export function write(turn: Turn, op: Op): void {
   const { state, now } = turn

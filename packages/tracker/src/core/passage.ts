@@ -11,8 +11,8 @@
 
 import type { BootId } from '@skep/cluster/core'
 import { logOf } from './logs.js'
-import type { Claim, TrackerMessage } from './messages.js'
-import { dropName } from './own.js'
+import type { Claim, NodeRequest, TrackerMessage } from './messages.js'
+import { dropName, quitGroup } from './own.js'
 import { type Handoff, type MoveFault, send, type TrackerState, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
@@ -33,9 +33,28 @@ export function release(turn: Turn, handoff: Handoff, taken: Claim): void {
   handoff.taken = taken
   handoff.bytes = 0
   turn.out.push({ type: 'release', pid: handoff.pid, name: handoff.name, to: taken })
+  followGroups(turn, handoff, taken)
   if (!turn.state.barriers.has(handoff.to)) {
     turn.state.barriers.set(handoff.to, { asked: 0, sentAt: Number.NEGATIVE_INFINITY, have: new Map() })
   }
+}
+
+/** Groups that it joined and left since its groups were sent along. */
+function followGroups(turn: Turn, { pid, groups }: Handoff, { pid: to }: Claim): void {
+  const { registry, self, groupsOf } = turn.state
+  const now = groupsOf.get(pid) ?? new Set()
+  const ask = (request: NodeRequest): void => send(turn, to.boot, { type: 'request', ask: 0, request })
+  for (const group of now) {
+    const meta = logOf(registry, self).groups.get(group)?.get(pid)?.meta
+    if (!groups.includes(group)) ask({ type: 'join', group, pid: to, meta })
+  }
+  for (const group of groups) if (!now.has(group)) ask({ type: 'quit', group, pid: to })
+}
+
+/** Has this process gone to another node? */
+export function isPassing({ names, handoffs }: TrackerState, pid: number): boolean {
+  for (const name of names.get(pid) ?? []) if (handoffs.get(name)?.stage === 'pass') return true
+  return false
 }
 
 /** The process goes on here: who asked for the handoff is told why. */
@@ -64,6 +83,7 @@ export function pass(turn: Turn, handoff: Handoff): void {
   const { state } = turn
   const { name, pid } = handoff
   state.handoffs.delete(name)
+  for (const group of [...(state.groupsOf.get(pid) ?? [])]) quitGroup(turn, group, pid)
   const own = logOf(state.registry, state.self).claims.get(name)
   if (own?.pid.id === pid) dropName(turn, own)
   turn.out.push({ type: 'passed', pid, name })

@@ -13,6 +13,12 @@ import { send, type Turn } from './state.js'
 /** Names looked at in one step: well under 5 ms. */
 const SLICE = 1000
 
+/** Members are others by now: what was ordered by the former ones is ordered anew, where it still belongs elsewhere. */
+export function rebalanceAnew(turn: Turn): void {
+  turn.state.ordered.clear()
+  rebalanceSoon(turn)
+}
+
 /** Hosts may be others by now. */
 export function rebalanceSoon(turn: Turn): void {
   const { state, now } = turn

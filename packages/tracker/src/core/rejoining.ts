@@ -42,15 +42,16 @@ export function rejoin(turn: Turn, info: MemberInfo, members: readonly Member[])
   for (const ask of waiting) carryOver(turn, ask)
 }
 
-/** Processes on their way go on here; those that have gone do so. Returns the names of these. */
-function voidHandoffs(turn: Turn): Set<string> {
+/** Processes on their way go on here; those that have gone do so. Returns these by their names. */
+function voidHandoffs(turn: Turn): Map<string, number> {
   const { state } = turn
-  const passed = new Set<string>()
+  const passed = new Map<string, number>()
   for (const { name, pid, stage } of state.handoffs.values()) {
     turn.out.push({ type: stage === 'pass' ? 'passed' : 'resume', pid, name })
-    if (stage === 'pass') passed.add(name)
+    if (stage === 'pass') passed.set(name, pid)
   }
   state.handoffs.clear()
+  state.ordered.clear()
   state.barriers.clear()
   return passed
 }
@@ -95,10 +96,13 @@ function sortPeers(turn: Turn, members: ReadonlyMap<BootId, Member>): void {
 }
 
 /** The processes of this node under their new pids. */
-function keepProcesses(turn: Turn, before: Log, passed: ReadonlySet<string>): void {
+function keepProcesses(turn: Turn, before: Log, passed: ReadonlyMap<string, number>): void {
   const { state } = turn
+  const gone = new Set(passed.values())
+  for (const pid of gone) state.groupsOf.delete(pid)
   for (const members of before.groups.values()) {
     for (const { group, pid, meta } of members.values()) {
+      if (gone.has(pid.id)) continue
       const seq = logOf(state.registry, state.self).seq + 1
       const own = new Pid(state.self, pid.id, state.info.name)
       write(turn, { type: 'join', membership: { group, pid: own, seq, meta } })

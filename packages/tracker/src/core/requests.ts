@@ -8,8 +8,8 @@ import { abandonAsk, strikeKept } from './asks.js'
 import { dropRetake, moveName } from './handoff.js'
 import { heldBy, logOf, lookup } from './logs.js'
 import type { Claim, NodeRequest, TrackerMessage } from './messages.js'
-import { joinGroup, removeName, rewriteMeta, write } from './own.js'
-import { dropHandoff } from './passage.js'
+import { joinGroup, quitGroup, removeName, rewriteMeta } from './own.js'
+import { dropHandoff, isPassing } from './passage.js'
 import { comesBack } from './policies.js'
 import { endByItself } from './restarts.js'
 import { send, type TrackerInput, type TrackerState, type Turn } from './state.js'
@@ -110,18 +110,10 @@ function perform(turn: Turn, wish: NodeRequest, asker: { boot: BootId; ask: numb
   }
   const { group, pid } = wish
   if (pid.boot !== state.self) return { code: 'ERR_NO_PROCESS', text: `${pid} does not live on this node` }
+  if (isPassing(state, pid.id)) return { code: 'ERR_NO_PROCESS', text: `${pid} has gone to another node` }
   if (wish.type === 'join') joinGroup(turn, group, pid, wish.meta)
-  else quit(turn, group, pid.id)
+  else quitGroup(turn, group, pid.id)
   return undefined
-}
-
-function quit(turn: Turn, group: string, id: number): void {
-  const { state } = turn
-  const groups = state.groupsOf.get(id)
-  groups?.delete(group)
-  if (groups?.size === 0) state.groupsOf.delete(id)
-  const own = logOf(state.registry, state.self)
-  if (own.groups.get(group)?.has(id) === true) write(turn, { type: 'quit', group, id })
 }
 
 /** A local process ended: its names, groups and open asks go. */
@@ -129,6 +121,8 @@ export function endProcess(turn: Turn, { pid, keepPlaced = false, ended }: Gone)
   const { state } = turn
   const stays = ({ placed }: Claim): boolean => keepPlaced && ended === undefined && comesBack(placed, 'gone')
   const own = logOf(state.registry, state.self)
+  // Where it goes on elsewhere it is in its groups here until all know that it is in them there.
+  if (!isPassing(state, pid)) for (const group of [...(state.groupsOf.get(pid) ?? [])]) quitGroup(turn, group, pid)
   for (const name of [...(state.names.get(pid) ?? [])]) {
     const claim = own.claims.get(name)
     // It goes on elsewhere: its claim here goes when all know that (passage.ts).
@@ -138,7 +132,6 @@ export function endProcess(turn: Turn, { pid, keepPlaced = false, ended }: Gone)
     if (claim === undefined || stays(claim)) continue
     if (ended === undefined || !endByItself(turn, claim, ended)) removeName(turn, claim)
   }
-  for (const group of [...(state.groupsOf.get(pid) ?? [])]) quit(turn, group, pid)
   for (const ask of [...state.askById.values()]) {
     if (ask.pid !== pid) continue
     abandonAsk(turn, ask.id, undefined, undefined)

@@ -328,6 +328,8 @@ export interface Handoff {
   /** The own claim as it was when it was exported. */
   from: (Source & { readonly fence: number }) | undefined
   bytes: number
+  /** Those that it was in when it was exported. */
+  groups: readonly string[]
   taken: Claim | undefined
   /** Who is told how it ends. */
   readonly askers: { readonly boot: BootId; readonly ask: number }[]
@@ -542,6 +544,8 @@ export interface TrackerState {
 
   // handoff
   handoffs: Map<string, Handoff>
+  /** Own claims that belong elsewhere by the present view, and are to go there as soon as there is room. */
+  ordered: Map<string, { readonly seq: number; readonly to: BootId }>
   /** By target. */
   barriers: Map<BootId, Barrier>
   /** Targets that failed with a name, and until when they are not tried again. */

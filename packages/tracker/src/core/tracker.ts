@@ -30,6 +30,7 @@ import { checkGrants, dropYielded, onAsk, onUnused, serveSlots, serveWaiting } f
 import { partitionDeadline } from './halting.js'
 import {
   drainOn,
+  obeyOrders,
   onExported,
   onExportFailed,
   onHandoff,
@@ -147,6 +148,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     pausedUntil: 0,
     recovering: new Map(),
     handoffs: new Map(),
+    ordered: new Map(),
     barriers: new Map(),
     shunned: new Map(),
     draining: undefined,
@@ -294,6 +296,7 @@ function settle(turn: Turn): void {
     drain(turn, turn.risen, (ask) => riseAsk(turn, ask))
     if (state.barriers.size > 0) askKnown(turn)
     if (state.draining !== undefined) drainOn(turn)
+    if (state.ordered.size > 0) obeyOrders(turn)
   } while (state.registry.changes.length + turn.inbox.length + turn.released.length > 0 || hold(turn))
   if (state.gate && !state.ready) checkReady(turn)
   flushOps(turn)
