@@ -22,6 +22,8 @@ export class Idleness {
   readonly #afterMs: number
   #last: number
   #cancel: () => void = () => {}
+  /** Its actor ends, or has ended, since nothing came. */
+  over = false
 
   constructor(actor: Idler, afterMs: number) {
     this.#actor = actor
@@ -48,6 +50,9 @@ export class Idleness {
     const { time } = this.#actor
     if (this.#actor.busy()) this.#last = time.now()
     if (time.now() - this.#last < this.#afterMs) this.#arm()
-    else this.#actor.passivate()
+    else {
+      this.over = true
+      this.#actor.passivate()
+    }
   }
 }

@@ -58,10 +58,7 @@ export class Movement implements Handing {
     const ending = (): SkepError => new SkepError('ERR_ACTOR_STOPPED', `${process?.title ?? pid} is ending`)
     if (process === undefined || !isRunning(process)) throw ending()
     if (process.actor.handoff === false)
-      throw new SkepError(
-        'ERR_CANNOT_MOVE',
-        `actors of kind '${process.actor.kind}' are never handed over, says their definition: handoff: false`,
-      )
+      throw new SkepError('ERR_CANNOT_MOVE', `actors of kind '${process.actor.kind}' are never handed over`)
     const saved = await rested(process)
     // It may have ended itself in the call that was waited for: it must not live on elsewhere.
     if (!isRunning(process)) throw ending()

@@ -61,7 +61,7 @@ export class Patience {
   }
 
   /** An actor has had the event loop for so long, in `messages` messages of which `method` was the last. */
-  busy({ title, lastMethod: method }: Process, ms: number, messages: number): void {
+  busy({ title, host: { lastMethod: method } }: Process, ms: number, messages: number): void {
     const { blockedMs, logger } = this.#options
     if (ms < blockedMs) return
     const more = this.#mayTell(title)

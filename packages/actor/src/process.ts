@@ -14,7 +14,7 @@ import type { ActorNode } from './node.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
 import { Queue } from './queue.js'
 import type { Target } from './ref.js'
-import { converted, Earlier } from './reload.js'
+import { converted, Reloads } from './reload.js'
 import type { Runnable, Scheduler } from './scheduler.js'
 import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
@@ -37,6 +37,10 @@ export interface ProcessHost {
   refsFor(context: CallContext | undefined): RefSource
   /** The fence with which this process holds its name now; undefined while it does not. */
   fenceOf(info: ProcessInfo): number | undefined
+  /** What was begun last, where that is a method. */
+  lastMethod: string | undefined
+  /** A number for a message that calls others. */
+  nextRun(): number
   /** An actor of this node. */
   processOf(pid: Pid): Process | undefined
   /** It has ended: nothing of it runs any more. */
@@ -91,10 +95,6 @@ export class Process implements Runner, Runnable {
   #queue: Queue<Message> | undefined
   /** The message that runs; of a reentrant actor nothing stands here. */
   #current: Message | undefined
-  /** What it began last, where that is a method. */
-  lastMethod: string | undefined
-  /** How many of its messages have called others. */
-  #runs = 0
   /** Messages of a reentrant actor that run. */
   #others: Set<Message> | undefined
   #self: ActorSelf | undefined
@@ -106,8 +106,6 @@ export class Process implements Runner, Runnable {
   #once: OnceWindow | undefined
   /** Where its definition has `idleAfter`. */
   #idle: Idleness | undefined
-  /** It ends since nothing came for long. */
-  #passivated = false
   #started = false
   /** Ends the start of an actor that is told to stop before it runs. */
   #giveUp: ((error: unknown) => void) | undefined
@@ -117,13 +115,8 @@ export class Process implements Runner, Runnable {
   #stopping: Promise<void> | undefined
   /** Who waits until nothing runs. */
   #idlers: (() => void)[] | undefined
-  /** Ends when its new code stands, or does not. */
-  #reloading: Promise<void> | undefined
-  /** Nothing begins, since its code is being replaced. */
-  #swapping = false
-  #earlier: Earlier | undefined
-  /** Who waits until it has started, or has ended before. */
-  #opened: (() => void)[] | undefined
+  /** Where its code is being replaced, or was. */
+  #reloads: Reloads | undefined
   /** Nothing begins: what waits and what comes waits on. */
   #held = false
   /** The same: since a `stall`, until it is known whether its node is a member; then until its `name` is its own again. */
@@ -217,7 +210,7 @@ export class Process implements Runner, Runnable {
     this.phase = 'running'
     const { idleAfter } = this.actor
     if (idleAfter !== undefined) this.#idle = new Idleness(this, idleAfter)
-    for (const opened of this.#opened?.splice(0) ?? []) opened()
+    this.#reloads?.opened()
     if (this.waiting > 0) this.host.scheduler.wake(this)
   }
 
@@ -227,7 +220,7 @@ export class Process implements Runner, Runnable {
    */
   async hold(): Promise<void> {
     this.#held = true
-    while (this.#reloading !== undefined) await this.#reloading.catch(() => {})
+    while (this.#reloads?.pending !== undefined) await this.#reloads.pending.catch(() => {})
     if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
     if (this.running > 0 || !this.#held)
       throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.host.stopGraceMs} ms`)
@@ -241,47 +234,34 @@ export class Process implements Runner, Runnable {
     // A handover that begins from here on waits for it.
     if (this.#held)
       throw new SkepError('ERR_CANNOT_MOVE', `${this.title} is being handed over: reload its new node, or try again`)
-    const before = this.#reloading ?? Promise.resolve()
-    const own = before.catch(() => {}).then(() => this.#reload(next))
-    this.#reloading = own
-    try {
-      await own
-    } finally {
-      if (this.#reloading === own) this.#reloading = undefined
-    }
+    this.#reloads ??= new Reloads()
+    const reloads = this.#reloads
+    return reloads.next(() => this.#reload(next, reloads))
   }
 
-  #whenOpened(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#opened ??= []
-      this.#opened.push(resolve)
-    })
-  }
-
-  async #reload(next: ActorCode): Promise<void> {
-    if (this.phase === 'starting') await this.#whenOpened()
+  async #reload(next: ActorCode, reloads: Reloads): Promise<void> {
+    if (this.phase === 'starting') await reloads.whenOpened()
     if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-    this.#swapping = true
+    reloads.swapping = true
     try {
       if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
       if (this.running > 0)
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
       const state = await converted(this, next)
       if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-      this.#earlier ??= new Earlier()
-      this.#earlier.add(this.actor, next)
+      reloads.add(this.actor, next)
       this.state = state
       this.actor = next
       this.#idle?.stop()
       this.#idle = next.idleAfter === undefined ? undefined : new Idleness(this, next.idleAfter)
     } finally {
-      this.#swapping = false
+      reloads.swapping = false
       this.#goOn()
     }
   }
 
   latest(work: AnyFunction): AnyFunction {
-    return this.#earlier === undefined ? work : this.#earlier.latest(work, this.actor)
+    return this.#reloads === undefined ? work : this.#reloads.latest(work, this.actor)
   }
 
   get time(): Timers {
@@ -295,7 +275,6 @@ export class Process implements Runner, Runnable {
   }
 
   passivate(): void {
-    this.#passivated = true
     void this.stop('idle', false)
   }
 
@@ -335,7 +314,7 @@ export class Process implements Runner, Runnable {
 
   /** Nothing of it begins at present: it is held, halted, or in doubt. */
   get paused(): boolean {
-    return this.#held || this.#swapping || this.#refusal !== undefined || this.#doubt !== undefined
+    return this.#held || this.#reloads?.swapping === true || this.#refusal !== undefined || this.#doubt !== undefined
   }
 
   /** Its node stood still: another process may have its name by now. Nothing begins until that is known. */
@@ -385,7 +364,7 @@ export class Process implements Runner, Runnable {
     if (this.#onward !== undefined) message.passOn(this.#onward)
     else if (this.phase === 'stopping' || this.phase === 'stopped') {
       // Its name is as good as free: who may start it does so, others hear that nobody has it.
-      if (this.#passivated) message.refuse('ERR_NOT_REGISTERED', `${this.title} ends, for it was idle`, 'no')
+      if (this.#idle?.over === true) message.refuse('ERR_NOT_REGISTERED', `${this.title} ends, for it was idle`, 'no')
       else message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
     } else if (refusal !== undefined) {
       message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
@@ -415,9 +394,8 @@ export class Process implements Runner, Runnable {
   }
 
   waiter(): Waiter {
-    this.#runs += 1
     const { boot, id } = this.info.pid
-    return { boot, id, run: this.#runs, label: this.label }
+    return { boot, id, run: this.host.nextRun(), label: this.label }
   }
 
   get waitingAs(): CallContext | undefined {
@@ -541,7 +519,7 @@ export class Process implements Runner, Runnable {
       const message = this.#queue?.shift()
       if (message === undefined) return done
       done += 1
-      this.lastMethod = message.method
+      this.host.lastMethod = message.method
       if (!message.isBeat) this.#idle?.touch(now)
       if (message.stale(now))
         message.refuse('ERR_TIMEOUT', `${this.title} had no time for it before its deadline`, 'no')
@@ -765,7 +743,7 @@ export class Process implements Runner, Runnable {
     if (abort) for (const message of this.#runningMessages()) message.withdraw(reason)
     if (this.#started) await this.#finish(reason, graceMs)
     this.phase = 'stopped'
-    for (const opened of this.#opened?.splice(0) ?? []) opened()
+    this.#reloads?.opened()
     this.host.ended(this, reason)
     for (const message of this.#watchers ?? []) message.answer(this.end)
     this.#watchers = undefined

@@ -53,19 +53,48 @@ export async function converted(process: Reloadable, next: ActorCode): Promise<u
   return into === undefined ? saved : into(saved)
 }
 
-/**
- * Methods of earlier code, and what they are called: what was accepted under that code runs under the new one. A method
- * that the new code has not, or whose reply is a stream in one of them alone, runs as it was.
- */
-export class Earlier {
+/** What an actor keeps of replaced code, and while it is being replaced. */
+export class Reloads {
+  /**
+   * Methods of earlier code, and what they are called: what was accepted under that code runs under the new one. A method
+   * that the new code has not, or whose reply is a stream in one of them alone, runs as it was.
+   */
   readonly #names = new Map<AnyFunction, string>()
+  /** Who waits until the actor has started, or has ended before. */
+  #waiting: (() => void)[] = []
+  /** The last one that was asked for, until it is over. */
+  pending: Promise<void> | undefined
+  /** Nothing begins, since the code is being replaced. */
+  swapping = false
+
+  /** Do it after those that were asked for before. */
+  async next(work: () => Promise<void>): Promise<void> {
+    const before = this.pending ?? Promise.resolve()
+    const own = before.catch(() => {}).then(work)
+    this.pending = own
+    try {
+      await own
+    } finally {
+      if (this.pending === own) this.pending = undefined
+    }
+  }
+
+  whenOpened(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+    })
+  }
+
+  opened(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
 
   add(before: ActorCode, next: ActorCode): void {
     for (const [name, method] of before.methods)
       if (before.streams.has(name) === next.streams.has(name)) this.#names.set(method, name)
   }
 
-  /** What stands in its place now. */
+  /** What stands in the place of this method now. */
   latest(work: AnyFunction, { methods }: ActorCode): AnyFunction {
     const name = this.#names.get(work)
     return (name === undefined ? undefined : methods.get(name)) ?? work

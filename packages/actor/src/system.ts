@@ -215,6 +215,8 @@ class System implements ProcessHost, ActorHome {
   readonly #dropped = new Map<string, number>()
   readonly #rootRefs: RefSource
   readonly #placement: PlacementRule | undefined
+  lastMethod: string | undefined
+  #lastRun = 0
   #leaving = false
   #closed = false
 
@@ -525,6 +527,11 @@ class System implements ProcessHost, ActorHome {
 
   process(id: number): Process | undefined {
     return this.#processes.get(id)
+  }
+
+  nextRun(): number {
+    this.#lastRun += 1
+    return this.#lastRun
   }
 
   processOf({ boot, id }: Pid): Process | undefined {
