@@ -4,6 +4,7 @@
  */
 import { SkepError } from '@skep/cluster'
 import type { Claim, Pid, Timers } from '@skep/tracker'
+import type { CallContext } from './chain.js'
 import type { Deadlines } from './deadlines.js'
 import { unpack } from './decode.js'
 import type { ActorCode, DownReason } from './definition.js'
@@ -11,20 +12,24 @@ import { pack } from './encode.js'
 import { type ActorFrame, cancelFrame, creditFrame } from './frames.js'
 import type { Moved } from './incoming.js'
 import { type Isolation, isolate, isolateAll } from './isolation.js'
-import { control, workFor } from './message.js'
+import { control, noMethod, onceOf, workFor } from './message.js'
 import { Monitor } from './monitor.js'
 import { NameOrder } from './order.js'
 import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
 import { type Back, type Errand, Passing } from './passing.js'
 import type { Process } from './process.js'
 import { Reader } from './reader.js'
-import type { Address, CallContext, RefHost } from './ref.js'
+import type { Address, RefHost } from './ref.js'
+import { Releases } from './releases.js'
 import { type RefSource, Refused } from './values.js'
 import type { ViaOptions } from './via.js'
 import { LinkWaits } from './waits.js'
 
 /** Times that a call is sent again, to the new holder of its name, after it certainly was not done. */
 const maxRedirects = 2
+
+/** Said where a name has no holder. */
+const nobody = 'nobody holds this name; a ref of node.ensure() starts its actor when it is called'
 
 /** What this side needs of the node. */
 export interface Outside {
@@ -60,6 +65,8 @@ export class Calls implements RefHost, Router {
   /** Names that are being spawned for `ensure`, with what waits for that, in order. */
   readonly #ensuring = new Map<string, Outgoing[]>()
   readonly #waits: LinkWaits
+  /** Names that `ensure` refs wait for, since their actor is on its way out. */
+  readonly #releases: Releases
   readonly #order = new NameOrder()
   readonly #passing = new Set<Passing>()
   readonly #whenPassed: (() => void)[] = []
@@ -70,8 +77,13 @@ export class Calls implements RefHost, Router {
   constructor(outside: Outside, deadlines: Deadlines) {
     this.#outside = outside
     this.deadlines = deadlines
+    this.#releases = new Releases(outside.time, (out) => this.#find(out))
     this.#waits = new LinkWaits(outside.time, (out) => {
-      out.refuse('ERR_UNREACHABLE', `there is no link to ${out.pid?.node ?? 'its node'} at present`, 'no')
+      out.refuse(
+        'ERR_UNREACHABLE',
+        `there is no link to ${out.pid?.node ?? 'its node'} at present; it is being dialled, try again`,
+        'no',
+      )
     })
   }
 
@@ -117,7 +129,7 @@ export class Calls implements RefHost, Router {
       const pid = this.resolve(address)
       if (pid !== undefined) return pid
       const name = address.target.by === 'pid' ? '' : address.target.name
-      throw new SkepError('ERR_NOT_REGISTERED', `${address.actor.kind}.$.monitor of '${name}': nobody holds this name`)
+      throw new SkepError('ERR_NOT_REGISTERED', `${address.actor.kind}.$.monitor of '${name}': ${nobody}`)
     }
     return new Monitor(
       {
@@ -155,10 +167,12 @@ export class Calls implements RefHost, Router {
   }
 
   stream(address: Address, method: string, args: unknown[]): AsyncIterableIterator<unknown> {
+    refuseKey(address, method, 'stream')
     return new Reader(this, address, method, args)
   }
 
   cast(address: Address, method: string, args: unknown[]): void {
+    refuseKey(address, method, 'cast')
     const cast = new Cast(this, address, method, args)
     this.launch(cast)
     // Nobody waits for an outcome, but a value that cannot be sent is the caller's own mistake.
@@ -189,10 +203,20 @@ export class Calls implements RefHost, Router {
       return out.reject(new SkepError('ERR_STOPPED', `${out.what}: this node has been stopped`, { sent: 'no' }))
     if (out.address.context !== undefined && out.deadline <= this.#outside.time.now()) {
       return out.reject(
-        new SkepError('ERR_TIMEOUT', `${out.what}: the deadline of its caller has passed`, { sent: 'no' }),
+        new SkepError(
+          'ERR_TIMEOUT',
+          `${out.what}: the deadline of its caller has passed, and what a call calls waits no longer than that`,
+          { sent: 'no' },
+        ),
       )
     }
     if (out instanceof Call) out.list()
+    if (!(out instanceof Cast)) out.chain = out.address.context?.chain
+    if (out instanceof Call && out.method !== control) {
+      out.address.context?.await(out)
+      const { key } = out.address.options
+      if (key !== undefined) out.once = onceOf(out.method, key)
+    }
     this.#find(out)
   }
 
@@ -209,42 +233,53 @@ export class Calls implements RefHost, Router {
     if (target.by === 'pid') return this.#sendTo(out, target.pid)
     // Behind those that wait for the spawn, or it would overtake its own caller's earlier calls.
     if (target.by === 'ensure' && this.#ensuring.has(target.name)) return this.#ensure(out)
+    // The same of those that wait for the name; one that has waited enough takes its chance.
+    if (target.by === 'ensure' && this.#releases.has(target.name) && this.#releases.wait(target.name, out)) return
     const claim = this.#outside.lookup(target.name)
     if (claim !== undefined) return this.#sendToHolder(out, claim)
     const starting = out.method === control ? this.#outside.starting(target.name) : undefined
     if (starting !== undefined) return this.#sendTo(out, starting)
     if (target.by === 'ensure' && out.method !== control) return this.#ensure(out)
-    out.reject(new SkepError('ERR_NOT_REGISTERED', `${out.what}: nobody holds this name`, { sent: 'no' }))
+    out.reject(new SkepError('ERR_NOT_REGISTERED', `${out.what}: ${nobody}`, { sent: 'no' }))
   }
 
   /** To whoever holds the name, unless that is an actor of another kind, whose methods only happen to be named alike. */
   #sendToHolder(out: Outgoing, { pid, kind }: Pick<Claim, 'pid' | 'kind'>): void {
     if (kind === undefined || kind === out.address.actor.kind) return this.#sendTo(out, pid)
-    const text = `the name is held by an actor of kind '${kind}', the ref is to kind '${out.address.actor.kind}'`
+    const text = `the name is held by an actor of kind '${kind}', the ref is to kind '${out.address.actor.kind}': use the definition of the former`
     out.reject(new SkepError('ERR_NO_PROCESS', `${out.what}: ${text}`, { sent: 'no', pid }))
   }
 
   /** After it certainly was not done: the name may have moved meanwhile. False when there is nowhere else to go. */
   redirect(out: Outgoing): boolean {
     const { target } = out.address
-    if (target.by === 'pid' || out.method === control || out.redirects >= maxRedirects) return false
+    if (target.by === 'pid' || out.method === control) return false
     // Where a later call went there before, it would be done after that.
     if (out.overtaken) return false
     if (out.deadline <= this.#outside.time.now()) return false
     const pid = this.resolve(out.address)
-    if (pid?.equals(out.pid) === true || (pid === undefined && target.by === 'name')) return false
-    out.redirects += 1
-    out.away = false
-    if (out.id !== 0) this.forget(out)
-    if (out.ordered) this.unorder(out)
-    this.#find(out)
+    const elsewhere = pid === undefined ? target.by === 'ensure' : !pid.equals(out.pid)
+    if (elsewhere && out.redirects < maxRedirects) {
+      out.redirects += 1
+      this.#recall(out)
+      this.#find(out)
+      return true
+    }
+    // Its actor is on its way out, and its name with it: started again, it is there for this call too.
+    if (target.by !== 'ensure' || !this.#releases.wait(target.name, out)) return false
+    this.#recall(out)
     return true
   }
 
-  follow(out: Outgoing, to: Pid): void {
+  /** It is not where it went any more, and was not done there. */
+  #recall(out: Outgoing): void {
+    out.away = false
     if (out.id !== 0) this.forget(out)
     if (out.ordered) this.unorder(out)
-    out.away = false
+  }
+
+  follow(out: Outgoing, to: Pid): void {
+    this.#recall(out)
     this.#sendTo(out, to)
   }
 
@@ -294,9 +329,14 @@ export class Calls implements RefHost, Router {
     const process = this.#outside.process(pid.id)
     const moved = this.#outside.moved(pid.id)
     if (moved !== undefined) return this.#toMoved(out, moved)
-    if (process === undefined) return out.refuse('ERR_NO_PROCESS', `no such process runs on this node`, 'no')
+    if (process === undefined)
+      return out.refuse(
+        'ERR_NO_PROCESS',
+        'no such process runs on this node (any more); a ref by name finds its successor',
+        'no',
+      )
     const work = workFor(process.actor, out.method, out.args, out.streamed)
-    if (work === undefined) return out.refuse('ERR_NO_METHOD', `${process.title} has no such method`, 'no')
+    if (work === undefined) return out.refuse('ERR_NO_METHOD', noMethod(process, out.method, out.streamed), 'no')
     this.#isolateArgs(out, process)
     out.deliverTo(process, work)
   }
@@ -318,7 +358,11 @@ export class Calls implements RefHost, Router {
   #sendAway(out: Outgoing, pid: Pid): void {
     const outside = this.#outside
     if (this.#pending.size + this.#waits.size >= outside.maxPending) {
-      return out.refuse('ERR_OVERLOADED', `${this.#pending.size} calls to other nodes are open already`, 'no')
+      return out.refuse(
+        'ERR_OVERLOADED',
+        `${this.#pending.size} calls to other nodes are open already: have fewer at once, or raise the limit maxPending`,
+        'no',
+      )
     }
     out.payload ??= pack(out.args, 'args', outside.maxPayloadBytes)
     // Behind those that wait for the link already, or it would overtake them.
@@ -333,14 +377,23 @@ export class Calls implements RefHost, Router {
       return
     }
     this.forget(out)
-    if (posted === 'overloaded') return out.refuse('ERR_OVERLOADED', `the link to ${pid.node} is full`, 'no')
+    if (posted === 'overloaded')
+      return out.refuse('ERR_OVERLOADED', `the link to ${pid.node} is full: send less at once, and try again`, 'no')
     switch (outside.known(pid.boot)) {
       case 'alive':
         return this.#waits.add(pid.boot, out)
       case 'gone':
-        return out.refuse('ERR_NODE_DOWN', `${pid.node} is down`, 'no')
+        return out.refuse(
+          'ERR_NODE_DOWN',
+          `${pid.node} is down; a ref by name finds where its actor is started again`,
+          'no',
+        )
       case 'unknown':
-        return out.refuse('ERR_NO_PROCESS', `no node of this life of ${pid.node} is known`, 'no')
+        return out.refuse(
+          'ERR_NO_PROCESS',
+          `no node of this life of ${pid.node} is known (any more); a ref by name finds its successor`,
+          'no',
+        )
     }
   }
 
@@ -405,7 +458,13 @@ export class Calls implements RefHost, Router {
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
       out.recall(text)
-      out.reject(new SkepError('ERR_BAD_REPLY', `${out.what}: the answer could not be read: ${text}`, { sent: 'yes' }))
+      out.reject(
+        new SkepError(
+          'ERR_BAD_REPLY',
+          `${out.what}: the answer could not be read (is its node of another version?): ${text}`,
+          { sent: 'yes' },
+        ),
+      )
       return undefined
     }
   }
@@ -454,6 +513,7 @@ export class Calls implements RefHost, Router {
   close(): void {
     this.#closed = true
     this.#waits.close()
+    this.#releases.close()
     const open = new Set<Outgoing>(this.#pending.values())
     for (const timed of this.deadlines) if (timed instanceof Outgoing) open.add(timed)
     for (const waiting of this.#ensuring.values()) for (const out of waiting) open.add(out)
@@ -464,4 +524,10 @@ export class Calls implements RefHost, Router {
       )
     }
   }
+}
+
+/** A key repeats an answer: what has none, or many, cannot have one. */
+function refuseKey({ actor, options }: Address, method: string, what: string): void {
+  if (options.key === undefined) return
+  throw new TypeError(`${actor.kind}.${method}: a ${what} cannot have a key; use the ref without $.with({ key })`)
 }

@@ -4,11 +4,12 @@
  */
 import { SkepError } from '@skep/cluster'
 import { type Claim, Pid } from '@skep/tracker'
+import type { CallContext } from './chain.js'
 import { codeOf } from './define.js'
 import type { ActorCode, AnyActor, InitArgs, RefOf } from './definition.js'
 import { type GroupTracker, pidGroup, typedGroup } from './group.js'
 import type { ActorNode, GroupOf, PidGroup, RegisterOptions } from './node.js'
-import { addressOf, type CallContext, makeRef, type RefHost, type Target } from './ref.js'
+import { addressOf, makeRef, type RefHost, type Target } from './ref.js'
 import { type Anonymous, Via, type ViaOptions } from './via.js'
 
 /** What it needs of the system behind it. */
@@ -60,7 +61,8 @@ export class ContextNode implements ActorNode {
   }
 
   ref<D extends AnyActor>(definition: D, pid: Pid): RefOf<D> {
-    if (!(pid instanceof Pid)) throw new TypeError('ref(definition, pid): the pid must be a Pid')
+    if (!(pid instanceof Pid))
+      throw new TypeError('ref(definition, pid): the pid must be a Pid, as start() and whereis() give it')
     return this.#ref(definition, { by: 'pid', pid })
   }
 
@@ -95,15 +97,21 @@ export class ContextNode implements ActorNode {
   pidOf(process: unknown): Pid {
     if (process instanceof Pid) return process
     const address = addressOf(process)
-    if (address === undefined) throw new TypeError('a pid or a ref was expected')
+    if (address === undefined)
+      throw new TypeError(`a pid or a ref was expected, not ${process === null ? 'null' : typeof process}`)
     const { target } = address
     const pid = this.#system.calls.resolve(address)
     if (pid !== undefined || target.by === 'pid') return pid as Pid
-    throw new SkepError('ERR_NOT_REGISTERED', `nobody holds the name '${target.name}'`)
+    throw new SkepError(
+      'ERR_NOT_REGISTERED',
+      `nobody holds the name '${target.name}', so there is no pid: start its actor first`,
+    )
   }
 }
 
 function named(where: unknown, what: string): Via {
   if (where instanceof Via) return where
-  throw new TypeError(`${what}(definition, where, ...): where must be via(name)`)
+  throw new TypeError(
+    `${what}(definition, where, ...): where must be via(name), not ${typeof where === 'string' ? `the text '${where}'` : typeof where}`,
+  )
 }

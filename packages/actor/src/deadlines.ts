@@ -16,16 +16,27 @@ export interface Timed {
   expire(): void
 }
 
+/** Who looks at all that waits now and then. */
+export interface Looking {
+  /** Milliseconds between two looks; Infinity: none. */
+  readonly everyMs: number
+  /** True while it is to be looked at again. */
+  look(timed: Timed): boolean
+}
+
 export class Deadlines {
   readonly #time: Timers
+  readonly #looking: Looking | undefined
+  #nextLookMs = Number.POSITIVE_INFINITY
   #first: Timed | undefined
   #armedFor = Number.POSITIVE_INFINITY
   #cancel: (() => void) | undefined
   /** How many wait. */
   size = 0
 
-  constructor(time: Timers) {
+  constructor(time: Timers, looking?: Looking) {
     this.#time = time
+    this.#looking = looking?.everyMs === Number.POSITIVE_INFINITY ? undefined : looking
   }
 
   /** Watch it. What has no deadline may be on the list too: whoever walks it then finds all. */
@@ -35,7 +46,10 @@ export class Deadlines {
     if (this.#first !== undefined) this.#first.later = timed
     this.#first = timed
     this.size += 1
-    if (timed.deadline < this.#armedFor) this.#arm(timed.deadline)
+    if (this.#looking !== undefined && this.#nextLookMs === Number.POSITIVE_INFINITY)
+      this.#nextLookMs = this.#time.now() + this.#looking.everyMs
+    const dueMs = Math.min(timed.deadline, this.#nextLookMs)
+    if (dueMs < this.#armedFor) this.#arm(dueMs)
   }
 
   /** Watch it no more; it must be on the list. */
@@ -69,6 +83,14 @@ export class Deadlines {
     this.#cancel = this.#time.setTimer(() => this.#sweep(), Math.max(0, dueMs - this.#time.now()))
   }
 
+  #look(now: number): void {
+    if (this.size === 0) this.#nextLookMs = Number.POSITIVE_INFINITY
+    if (this.#looking === undefined || this.#nextLookMs > now) return
+    let again = false
+    for (const timed of this) if (this.#looking.look(timed)) again = true
+    this.#nextLookMs = again ? now + this.#looking.everyMs : Number.POSITIVE_INFINITY
+  }
+
   #sweep(): void {
     const now = this.#time.now()
     this.#cancel = undefined
@@ -78,7 +100,8 @@ export class Deadlines {
     for (const timed of this) if (timed.deadline <= now) due.push(timed)
     for (const timed of due) this.remove(timed)
     for (const timed of due) timed.expire()
-    let earliest = Number.POSITIVE_INFINITY
+    this.#look(now)
+    let earliest = this.#nextLookMs
     for (const timed of this) if (timed.deadline < earliest) earliest = timed.deadline
     this.#armedFor = Number.POSITIVE_INFINITY
     if (earliest < Number.POSITIVE_INFINITY) this.#arm(Math.max(earliest, now + sweepMs))

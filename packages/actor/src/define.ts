@@ -19,8 +19,10 @@ import {
   code,
   type Down,
   type InitArgs,
+  type ignore,
   type types,
 } from './definition.js'
+import { maxMs } from './idle.js'
 import type { ActorNode } from './node.js'
 import type { Anonymous, Via } from './via.js'
 
@@ -51,10 +53,24 @@ export interface Self<State> {
    */
   after(ms: number, fn: (self: Self<State>) => unknown): () => void
   /**
+   * The same with a method of this actor by its name, and its arguments (copied as those of a call). This one moves along
+   * where the actor is handed over to another node, with the time that is left; a function cannot, and ends there. Set
+   * again with the same method and arguments it takes the place of the earlier one, so `onStart` may set it each time.
+   * Throws TypeError for a method that the actor has not, or that is a stream, ERR_NOT_SENDABLE for the arguments.
+   */
+  after(ms: number, method: string, ...args: unknown[]): () => void
+  /**
    * The same every `ms` milliseconds (at least 1), until it is cancelled. The next beat waits until the last one has
    * run: an actor that is slow, or a node that stood still, misses beats; they never pile up.
    */
   every(ms: number, fn: (self: Self<State>) => unknown): () => void
+  /** The same with a method by its name, which moves along: see `after`. */
+  every(ms: number, method: string, ...args: unknown[]): () => void
+  /**
+   * Cancel the timers that run this method: all of them, or those with just these arguments. For after a move, where the
+   * functions that `after` and `every` returned mean nothing any more. Returns whether there was one.
+   */
+  cancel(method: string, ...args: unknown[]): boolean
   /**
    * Start an actor here as a child of this one: spelled and refused like `node.start`. It ends before this one does,
    * with `shutdown` as its reason: children end one after the other, the last one first, once the running call has ended
@@ -109,10 +125,11 @@ type NoSyncGenerators<On> = {
 
 export interface ActorOptions<Args extends unknown[], State, On> {
   /**
-   * Makes the first state; sync or async. What it throws refuses the start: ERR_INIT_FAILED with that as `cause`. With
-   * `onStart` it is bounded by the `timeout` of the start, else by the node's limit `startTimeoutMs`.
+   * Makes the first state; sync or async. What it throws refuses the start: ERR_INIT_FAILED with that as `cause`; with
+   * `ignore` it says that there is nothing to run: ERR_IGNORED. With `onStart` it is bounded by the `timeout` of the
+   * start, else by the node's limit `startTimeoutMs`.
    */
-  readonly init: (...args: Args) => State | Promise<State>
+  readonly init: (...args: Args) => State | typeof ignore | Promise<State | typeof ignore>
   /** What may be called. `async *name(self)` gives a stream. */
   readonly on: On & NoSyncGenerators<On>
   /**
@@ -146,6 +163,18 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   /** Messages that may wait at most before callers get ERR_OVERLOADED. Default: the node's limit (10,000). */
   readonly mailbox?: number
   /**
+   * How many answers of calls with a `key` it remembers, and for how long (ms). Default: the node's limits (1,000 for ten
+   * minutes), within 1 MiB in all: the oldest go first.
+   */
+  readonly keys?: { readonly entries?: number; readonly ms?: number }
+  /**
+   * Passivation: milliseconds after which it ends, by way of `onStop(self, 'idle')`, where no message came, no call runs,
+   * no stream is open and no `self.after` is still to come; the beats of `self.every` do not keep it. The next call
+   * through `ensure` starts it again, also one that comes while it ends; callers by `via` get ERR_NOT_REGISTERED. Its
+   * state is gone unless `onStop` saved it for `init` to load. No failure: no policy starts it again. Default: it stays.
+   */
+  readonly idleAfter?: number
+  /**
    * Where `spawn` starts it: `ring`, `rendezvous`, `localFirst`, `pinned({...})`, `together((name) => key)`, or a pure
    * function of your own that gives the nodes on which a name may run, in order; every node that lists this kind has to
    * have the same one. Default: what the node says, and else the ring.
@@ -176,6 +205,8 @@ const optionKeys: ReadonlySet<string> = new Set([
   'handoff',
   'reentrant',
   'mailbox',
+  'idleAfter',
+  'keys',
   'placement',
   'restart',
 ])
@@ -206,7 +237,7 @@ function wearOff(kind: string, options: object): ActorCode {
   if (typeof kind !== 'string' || kind === '')
     throw new TypeError('defineActor(kind, ...): the kind must be a string, not empty')
   if (typeof options !== 'object' || options === null)
-    throw new TypeError(`defineActor('${kind}'): {init, on} is missing`)
+    throw new TypeError(`defineActor('${kind}', options): the options {init, on} are missing`)
   for (const key of Object.keys(options)) {
     if (!optionKeys.has(key)) {
       throw new TypeError(`defineActor('${kind}'): unknown option '${key}'; known are ${[...optionKeys].join(', ')}`)
@@ -217,6 +248,10 @@ function wearOff(kind: string, options: object): ActorCode {
   const mailbox = given.mailbox
   if (mailbox !== undefined && !(Number.isInteger(mailbox) && (mailbox as number) > 0)) {
     throw new TypeError(`defineActor('${kind}'): mailbox must be a whole number above 0`)
+  }
+  const { idleAfter } = given
+  if (idleAfter !== undefined && !(typeof idleAfter === 'number' && idleAfter >= 1 && idleAfter <= maxMs)) {
+    throw new TypeError(`defineActor('${kind}'): idleAfter must be milliseconds from 1 to ${maxMs}`)
   }
   return Object.freeze({
     kind,
@@ -231,9 +266,24 @@ function wearOff(kind: string, options: object): ActorCode {
     handoff: handoffOf(kind, given.handoff),
     reentrant: given.reentrant === true,
     mailbox: mailbox as number | undefined,
+    idleAfter: idleAfter as number | undefined,
+    keys: keysOf(kind, given.keys),
     placement: placementOf(`defineActor('${kind}')`, given.placement),
     restart: restartOf(`defineActor('${kind}')`, given.restart),
   })
+}
+
+function keysOf(kind: string, given: unknown): ActorCode['keys'] {
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null)
+    throw new TypeError(`defineActor('${kind}'): keys must be {entries, ms}`)
+  for (const [key, value] of Object.entries(given)) {
+    if (key !== 'entries' && key !== 'ms')
+      throw new TypeError(`defineActor('${kind}'): unknown option 'keys.${key}'; known are entries, ms`)
+    if (!Number.isInteger(value) || (value as number) < 1)
+      throw new TypeError(`defineActor('${kind}'): keys.${key} must be a whole number above 0`)
+  }
+  return given
 }
 
 /** What was given as a placement; TypeError, which begins with `where`, where it is none. */
@@ -266,11 +316,13 @@ function functionAt(kind: string, options: Record<string, unknown>, key: string,
 
 function methodsOf(kind: string, on: unknown): Map<string, AnyFunction> {
   if (typeof on !== 'object' || on === null)
-    throw new TypeError(`defineActor('${kind}'): on must be an object of functions`)
+    throw new TypeError(`defineActor('${kind}'): on must be an object of functions (self, ...args) => answer`)
   const methods = new Map<string, AnyFunction>()
   for (const [name, method] of Object.entries(on)) {
     if (reservedMethods.has(name))
-      throw new TypeError(`defineActor('${kind}'): '${name}' cannot be the name of a method`)
+      throw new TypeError(
+        `defineActor('${kind}'): '${name}' cannot be the name of a method: refs need it for themselves`,
+      )
     if (typeof method !== 'function') throw new TypeError(`defineActor('${kind}'): on.${name} must be a function`)
     if (generatorKind(method) === 'sync') {
       throw new TypeError(`defineActor('${kind}'): on.${name} is a generator; a stream is written async *${name}(self)`)

@@ -7,6 +7,12 @@ import type { OwnPlacement, Pid, PlacementRule, Restart } from '@skep/tracker'
 /** Where a definition keeps what runs. Not for users. */
 export const code: unique symbol = Symbol('skep.code')
 
+/**
+ * What an `init` returns (or throws) where there is nothing to run, as OTP's `:ignore`: the start fails with ERR_IGNORED.
+ * That is no failure: a placed actor that is being restarted is given up, and its name is free.
+ */
+export const ignore: unique symbol = Symbol.for('skep.ignore') as never
+
 /** For the compiler only: never present. */
 export declare const types: unique symbol
 
@@ -32,6 +38,10 @@ export interface ActorCode {
   readonly reentrant: boolean
   /** Messages that may wait at most; undefined takes the node's limit. */
   readonly mailbox: number | undefined
+  /** Milliseconds without a message after which it ends; undefined: it stays. */
+  readonly idleAfter: number | undefined
+  /** The window of calls with a key; what is undefined takes the node's limits. */
+  readonly keys: { readonly entries?: number; readonly ms?: number } | undefined
   /** Where placed ones are started; undefined takes the node's. */
   readonly placement: PlacementRule | OwnPlacement | undefined
   /** Whether placed ones are started again; undefined: as usual. */
@@ -105,6 +115,13 @@ export interface CallOptions {
   readonly timeout?: number
   /** Aborts the call (ERR_ABORTED) and reaches the callee's `self.signal`. */
   readonly signal?: AbortSignal
+  /**
+   * Idempotency: what was called with this key is done once, and who repeats it gets the answer of that, also while it
+   * still runs, also an error that the method threw. The key belongs to one method of one actor; arguments are not
+   * compared. Remembered within the definition's `keys` window, and across a handoff; not across a crash, a restart or
+   * the end of a node. Only for calls with one answer: TypeError for streams and casts. 1 to 200 characters.
+   */
+  readonly key?: string
 }
 
 /**

@@ -77,27 +77,29 @@ function hide(target: object, key: string, value: unknown): void {
   Object.defineProperty(target, key, { value, enumerable: false, configurable: true, writable: true })
 }
 
-/** How an actor's own error shows itself to callers, besides what it is. */
-export interface ActorFailure {
-  /** "counter.increment": whose error it is. */
-  readonly where: string
-}
-
 /**
  * What the caller gets for something an actor threw: an error with the original's name, message, code and fields, its
- * stack also as `remoteStack`, ERR_ACTOR as code where it had none, and `sent: 'yes'` since the method ran. An error of
+ * stack also as `remoteStack`, and in its own stack a last line that says which actor of which node it came through (one
+ * for each that passed it on). The lines of the stack are those of the process that threw: mapped to sources where that
+ * runs with `--enable-source-maps`. ERR_ACTOR as code where it had none, and `sent: 'yes'` since the method ran. An error of
  * Skep that the actor passed on (from a call of its own) keeps its code but gets that `sent` too: it says nothing about
  * whether *this* call ran. Nor do fields of that name of the actor's own error: callers rely on them.
  */
-export function actorError(thrown: unknown, where: string): Error {
+export function actorError(thrown: unknown, where: string, node: string | undefined): Error {
   if (!(thrown instanceof Error)) {
     const text = typeof thrown === 'string' ? thrown : typeof thrown
-    return new SkepError('ERR_ACTOR', `${where} threw something that is no Error: ${text}`, {
-      cause: thrown,
-      sent: 'yes',
-    })
+    return new SkepError(
+      'ERR_ACTOR',
+      `${where} threw something that is no Error: ${text}; throw an Error, which has a stack and a code`,
+      {
+        cause: thrown,
+        sent: 'yes',
+      },
+    )
   }
-  hide(thrown, 'remoteStack', thrown.stack)
+  const { stack } = thrown
+  hide(thrown, 'remoteStack', stack)
+  if (node !== undefined) hide(thrown, 'stack', `${stack}\n    at ${where} (on node ${node})`)
   const fields = thrown as unknown as Record<string, unknown>
   if (fields.code === undefined)
     Object.defineProperty(thrown, 'code', { value: 'ERR_ACTOR', enumerable: true, configurable: true, writable: true })

@@ -4,6 +4,7 @@
  * believed; a frame of a wrong shape is undefined, and dropped by whoever reads it.
  */
 import { type ErrorCode, errorCodes, type Sent } from '@skep/cluster'
+import { type Chain, chainFromWire, chainToWire } from './chain.js'
 
 export const actorKinds = [64, 95] as const
 
@@ -32,6 +33,8 @@ export type ActorFrame =
       name: string | undefined
       credit: number
       passedOn: boolean
+      chain: Chain | undefined
+      key: string | undefined
     }
   | { type: 'reply' | 'thrown' | 'item'; id: number; payload: Uint8Array }
   /** The layer's own answer: not done (`sent` no), or what came of it cannot be told. */
@@ -44,6 +47,16 @@ export type ActorFrame =
   /** Nothing more is passed on to this process from where it was before: see handoff.ts. */
   | { type: 'passed'; target: number }
 
+/** What a call may carry besides; an older node reads on without it. */
+export interface CallExtras {
+  readonly passedOn: boolean
+  readonly chain: Chain | undefined
+  readonly key: string | undefined
+}
+
+/** Characters of the key of a call at most. */
+export const maxKey = 200
+
 /** Texts of refusals are cut to this many characters. */
 const maxText = 2000
 
@@ -54,10 +67,13 @@ export function callFrame(
   left: number,
   args: Uint8Array,
   name: string | undefined,
-  passedOn = false,
+  extras: CallExtras,
 ): unknown[] {
   const frame: unknown[] = [kind.call, id, target, method, left, args, name]
-  if (passedOn) frame.push(0, true)
+  const { passedOn, chain, key } = extras
+  if (passedOn || chain !== undefined || key !== undefined) frame.push(0, passedOn)
+  if (chain !== undefined || key !== undefined) frame.push(chain === undefined ? null : chainToWire(chain))
+  if (key !== undefined) frame.push(key)
   return frame
 }
 
@@ -69,10 +85,12 @@ export function openFrame(
   args: Uint8Array,
   name: string | undefined,
   credit: number,
-  passedOn = false,
+  extras: CallExtras,
 ): unknown[] {
   const frame: unknown[] = [kind.open, id, target, method, left, args, name, credit]
-  if (passedOn) frame.push(true)
+  const { passedOn, chain } = extras
+  if (passedOn || chain !== undefined) frame.push(passedOn)
+  if (chain !== undefined) frame.push(chainToWire(chain))
   return frame
 }
 
@@ -136,13 +154,25 @@ export function parseFrame(frame: readonly unknown[]): ActorFrame | undefined {
 }
 
 function parseCall(type: 'call' | 'open', frame: readonly unknown[]): ActorFrame | undefined {
-  const [, id, target, method, left, args, name, credit, passedOn] = frame
+  const [, id, target, method, left, args, name, credit, passedOn, chain, key] = frame
   if (!isCount(id) || !isCount(target) || typeof method !== 'string' || typeof left !== 'number' || !(left >= 0))
     return undefined
   if (!(args instanceof Uint8Array) || !isName(name)) return undefined
   if (type === 'open' && !isCount(credit)) return undefined
   const items = isCount(credit) ? credit : 0
-  return { type, id, target, method, left, args, name: name ?? undefined, credit: items, passedOn: passedOn === true }
+  return {
+    type,
+    id,
+    target,
+    method,
+    left,
+    args,
+    name: name ?? undefined,
+    credit: items,
+    passedOn: passedOn === true,
+    chain: chainFromWire(chain),
+    key: typeof key === 'string' && key.length <= maxKey ? key : undefined,
+  }
 }
 
 function parseCast(frame: readonly unknown[]): ActorFrame | undefined {

@@ -1,9 +1,10 @@
 /** Groups of processes: typed or bare, over the tracker's (group, pid) pairs. */
 import type { Pid } from '@skep/tracker'
+import type { CallContext } from './chain.js'
 import { codeOf } from './define.js'
 import type { AnyActor } from './definition.js'
 import type { GroupOf, GroupReply, PidGroup } from './node.js'
-import { type Address, type CallContext, type RefHost, refFor } from './ref.js'
+import { type Address, type RefHost, refFor } from './ref.js'
 
 /** What groups need of the tracker. */
 export interface GroupTracker {

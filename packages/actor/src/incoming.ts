@@ -10,7 +10,7 @@ import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { type ActorFrame, castFrame, payloadFrame, refusedFrame } from './frames.js'
 import { packThrown } from './isolation.js'
-import { beginWork, control, Message, type Runner, type Work, workFor } from './message.js'
+import { beginWork, control, Message, noMethod, onceOf, type Runner, type Work, workFor } from './message.js'
 import type { Back, Errand } from './passing.js'
 import type { Process } from './process.js'
 import { Feeder, maxStreams, type Sink } from './stream.js'
@@ -75,23 +75,37 @@ export class Incoming {
     const moved = this.#inside.moved(frame.target)
     if (moved !== undefined) return this.#onward(from, frame, moved, answers)
     const process = this.#inside.process(frame.target)
-    if (process === undefined) return answers.refuse('ERR_NO_PROCESS', 'no such process runs there (any more)', 'no')
-    const call = new RemoteCall(process, answers, frame.method, this.#inside)
+    if (process === undefined)
+      return answers.refuse(
+        'ERR_NO_PROCESS',
+        'no such process runs there (any more); a ref by name finds its successor',
+        'no',
+      )
+    const call = new RemoteCall(process, answers, frame.method, frame.key, this.#inside)
     call.passedOn = frame.passedOn
+    call.chain = frame.chain
+    if (frame.key !== undefined && frame.method !== control) call.once = onceOf(frame.method, frame.key)
     if (frame.left > 0) call.deadline = this.#inside.time.now() + frame.left
     const args = this.#args(frame.args, frame.type === 'call' ? process.refsFor(call) : process.refs)
-    if (args === undefined) return answers.refuse('ERR_BAD_ARGUMENTS', 'the arguments could not be read', 'no')
+    if (args === undefined)
+      return answers.refuse(
+        'ERR_BAD_ARGUMENTS',
+        'the arguments could not be read (is the node of its caller of another version?)',
+        'no',
+      )
     const work = workFor(process.actor, frame.method, args, frame.type === 'open')
-    if (work === undefined) return answers.refuse('ERR_NO_METHOD', `${process.title} has no such method`, 'no')
+    if (work === undefined)
+      return answers.refuse('ERR_NO_METHOD', noMethod(process, frame.method, frame.type === 'open'), 'no')
     if (frame.type === 'call') {
       open.set(frame.id, call)
       call.deliver(work, args)
     } else if (typeof work === 'string' || process.streams >= maxStreams) {
-      answers.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
+      answers.refuse('ERR_OVERLOADED', `${process.title} feeds ${maxStreams} streams already: end some`, 'no')
     } else {
       const onward = (to: Pid): void => this.#onward(from, frame, { to, actor: process.actor, end: 'moved' }, answers)
       const feeder = new Feeder(process, work, args, frame.credit, answers, onward)
       feeder.passedOn = frame.passedOn
+      feeder.chain = frame.chain
       open.set(frame.id, feeder)
       process.deliver(feeder)
     }
@@ -105,7 +119,7 @@ export class Incoming {
     const deadline = left > 0 ? this.#inside.time.now() + left : Number.POSITIVE_INFINITY
     const credit = frame.type === 'open' ? frame.credit : undefined
     // The frame's bytes are a view of what arrived with it.
-    const errand = { actor, method, args: Uint8Array.from(args), deadline, credit }
+    const errand = { actor, method, args: Uint8Array.from(args), deadline, credit, chain: frame.chain, key: frame.key }
     this.#peer(from).open.set(frame.id, this.#inside.passOn(errand, to, answers))
   }
 
@@ -268,18 +282,20 @@ class Answers implements Sink, Back {
 class RemoteCall extends Message implements Open {
   readonly #process: Process
   readonly #answers: Answers
-  readonly #method: string
+  readonly method: string
+  readonly #key: string | undefined
   readonly #inside: Inside
   #work: Work | undefined
   #args: readonly unknown[] = []
   /** It went on to another node. */
   #onward: Open | undefined
 
-  constructor(process: Process, answers: Answers, method: string, inside: Inside) {
+  constructor(process: Process, answers: Answers, method: string, key: string | undefined, inside: Inside) {
     super()
     this.#process = process
     this.#answers = answers
-    this.#method = method
+    this.method = method
+    this.#key = key
     this.#inside = inside
   }
 
@@ -291,8 +307,8 @@ class RemoteCall extends Message implements Open {
     else this.#process.deliver(this)
   }
 
-  begin(runner: Runner): unknown {
-    return beginWork(this.#work as Work, runner, this, this.#args)
+  begin(runner: Runner, as: Message = this): unknown {
+    return beginWork(this.#work as Work, runner, as, this.#args)
   }
 
   answer(value: unknown): void {
@@ -316,10 +332,12 @@ class RemoteCall extends Message implements Open {
     const args = pack(this.#args, 'args', maxPayloadBytes)
     const errand = {
       actor: this.#process.actor,
-      method: this.#method,
+      method: this.method,
       args,
       deadline: this.deadline,
       credit: undefined,
+      chain: this.chain,
+      key: this.#key,
     }
     this.#onward = this.#inside.passOn(errand, to, this.#answers)
   }
@@ -336,7 +354,7 @@ class RemoteCall extends Message implements Open {
 
 class RemoteCast extends Message {
   readonly #process: Process
-  readonly #method: string
+  readonly method: string
   readonly #work: Work
   readonly #args: readonly unknown[]
   readonly #incoming: Incoming
@@ -344,7 +362,7 @@ class RemoteCast extends Message {
   constructor(process: Process, method: string, work: Work, args: readonly unknown[], incoming: Incoming) {
     super()
     this.#process = process
-    this.#method = method
+    this.method = method
     this.#work = work
     this.#args = args
     this.#incoming = incoming
@@ -353,7 +371,7 @@ class RemoteCast extends Message {
   passOn(to: Pid): void {
     const { maxPayloadBytes } = this.#incoming.inside
     const args = pack(this.#args, 'args', maxPayloadBytes)
-    this.#incoming.send(to.boot, castFrame(to.id, this.#method, args, undefined, true))
+    this.#incoming.send(to.boot, castFrame(to.id, this.method, args, undefined, true))
   }
 
   begin(runner: Runner): unknown {
@@ -364,7 +382,7 @@ class RemoteCast extends Message {
 
   fail(err: unknown): void {
     const { logger } = this.#incoming.inside
-    logger.warn({ err, actor: this.#process.title, method: this.#method }, 'a cast threw')
+    logger.warn({ err, actor: this.#process.title, method: this.method }, 'a cast threw')
   }
 
   refuse(code: ErrorCode): void {

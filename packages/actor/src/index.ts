@@ -2,23 +2,25 @@
 
 export { type ClassMethods, type ClassOptions, fromClass, selfOf } from './class.js'
 export { type ActorOptions, defineActor, type Handoff, type Methods, type Self } from './define.js'
-export type {
-  ActorDefinition,
-  AnyActor,
-  CallOptions,
-  Casts,
-  Controls,
-  Down,
-  DownReason,
-  InitArgs,
-  MethodsOf,
-  RefOf,
-  RefTo,
-  RemoteMethod,
-  StateOf,
+export {
+  type ActorDefinition,
+  type AnyActor,
+  type CallOptions,
+  type Casts,
+  type Controls,
+  type Down,
+  type DownReason,
+  type InitArgs,
+  ignore,
+  type MethodsOf,
+  type RefOf,
+  type RefTo,
+  type RemoteMethod,
+  type StateOf,
 } from './definition.js'
 export type { Isolation } from './isolation.js'
 export type { ActorNode, GroupCalls, GroupOf, GroupReply, PidGroup, RegisterOptions } from './node.js'
+export type { ReloadReport } from './reload.js'
 export {
   type ChildReport,
   type ChildSpec,

@@ -1,13 +1,17 @@
 /** What waits in a mailbox: something to begin in the actor's turn, and somebody who is told what came of it. */
 import type { ErrorCode, Sent } from '@skep/cluster'
 import { Pid } from '@skep/tracker'
+import { CallContext, type Chain, type Waiter } from './chain.js'
 import type { ActorCode, AnyFunction } from './definition.js'
-import type { CallContext } from './ref.js'
 
 /** What a message sees of the actor that runs it. */
 export interface Runner {
   selfFor(message: Message): unknown
   stop(reason: string, abort: boolean): Promise<void>
+  /** What runs in the place of this method, where the code was replaced since. */
+  latest(work: AnyFunction): AnyFunction
+  /** A place in the chain of those who wait, for a message that runs. */
+  waiter(): Waiter
 }
 
 export abstract class Message {
@@ -19,13 +23,23 @@ export abstract class Message {
   withdrawn = false
   /** A later part of something that was accepted before, or a timer: never refused while its actor is paused. */
   step = false
+  /** What it calls, for people. */
+  abstract readonly method: string | undefined
+  /** It has a key: what was done under that once is not done again. Its method belongs to it. */
+  once: string | undefined
+  /** The one run for all that have its key. */
+  joint: { left(reason: unknown): void } | undefined
+  /** Who waits for it, where it was called from inside an actor. */
+  chain: Chain | undefined
   /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
   over = false
-  #context: { deadline: number } | undefined
+  #context: CallContext | undefined
   #controller: AbortController | undefined
 
-  /** Do the work: its value, or a promise of it. What it throws is the actor's own error. */
-  abstract begin(runner: Runner): unknown
+  /** Do the work, as another message where that stands for it: its value, or a promise. What it throws is the actor's. */
+  abstract begin(runner: Runner, as?: Message): unknown
+  /** It is being done, by whichever message. */
+  began(): void {}
   /** The work is done. */
   abstract answer(value: unknown): void
   /** The work threw. */
@@ -36,6 +50,11 @@ export abstract class Message {
   /** It has not begun, and its actor goes on as this process of another node: whoever asked need not know. */
   abstract passOn(to: Pid): void
 
+  /** A beat of the actor's own: it does not keep the actor from being idle. */
+  get isBeat(): boolean {
+    return false
+  }
+
   /** True when beginning it makes no sense any more. */
   stale(now: number): boolean {
     return this.withdrawn || this.deadline <= now
@@ -45,15 +64,23 @@ export abstract class Message {
    * What calls made while it runs are bound by. Its own object, which refs kept in the actor's state can hold on to
    * without holding the message; made when first asked for.
    */
-  get context(): CallContext {
-    this.#context ??= { deadline: this.over ? Number.POSITIVE_INFINITY : this.deadline }
+  contextIn(runner: Runner): CallContext {
+    if (this.#context === undefined) {
+      this.#context = new CallContext(this.deadline, this.chain, () => runner.waiter())
+      if (this.over) this.#context.end()
+    }
+    return this.#context
+  }
+
+  /** The same, where it was asked for. */
+  get context(): CallContext | undefined {
     return this.#context
   }
 
   /** It has run. */
   finish(): void {
     this.over = true
-    if (this.#context !== undefined) this.#context.deadline = Number.POSITIVE_INFINITY
+    this.#context?.end()
   }
 
   /** Aborted when the caller gives up or the actor stops. Made when first asked for: most calls never ask. */
@@ -69,11 +96,20 @@ export abstract class Message {
     if (this.withdrawn) return
     this.withdrawn = true
     this.#controller?.abort(reason)
+    this.joint?.left(reason)
   }
 }
 
+/** Methods that one error names at most. */
+const mostNames = 20
+
 /** The method name of what `$` asks of an actor. No method can have it. */
 export const control = '$'
+
+/** What a key belongs to. */
+export function onceOf(method: string, key: string): string {
+  return `${method}\n${key}`
+}
 
 /** What is done beside the mailbox, however full or slow that is. */
 export type Beside = 'monitor' | 'link' | 'unlink'
@@ -98,6 +134,19 @@ export function workFor(
   return actor.streams.has(method) === streamed ? actor.methods.get(method) : undefined
 }
 
+/** Why an actor refuses a method. */
+export function noMethod(
+  { title, actor }: { readonly title: string; readonly actor: ActorCode },
+  method: string,
+  streamed: boolean,
+): string {
+  if (actor.methods.has(method))
+    return `${method} of ${title} ${streamed ? 'answers once, it is no stream' : 'is a stream'}: is its node of another version?`
+  const names = [...actor.methods.keys()]
+  const more = names.length > mostNames ? ' and more' : ''
+  return `${title} has no method '${method}', it has ${names.slice(0, mostNames).join(', ')}${more}: is its node of another version?`
+}
+
 /** `['merge', saved]`: another copy has lost its name to this one, and this is what its state was. */
 function mergeOf({ onConflict, handoff }: ActorCode): AnyFunction | undefined {
   if (onConflict === undefined) return undefined
@@ -116,15 +165,16 @@ export function beginWork(work: Work, runner: Runner, message: Message, args: re
     // All else is done beside the mailbox, and never begins.
     return undefined
   }
+  const method = runner.latest(work)
   const self = runner.selfFor(message)
   switch (args.length) {
     case 0:
-      return work(self)
+      return method(self)
     case 1:
-      return work(self, args[0])
+      return method(self, args[0])
     case 2:
-      return work(self, args[0], args[1])
+      return method(self, args[0], args[1])
     default:
-      return work(self, ...args)
+      return method(self, ...args)
   }
 }

@@ -63,11 +63,31 @@ export class Movement implements Handing {
     // It may have ended itself in the call that was waited for: it must not live on elsewhere.
     if (!isRunning(process)) throw ending()
     try {
-      return Uint8Array.from(pack([saved], 'state', this.#movers.maxPayloadBytes))
+      return Uint8Array.from(this.#image(process, saved))
     } catch (error) {
       if (!(error instanceof Refused)) throw error
-      throw new SkepError('ERR_CANNOT_MOVE', `its state cannot be sent: ${error.refusal.text}`, { cause: error })
+      throw new SkepError(
+        'ERR_CANNOT_MOVE',
+        `its state cannot be sent: ${error.refusal.text} (handoff: { out, in } of its definition says what to send)`,
+        { cause: error },
+      )
     }
+  }
+
+  /** A node of an older version reads the first part alone. */
+  #image(process: Process, saved: unknown): Uint8Array {
+    const { maxPayloadBytes } = this.#movers
+    const own = [saved, process.timerImages()]
+    const answers = process.onceImages()
+    if (answers.length > 0) {
+      try {
+        return pack([...own, answers], 'state', maxPayloadBytes)
+      } catch (error) {
+        // A state that is nearly too large goes without them.
+        if (!(error instanceof Refused) || error.refusal.code !== 'ERR_TOO_LARGE') throw error
+      }
+    }
+    return pack(own, 'state', maxPayloadBytes)
   }
 
   resume(pid: Pid): void {
@@ -126,7 +146,9 @@ export class Movement implements Handing {
     const { handoff } = process.actor
     if (source !== undefined) this.#gated.set(process.info.pid.id, source)
     return () => {
-      const saved = (unpack(image, this.#movers.refs()) as unknown[])[0]
+      const [saved, timers, answers] = unpack(image, this.#movers.refs()) as unknown[]
+      if (Array.isArray(timers) && timers.length > 0) process.timers.restore(timers)
+      if (Array.isArray(answers) && answers.length > 0) process.once.restore(answers)
       return handoff === false || handoff.in === undefined ? saved : handoff.in(saved)
     }
   }

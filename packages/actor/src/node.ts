@@ -10,7 +10,7 @@ export interface ActorNode {
   /**
    * Start an actor here, under a name or without one. Resolves when it can be called: the name was claimed first, then
    * `init` and `onStart` ran, then the name was made visible. Errors: ERR_ALREADY_STARTED with the holder's `pid`,
-   * ERR_INIT_FAILED with `cause`, ERR_BAD_NAME, ERR_TIMEOUT, ERR_LEAVING.
+   * ERR_INIT_FAILED with `cause`, ERR_IGNORED, ERR_BAD_NAME, ERR_TIMEOUT, ERR_LEAVING.
    */
   start<D extends AnyActor>(definition: D, where: Via | Anonymous, ...args: InitArgs<D>): Promise<Pid>
 

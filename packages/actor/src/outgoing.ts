@@ -18,7 +18,12 @@ import { runAs, type Whose, whoseNow } from './rejections.js'
 import { type RefSource, Refused } from './values.js'
 
 /** The outcomes after which the name may by now have another holder. */
-const movable: ReadonlySet<ErrorCode> = new Set(['ERR_NO_PROCESS', 'ERR_ACTOR_STOPPED', 'ERR_NODE_DOWN'])
+const movable: ReadonlySet<ErrorCode> = new Set([
+  'ERR_NO_PROCESS',
+  'ERR_NOT_REGISTERED',
+  'ERR_ACTOR_STOPPED',
+  'ERR_NODE_DOWN',
+])
 
 /** What something under way needs of `Calls`. */
 export interface Router {
@@ -62,6 +67,10 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   pid: Pid | undefined
   id = 0
   redirects = 0
+  /** Times that it was seen to wait: see patience.ts. */
+  looked = 0
+  /** Times that it looked whether its name is free. */
+  looks = 0
   born = 0
   overtaken = false
   /** It stands in the order of its name. */
@@ -81,6 +90,12 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   }
 
   abstract readonly streamed: boolean
+
+  /** Under which it is done once. */
+  get key(): string | undefined {
+    return this.address.options.key
+  }
+
   /** Hand it to an actor of this node. */
   abstract deliverTo(process: Process, work: Work): void
   abstract frameFor(pid: Pid, payload: Uint8Array): unknown[]
@@ -119,7 +134,9 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   expire(): void {
     this.listed = false
     if (this.settled) return
-    const error = new SkepError('ERR_TIMEOUT', `${this.what} had no answer in time`, { sent: this.sentNow })
+    const error = new SkepError('ERR_TIMEOUT', `${this.what} had no answer in time: ${this.#outlook}`, {
+      sent: this.sentNow,
+    })
     this.recall(error)
     this.reject(error)
   }
@@ -133,11 +150,18 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
     return this.away ? 'maybe' : 'no'
   }
 
+  get #outlook(): string {
+    if (!this.away) return 'it was not begun; more time comes with $.with({ timeout })'
+    return 'it may be done all the same; with $.with({ key }) it can be repeated and is done once, more time comes with timeout'
+  }
+
   refuse(code: ErrorCode, text: string, sent: Sent): void {
     if (this.settled) return
     if (sent === 'no' && movable.has(code) && this.calls.redirect(this)) return
+    // Whoever has a pid has no use for what became of a name.
+    const own = code === 'ERR_NOT_REGISTERED' && this.address.target.by === 'pid' ? 'ERR_NO_PROCESS' : code
     this.reject(
-      new SkepError(code, `${this.what}: ${text}`, { sent, ...(this.pid === undefined ? {} : { pid: this.pid }) }),
+      new SkepError(own, `${this.what}: ${text}`, { sent, ...(this.pid === undefined ? {} : { pid: this.pid }) }),
     )
   }
 
@@ -162,6 +186,7 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   release(): void {
     this.settled = true
     this.unlist()
+    this.address.context?.answered(this)
     if (this.id !== 0) this.calls.forget(this)
     if (this.ordered) this.calls.unorder(this)
     if (this.#onAbort !== undefined) this.address.options.signal?.removeEventListener('abort', this.#onAbort)
@@ -203,9 +228,13 @@ export class Call extends Outgoing {
     else super.refuse(code, text, sent)
   }
 
-  begin(runner: Runner): unknown {
+  begin(runner: Runner, as: Message = this): unknown {
+    this.began()
+    return beginWork(this.#work as Work, runner, as, this.args)
+  }
+
+  override began(): void {
     this.away = true
-    return beginWork(this.#work as Work, runner, this, this.args)
   }
 
   answer(value: unknown): void {
@@ -228,7 +257,7 @@ export class Call extends Outgoing {
 
   fail(error: unknown): void {
     if (this.settled) return
-    this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what))
+    this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what, this.pid?.node))
   }
 
   reject(error: unknown): void {
@@ -238,7 +267,7 @@ export class Call extends Outgoing {
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
     const left = this.calls.left(this.deadline)
-    return callFrame(this.id, pid.id, this.method, left, payload, nameOf(this.address), this.passedOn)
+    return callFrame(this.id, pid.id, this.method, left, payload, nameOf(this.address), this)
   }
 
   frame(frame: ActorFrame): void {
@@ -246,7 +275,7 @@ export class Call extends Outgoing {
     if (frame.type !== 'reply' && frame.type !== 'thrown') return
     const value = this.calls.read(frame.payload, this)
     if (this.settled) return
-    if (frame.type === 'thrown') return this.reject(actorError(value, this.what))
+    if (frame.type === 'thrown') return this.reject(actorError(value, this.what, this.pid?.node))
     this.release()
     this.#resolve(value)
   }

@@ -6,6 +6,7 @@
 import type { ErrorCode, Sent } from '@skep/cluster'
 import { SkepError } from '@skep/cluster'
 import type { Pid } from '@skep/tracker'
+import type { Chain } from './chain.js'
 import type { ActorCode } from './definition.js'
 import { type ActorFrame, callFrame, openFrame } from './frames.js'
 import { Outgoing, type Router } from './outgoing.js'
@@ -26,22 +27,31 @@ export interface Errand {
   readonly deadline: number
   /** Of a stream: how many items its reader has room for. */
   readonly credit: number | undefined
+  readonly chain: Chain | undefined
+  readonly key: string | undefined
 }
 
 export class Passing extends Outgoing {
   override passedOn = true
+  readonly #key: string | undefined
   readonly #credit: number | undefined
   readonly #back: Back
   readonly #ended: (passing: Passing) => void
 
   constructor(calls: Router & RefHost, errand: Errand, to: Pid, back: Back, ended: (passing: Passing) => void) {
-    const { actor, method, args, credit, deadline } = errand
+    const { actor, method, args, credit, deadline, chain, key } = errand
     super(calls, { host: calls, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }, method, [])
     this.payload = args
+    this.chain = chain
+    this.#key = key
     this.deadline = deadline
     this.#credit = credit
     this.#back = back
     this.#ended = ended
+  }
+
+  override get key(): string | undefined {
+    return this.#key
   }
 
   override release(): void {
@@ -55,13 +65,13 @@ export class Passing extends Outgoing {
 
   /** The process has come back to this node since: whoever asked finds it by its name. */
   deliverTo(): void {
-    this.refuse('ERR_NO_PROCESS', 'it has moved on', 'no')
+    this.refuse('ERR_NO_PROCESS', 'it has moved on; a ref by name finds it', 'no')
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
     const left = this.calls.left(this.deadline)
-    if (this.#credit === undefined) return callFrame(this.id, pid.id, this.method, left, payload, undefined, true)
-    return openFrame(this.id, pid.id, this.method, left, payload, undefined, this.#credit, true)
+    if (this.#credit === undefined) return callFrame(this.id, pid.id, this.method, left, payload, undefined, this)
+    return openFrame(this.id, pid.id, this.method, left, payload, undefined, this.#credit, this)
   }
 
   frame(frame: ActorFrame): void {

@@ -4,18 +4,23 @@
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
+import { type CallContext, type Chain, cycleOf, type Waiter } from './chain.js'
 import { Children } from './children.js'
+import { unpack } from './decode.js'
 import type { Self } from './define.js'
-import type { ActorCode, AnyActor, Down, DownReason } from './definition.js'
+import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
+import { Idleness } from './idle.js'
 import { isFault, type LinkHost, Links } from './links.js'
-import type { Beside, Message, Runner } from './message.js'
+import { type Beside, beginWork, type Message, type Runner } from './message.js'
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
+import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
 import { Queue } from './queue.js'
-import type { CallContext, Target } from './ref.js'
+import type { Target } from './ref.js'
 import { Whose } from './rejections.js'
+import { converted, Reloads } from './reload.js'
 import type { Runnable, Scheduler } from './scheduler.js'
-import { ActorTimers, type TimerBody } from './timers.js'
+import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
 import type { Anonymous, Via } from './via.js'
 
@@ -27,6 +32,9 @@ export interface ProcessHost {
   readonly logger: Logger
   /** Messages that may wait in one mailbox. */
   readonly mailboxLimit: number
+  readonly onceLimits: OnceLimits
+  /** Bytes of the arguments of one timer, and of an answer. */
+  readonly maxPayloadBytes: number
   /** Milliseconds that a running call, and then `onStop`, may take once the actor is told to stop. */
   readonly stopGraceMs: number
   /** The node as seen from inside this call; from outside of any where there is none. */
@@ -41,6 +49,12 @@ export interface ProcessHost {
   startChild(parent: Process, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
   /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
   stand(process: Process, find: () => Process | undefined): () => Pid
+  /** What was begun last, where that is a method. */
+  lastMethod: string | undefined
+  /** A number for a message that calls others. */
+  nextRun(): number
+  /** An actor of this node. */
+  processOf(pid: Pid): Process | undefined
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
 }
@@ -53,6 +67,9 @@ export interface ProcessInfo {
   /** The cluster starts it again elsewhere when this node dies. */
   readonly placed: boolean
 }
+
+/** Said where a start takes too long. */
+const moreTime = 'init and onStart have more time with via(name, { timeout }), or by the limit startTimeoutMs'
 
 /** Those who may watch one actor at once. */
 const maxWatchers = 10_000
@@ -71,7 +88,7 @@ export interface Refusal {
 export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
 
 export class Process implements Runner, Runnable {
-  readonly actor: ActorCode
+  actor: ActorCode
   info: ProcessInfo
   readonly host: ProcessHost
   state: unknown
@@ -105,6 +122,9 @@ export class Process implements Runner, Runnable {
   #feeding: Set<Feeding> | undefined
   #watchers: Set<Message> | undefined
   #timers: ActorTimers | undefined
+  #once: OnceWindow | undefined
+  /** Where its definition has `idleAfter`. */
+  #idle: Idleness | undefined
   #started = false
   /** Ends the start of an actor that is told to stop before it runs. */
   #giveUp: ((error: unknown) => void) | undefined
@@ -114,6 +134,8 @@ export class Process implements Runner, Runnable {
   #stopping: Promise<void> | undefined
   /** Who waits until nothing runs. */
   #idlers: (() => void)[] | undefined
+  /** Where its code is being replaced, or was. */
+  #reloads: Reloads | undefined
   /** Nothing begins: what waits and what comes waits on. */
   #held = false
   /** The same: since a `stall`, until it is known whether its node is a member; then until its `name` is its own again. */
@@ -210,7 +232,7 @@ export class Process implements Runner, Runnable {
       await new Promise<void>((resolve, reject) => {
         this.#giveUp = reject
         if (timeoutMs < Number.POSITIVE_INFINITY) {
-          const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms`))
+          const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms: ${moreTime}`))
           cancel = this.host.time.setTimer(late, timeoutMs)
         }
         work().then(resolve, reject)
@@ -223,6 +245,7 @@ export class Process implements Runner, Runnable {
 
   async #prepare(made: () => unknown): Promise<void> {
     this.state = await this.inside(made)
+    if (this.state === ignore) throw ignore
     if (this.phase === 'starting') await this.inside(() => this.actor.onStart?.(this.self))
     this.#started = true
   }
@@ -232,6 +255,9 @@ export class Process implements Runner, Runnable {
     if (this.phase !== 'starting') return
     this.phase = 'running'
     this.ran = true
+    const { idleAfter } = this.actor
+    if (idleAfter !== undefined) this.#idle = new Idleness(this, idleAfter)
+    this.#reloads?.opened()
     if (this.waiting > 0) this.host.scheduler.wake(this)
   }
 
@@ -241,10 +267,62 @@ export class Process implements Runner, Runnable {
    */
   async hold(): Promise<void> {
     this.#held = true
-    if (this.running === 0) return
-    await this.#within(this.#whenIdle(), this.host.stopGraceMs)
+    while (this.#reloads?.pending !== undefined) await this.#reloads.pending.catch(() => {})
+    if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
     if (this.running > 0 || !this.#held)
-      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time`)
+      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.host.stopGraceMs} ms`)
+  }
+
+  /**
+   * Its next message runs this code. Rejects where it stays with the old one: with what `handoff.out` or `in` threw, with
+   * ERR_TIMEOUT where a call does not end within the grace time, ERR_CANNOT_MOVE while it is being handed over.
+   */
+  async reload(next: ActorCode): Promise<void> {
+    // A handover that begins from here on waits for it.
+    if (this.#held)
+      throw new SkepError('ERR_CANNOT_MOVE', `${this.title} is being handed over: reload its new node, or try again`)
+    this.#reloads ??= new Reloads()
+    const reloads = this.#reloads
+    return reloads.next(() => this.#reload(next, reloads))
+  }
+
+  async #reload(next: ActorCode, reloads: Reloads): Promise<void> {
+    if (this.phase === 'starting') await reloads.whenOpened()
+    if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
+    reloads.swapping = true
+    try {
+      if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
+      if (this.running > 0)
+        throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
+      const state = await converted(this, next)
+      if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
+      reloads.add(this.actor, next)
+      this.state = state
+      this.actor = next
+      this.#idle?.stop()
+      this.#idle = next.idleAfter === undefined ? undefined : new Idleness(this, next.idleAfter)
+    } finally {
+      reloads.swapping = false
+      this.#goOn()
+    }
+  }
+
+  latest(work: AnyFunction): AnyFunction {
+    return this.#reloads === undefined ? work : this.#reloads.latest(work, this.actor)
+  }
+
+  get time(): Timers {
+    return this.host.time
+  }
+
+  /** Not to be ended as idle now. Beats of `every` do not count, or an actor that has one would never be idle. */
+  busy(): boolean {
+    if (this.phase !== 'running' || this.paused || this.gated || this.#onward !== undefined) return true
+    return this.running + this.waiting + this.streams > 0 || this.#timers?.planned === true
+  }
+
+  passivate(): void {
+    void this.stop('idle', false)
   }
 
   get held(): boolean {
@@ -283,7 +361,7 @@ export class Process implements Runner, Runnable {
 
   /** Nothing of it begins at present: it is held, halted, or in doubt. */
   get paused(): boolean {
-    return this.#held || this.#refusal !== undefined || this.#doubt !== undefined
+    return this.#held || this.#reloads?.swapping === true || this.#refusal !== undefined || this.#doubt !== undefined
   }
 
   /** Its node stood still: another process may have its name by now. Nothing begins until that is known. */
@@ -332,16 +410,43 @@ export class Process implements Runner, Runnable {
     const refusal = this.#refusal
     if (this.#onward !== undefined) message.passOn(this.#onward)
     else if (this.phase === 'stopping' || this.phase === 'stopped') {
-      message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
+      // Its name is as good as free: who may start it does so, others hear that nobody has it.
+      if (this.#idle?.over === true) message.refuse('ERR_NOT_REGISTERED', `${this.title} ends, for it was idle`, 'no')
+      else message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
     } else if (refusal !== undefined) {
       message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
+    } else if (message.chain !== undefined && this.#refusedAsCycle(message, message.chain)) {
+      // It would wait for itself.
+    } else if (message.once !== undefined && (this.#gate === undefined || message.passedOn)) {
+      this.once.admit(message, message.once)
     } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
-      message.refuse('ERR_OVERLOADED', `the mailbox of ${this.title} is full: ${this.waiting} messages wait`, 'no')
+      message.refuse(
+        'ERR_OVERLOADED',
+        `the mailbox of ${this.title} is full, ${this.waiting} messages wait: call it more slowly, or raise its mailbox`,
+        'no',
+      )
     } else if (this.#gate !== undefined && !message.passedOn) {
       this.#gate.push(message)
     } else {
       this.#enqueue(message)
     }
+  }
+
+  #refusedAsCycle(message: Message, chain: Chain): boolean {
+    const names = cycleOf(this, chain, (pid) => this.host.processOf(pid))
+    if (names === undefined) return false
+    const cure = 'cast instead of one of the calls, or make one of these actors reentrant'
+    message.refuse('ERR_CALL_CYCLE', `it would wait for itself (${names.join(' -> ')}): ${cure}`, 'no')
+    return true
+  }
+
+  waiter(): Waiter {
+    const { boot, id } = this.info.pid
+    return { boot, id, run: this.host.nextRun(), label: this.label }
+  }
+
+  get waitingAs(): CallContext | undefined {
+    return this.#current?.context
   }
 
   /**
@@ -392,17 +497,53 @@ export class Process implements Runner, Runnable {
   }
 
   /** A timer of the actor; one that has ended has none any more. Throws as `self.after` says. */
-  startTimer(ms: number, body: TimerBody, every: boolean): () => void {
+  startTimer(ms: number, body: TimerBody | string, args: readonly unknown[], every: boolean): () => void {
+    const cancel = this.timers.start(ms, body, args, every)
+    if (this.phase === 'stopping' || this.phase === 'stopped') cancel()
+    return cancel
+  }
+
+  /** Answers of calls with a key. */
+  get once(): OnceWindow {
+    const { time, maxPayloadBytes, onceLimits } = this.host
+    this.#once ??= new OnceWindow({
+      time,
+      limits: { ...onceLimits, ...this.actor.keys },
+      most: this.#mailboxLimit,
+      maxPayloadBytes,
+      refs: this.refs,
+      deliver: (message) => this.deliver(message),
+    })
+    return this.#once
+  }
+
+  /** Those that go along to another node. */
+  onceImages(): readonly OnceImage[] {
+    return this.#once?.images() ?? []
+  }
+
+  /** Those that go along to another node. */
+  timerImages(): readonly TimerImage[] {
+    return this.#timers?.images() ?? []
+  }
+
+  get timers(): ActorTimers {
     this.#timers ??= new ActorTimers({
       time: this.host.time,
       title: this.title,
       logger: this.logger,
       most: this.#mailboxLimit,
+      maxPayloadBytes: this.host.maxPayloadBytes,
+      hasMethod: (name) => this.actor.methods.has(name) && !this.actor.streams.has(name),
       deliver: (message) => this.deliverStep(message),
+      runNamed: (method, args, message) => this.#runNamed(method, args, message),
     })
-    const cancel = this.#timers.start(ms, body, every)
-    if (this.phase === 'stopping' || this.phase === 'stopped') cancel()
-    return cancel
+    return this.#timers
+  }
+
+  #runNamed(method: string, args: Uint8Array, message: Message): unknown {
+    const work = this.actor.methods.get(method) as AnyFunction
+    return beginWork(work, this, message, unpack(args, this.refsFor(message)) as unknown[])
   }
 
   get #mailboxLimit(): number {
@@ -425,6 +566,8 @@ export class Process implements Runner, Runnable {
       const message = this.#queue?.shift()
       if (message === undefined) return done
       done += 1
+      this.host.lastMethod = message.method
+      if (!message.isBeat) this.#idle?.touch(now)
       if (message.stale(now))
         message.refuse('ERR_TIMEOUT', `${this.title} had no time for it before its deadline`, 'no')
       else if (this.actor.reentrant) this.#runBeside(message)
@@ -458,6 +601,7 @@ export class Process implements Runner, Runnable {
     const message = this.#current
     this.#current = undefined
     message?.finish()
+    if (message?.isBeat === false) this.#idle?.touch()
     if (this.waiting > 0 && this.#mayBegin) this.host.scheduler.wake(this)
     this.#nowIdle()
     return message
@@ -483,6 +627,7 @@ export class Process implements Runner, Runnable {
     const end = (): void => {
       this.#others?.delete(message)
       message.finish()
+      if (!message.isBeat) this.#idle?.touch()
       if (this.running === 0) this.#nowIdle()
     }
     let result: unknown
@@ -517,7 +662,7 @@ export class Process implements Runner, Runnable {
 
   /** What makes refs that arrive with this message belong to it. */
   refsFor(message: Message): RefSource {
-    return new ArrivingRefs(this.host, message)
+    return new ArrivingRefs(this.host, this, message)
   }
 
   /** The `self` of `onStart` and `onStop`. */
@@ -532,7 +677,7 @@ export class Process implements Runner, Runnable {
     if (this.phase === 'stopped') return message.answer(this.end)
     this.#watchers ??= new Set()
     if (this.#watchers.size < maxWatchers) this.#watchers.add(message)
-    else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already`, 'no')
+    else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already: end some monitors`, 'no')
   }
 
   /** What is done at once, beside the mailbox. */
@@ -585,6 +730,7 @@ export class Process implements Runner, Runnable {
 
   feedNoMore(stream: Feeding): void {
     this.#feeding?.delete(stream)
+    this.#idle?.touch()
   }
 
   get streams(): number {
@@ -672,6 +818,7 @@ export class Process implements Runner, Runnable {
   #refuseAll(reason: string): void {
     const text = `${this.title} stopped: ${reason}`
     this.#insisting?.()
+    this.#idle?.stop()
     this.#timers?.cancelAll()
     this.#asked = undefined
     for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
@@ -693,6 +840,7 @@ export class Process implements Runner, Runnable {
     this.phase = 'stopped'
     this.#links?.close()
     this.#whose.passTo(lateFor(this))
+    this.#reloads?.opened()
     this.host.ended(this, reason)
     for (const message of this.#watchers ?? []) message.answer(this.end)
     this.#watchers = undefined
@@ -733,6 +881,12 @@ export class Process implements Runner, Runnable {
     return this.#logger
   }
 
+  /** "counter 'my_proc'": for people. */
+  get label(): string {
+    const { name, pid } = this.info
+    return `${this.actor.kind} ${name === undefined ? pid : `'${name}'`}`
+  }
+
   /** "counter 'my_proc' <demo-1.7.ab12>": for errors and logs. */
   get title(): string {
     const { name, pid } = this.info
@@ -759,19 +913,21 @@ export function processOf(self: unknown): Process {
 /** Refs on their way into a message; whatever else arrives costs only this object. */
 class ArrivingRefs implements RefSource {
   readonly #host: ProcessHost
+  readonly #runner: Runner
   readonly #message: Message
 
-  constructor(host: ProcessHost, message: Message) {
+  constructor(host: ProcessHost, runner: Runner, message: Message) {
     this.#host = host
+    this.#runner = runner
     this.#message = message
   }
 
   refOf(kind: string, target: Target): object | undefined {
-    return this.#host.refsFor(this.#message.context).refOf(kind, target)
+    return this.#host.refsFor(this.#message.contextIn(this.#runner)).refOf(kind, target)
   }
 
   rebind(ref: object): object {
-    return this.#host.refsFor(this.#message.context).rebind(ref)
+    return this.#host.refsFor(this.#message.contextIn(this.#runner)).rebind(ref)
   }
 }
 
@@ -816,7 +972,7 @@ class ActorSelf implements Self<unknown> {
   }
 
   get node(): ActorNode {
-    this.#node ??= this.#process.host.nodeFor(this.#message?.context)
+    this.#node ??= this.#process.host.nodeFor(this.#message?.contextIn(this.#process))
     return this.#node
   }
 
@@ -829,12 +985,17 @@ class ActorSelf implements Self<unknown> {
     return this.#process.logger
   }
 
-  after(ms: number, fn: (self: Self<unknown>) => unknown): () => void {
-    return this.#process.startTimer(ms, fn as TimerBody, false)
+  after(ms: number, work: string | ((self: Self<unknown>) => unknown), ...args: unknown[]): () => void {
+    return this.#process.startTimer(ms, work as TimerBody | string, args, false)
   }
 
-  every(ms: number, fn: (self: Self<unknown>) => unknown): () => void {
-    return this.#process.startTimer(ms, fn as TimerBody, true)
+  every(ms: number, work: string | ((self: Self<unknown>) => unknown), ...args: unknown[]): () => void {
+    return this.#process.startTimer(ms, work as TimerBody | string, args, true)
+  }
+
+  cancel(method: string, ...args: unknown[]): boolean {
+    const { timers } = this.#process
+    return timers.cancel(method, args.length === 0 ? undefined : timers.packed(args))
   }
 
   async start(definition: AnyActor, where: Via | Anonymous, ...args: unknown[]): Promise<Pid> {

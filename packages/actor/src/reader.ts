@@ -78,9 +78,11 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
   deliverTo(process: Process, work: Work): void {
     if (typeof work === 'string') return
     const feeder = new Feeder(process, work, this.args, streamWindow, this, (to) => this.#follow(to))
+    feeder.chain = this.chain
     this.#feeder = feeder
     this.away = true
-    if (process.streams >= maxStreams) this.refuse('ERR_OVERLOADED', `${process.title} feeds too many streams`, 'no')
+    if (process.streams >= maxStreams)
+      this.refuse('ERR_OVERLOADED', `${process.title} feeds ${maxStreams} streams already: end some`, 'no')
     else process.deliver(feeder)
   }
 
@@ -111,7 +113,8 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
   }
 
   fail(error: unknown): void {
-    if (!this.settled) this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what))
+    if (!this.settled)
+      this.reject(actorError(isolateThrown(error, this.calls.refs(this.address)), this.what, this.pid?.node))
   }
 
   reject(error: unknown): void {
@@ -124,7 +127,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
-    return openFrame(this.id, pid.id, this.method, 0, payload, nameOf(this.address), streamWindow, this.passedOn)
+    return openFrame(this.id, pid.id, this.method, 0, payload, nameOf(this.address), streamWindow, this)
   }
 
   frame(frame: ActorFrame): void {
@@ -135,7 +138,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
         return this.end()
       case 'thrown': {
         const error = this.calls.read(frame.payload, this)
-        return this.reject(actorError(error, this.what))
+        return this.reject(actorError(error, this.what, this.pid?.node))
       }
       case 'item': {
         if (this.#items.length >= streamWindow) return this.#broken('more items than were asked for')

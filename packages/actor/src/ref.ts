@@ -4,8 +4,10 @@
  */
 import { inspect } from 'node:util'
 import type { Pid } from '@skep/tracker'
+import type { CallContext } from './chain.js'
 import { codeOf } from './define.js'
 import type { ActorCode, AnyActor, CallOptions, Controls, Down, RefOf } from './definition.js'
+import { maxKey } from './frames.js'
 import type { ViaOptions } from './via.js'
 
 /** Whom a ref means. */
@@ -13,12 +15,6 @@ export type Target =
   | { readonly by: 'pid'; readonly pid: Pid }
   | { readonly by: 'name'; readonly name: string }
   | { readonly by: 'ensure'; readonly name: string; readonly args: readonly unknown[]; readonly options: ViaOptions }
-
-/** The call under which another one is made: a nested call waits no longer than this. */
-export interface CallContext {
-  /** On this node's clock; Infinity for none. */
-  readonly deadline: number
-}
 
 /** What stands behind a ref: never changed after it was made. */
 export interface Address {
@@ -155,14 +151,16 @@ function controlsOf(address: Address, shape: Shape): object {
 
 function checked(options: CallOptions): CallOptions {
   for (const key of Object.keys(options)) {
-    if (key !== 'timeout' && key !== 'signal')
-      throw new TypeError(`$.with(): unknown option '${key}'; known are timeout, signal`)
+    if (key !== 'timeout' && key !== 'signal' && key !== 'key')
+      throw new TypeError(`$.with(): unknown option '${key}'; known are timeout, signal, key`)
   }
-  const { timeout, signal } = options
+  const { timeout, signal, key } = options
   if (timeout !== undefined && !(timeout > 0))
     throw new TypeError('$.with(): timeout must be milliseconds above 0, or Infinity')
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new TypeError('$.with(): signal must be an AbortSignal')
+  if (key !== undefined && !(typeof key === 'string' && key !== '' && key.length <= maxKey))
+    throw new TypeError(`$.with(): key must be a string of 1 to ${maxKey} characters`)
   return options
 }
 

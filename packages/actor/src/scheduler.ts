@@ -21,14 +21,20 @@ export interface Runnable {
 export class Scheduler {
   readonly #time: Timers
   readonly #before: () => void
+  readonly #after: (runnable: Runnable, ms: number, done: number) => void
   #ready: Runnable[] = []
   #armed = false
   #left = turnMessages
 
-  /** `before`: what must be known before anybody has a turn. */
-  constructor(time: Timers, before: () => void = () => {}) {
+  /** `before`: what must be known before anybody has a turn. `after`: how long a turn took, and for how many messages. */
+  constructor(
+    time: Timers,
+    before: () => void = () => {},
+    after: (runnable: Runnable, ms: number, done: number) => void = () => {},
+  ) {
     this.#time = time
     this.#before = before
+    this.#after = after
   }
 
   /** Give it a turn soon. Asking again before that changes nothing. */
@@ -56,10 +62,14 @@ export class Scheduler {
     this.#before()
     const ready = this.#ready
     this.#ready = []
-    const now = this.#time.now()
+    let now = this.#time.now()
     for (const runnable of ready) {
       runnable.scheduled = false
-      this.#left -= runnable.turn(shareMessages, now)
+      const done = runnable.turn(shareMessages, now)
+      this.#left -= done
+      const begun = now
+      now = this.#time.now()
+      this.#after(runnable, now - begun, done)
     }
     this.#armed = false
     if (this.#ready.length > 0) this.#arm()

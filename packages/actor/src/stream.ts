@@ -57,6 +57,10 @@ export class Feeder extends Message implements Feeding {
     this.#sink = sink
   }
 
+  get method(): string {
+    return `the stream ${this.#method.name}`
+  }
+
   /** The generator must get its turn to clean up, whoever gave up. */
   override stale(): boolean {
     return false
@@ -69,7 +73,7 @@ export class Feeder extends Message implements Feeding {
     if (this.#over) return this.#generator?.return(undefined)
     if (this.#generator === undefined) {
       this.#process.feed(this)
-      this.#generator = this.#method(runner.selfFor(this), ...this.#args) as AsyncGenerator<unknown>
+      this.#generator = runner.latest(this.#method)(runner.selfFor(this), ...this.#args) as AsyncGenerator<unknown>
     }
     return this.#generator.next()
   }

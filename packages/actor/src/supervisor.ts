@@ -174,6 +174,8 @@ function wearOff(kind: string, options: object): ActorCode {
     handoff: false,
     reentrant: false,
     mailbox: undefined,
+    idleAfter: undefined,
+    keys: undefined,
     placement: placementOf(where, given.placement),
     restart: restartOf(where, given.restart),
   })

@@ -18,11 +18,12 @@ import {
   type Tracker,
 } from '@skep/tracker'
 import { Calls } from './calls.js'
+import type { CallContext } from './chain.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
 import { BadBytes, unpack } from './decode.js'
 import { codeOf, defineActor } from './define.js'
-import type { ActorCode, AnyActor, Down, DownReason } from './definition.js'
+import { type ActorCode, type AnyActor, type Down, type DownReason, ignore } from './definition.js'
 import { pack } from './encode.js'
 import { actorKinds, parseFrame } from './frames.js'
 import { Incoming, type Moved } from './incoming.js'
@@ -30,10 +31,13 @@ import { type Isolation, isolateAll } from './isolation.js'
 import type { LinkHost } from './links.js'
 import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
+import type { OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
+import { Patience } from './patience.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
-import { type Address, addressOf, type CallContext, refFor } from './ref.js'
+import { type Address, addressOf, refFor } from './ref.js'
 import { takeRejections } from './rejections.js'
+import { type ReloadReport, reloadAll } from './reload.js'
 import { Scheduler } from './scheduler.js'
 import { type RefSource, Refused } from './values.js'
 import { type Anonymous, anonymous, Via, type ViaOptions } from './via.js'
@@ -49,6 +53,14 @@ export interface ActorLimits {
   readonly maxPending: number
   /** Milliseconds that a running call, and then `onStop`, may take once an actor is told to stop. */
   readonly stopGraceMs: number
+  /** Answers of calls with a key that an actor remembers, for how long (ms), and their bytes. */
+  readonly keyEntries: number
+  readonly keyMs: number
+  readonly keyBytes: number
+  /** Milliseconds after which a call that waits is named in the log, with its caller; Infinity: never. */
+  readonly slowCallMs: number
+  /** Milliseconds of synchronous code after which an actor is named in the log; Infinity: never. */
+  readonly blockedMs: number
   /** Milliseconds that `init` and `onStart` may take together where the start says no `timeout`. */
   readonly startTimeoutMs: number
 }
@@ -59,6 +71,11 @@ export const actorLimits: ActorLimits = {
   maxPayloadBytes: 15 * 1024 * 1024,
   maxPending: 100_000,
   stopGraceMs: 5_000,
+  keyEntries: 1000,
+  keyMs: 600_000,
+  keyBytes: 1024 * 1024,
+  slowCallMs: 1000,
+  blockedMs: 200,
   startTimeoutMs: 10_000,
 }
 
@@ -150,6 +167,11 @@ export interface ActorSystem extends ActorNode {
   stats(): ActorStats
   /** All local actors as they are now. */
   reports(): ProcessReport[]
+  /**
+   * Gives all actors of this kind on this node new code, and all that are started here from now on, also with an earlier
+   * definition of the kind. TypeError where this node knows no such kind.
+   */
+  reload(definition: AnyActor): Promise<ReloadReport>
   /** Resolves when no call that came to an actor which was handed over waits for its answer through this node. */
   allPassed(): Promise<void>
   /** Calls to other nodes that wait for their answer, by kind, method and callee; up to `most`. */
@@ -179,6 +201,7 @@ class System implements ProcessHost, ActorHome {
   readonly isolation: Isolation
   readonly maxPayloadBytes: number
   readonly maxPending: number
+  readonly onceLimits: OnceLimits
   readonly callTimeoutMs: number
   readonly stopTimeoutMs: number
   readonly startTimeoutMs: number
@@ -199,9 +222,13 @@ class System implements ProcessHost, ActorHome {
   readonly #listed = new Map<string, ActorCode>()
   /** Those and all that were ever used here: what refs from others can be made of. */
   readonly #known = new Map<string, ActorCode>()
+  /** The latest code of kinds that were reloaded. */
+  readonly #reloaded = new Map<string, ActorCode>()
   readonly #dropped = new Map<string, number>()
   readonly #rootRefs: RefSource
   readonly #placement: PlacementRule | undefined
+  lastMethod: string | undefined
+  #lastRun = 0
   #leaving = false
   #closed = false
 
@@ -215,17 +242,29 @@ class System implements ProcessHost, ActorHome {
     this.stopGraceMs = limits.stopGraceMs
     this.maxPayloadBytes = limits.maxPayloadBytes
     this.maxPending = limits.maxPending
+    this.onceLimits = { entries: limits.keyEntries, ms: limits.keyMs, bytes: limits.keyBytes }
     this.callTimeoutMs = limits.callTimeoutMs
     // The running call, then `onStop`: each has its grace time; and what was sent before goes first.
     this.stopTimeoutMs = limits.callTimeoutMs + 2 * limits.stopGraceMs
     this.startTimeoutMs = limits.startTimeoutMs
     this.#cluster = options.cluster
     // Timers may be late: no actor has a turn by votes that have lapsed, nor after a stall that nobody has noticed.
-    this.scheduler = new Scheduler(this.time, () => {
-      this.#cluster.noticeStall()
-      this.tracker.haltIfDue()
+    const patience = new Patience({
+      ...limits,
+      logger: this.logger,
+      nodeName: this.nodeName,
+      now: () => this.time.now(),
     })
-    this.#deadlines = new Deadlines(this.time)
+    this.scheduler = new Scheduler(
+      this.time,
+      () => {
+        this.#cluster.noticeStall()
+        this.tracker.haltIfDue()
+      },
+      // What is scheduled here is processes alone.
+      (process, ms, messages) => patience.busy(process as Process, ms, messages),
+    )
+    this.#deadlines = new Deadlines(this.time, patience)
     this.calls = new Calls(this, this.#deadlines)
     this.#incoming = new Incoming(this)
     this.#movement = new Movement(this)
@@ -239,7 +278,8 @@ class System implements ProcessHost, ActorHome {
   #list(actors: readonly AnyActor[]): void {
     for (const definition of actors) {
       const actor = codeOf(definition)
-      if (this.#listed.has(actor.kind)) throw new TypeError(`actors: there are two definitions of kind '${actor.kind}'`)
+      if (this.#listed.has(actor.kind))
+        throw new TypeError(`actors: there are two definitions of kind '${actor.kind}': rename one`)
       this.#listed.set(actor.kind, actor)
       this.know(actor)
     }
@@ -419,6 +459,10 @@ class System implements ProcessHost, ActorHome {
       why = error
     }
     await process.stop('it did not start', true)
+    if (why === ignore) {
+      const text = `${process.title} was not started: its init said ignore`
+      throw new SkepError('ERR_IGNORED', text, { sent: 'maybe' })
+    }
     const text = why instanceof Error ? why.message : String(why)
     throw new SkepError('ERR_INIT_FAILED', `${process.title} did not start: ${text}`, { cause: why, sent: 'maybe' })
   }
@@ -435,7 +479,8 @@ class System implements ProcessHost, ActorHome {
 
   #refuseWhenLeaving(): void {
     if (this.#closed) throw new SkepError('ERR_STOPPED', 'this node has been stopped')
-    if (this.#leaving) throw new SkepError('ERR_LEAVING', 'this node is leaving and starts nothing new')
+    if (this.#leaving)
+      throw new SkepError('ERR_LEAVING', 'this node is leaving and starts nothing new: ask another one')
   }
 
   /** Start it where the ring says. */
@@ -466,7 +511,10 @@ class System implements ProcessHost, ActorHome {
     this.#refuseWhenLeaving()
     const actor = this.#listed.get(kind)
     if (actor === undefined)
-      throw new SkepError('ERR_KIND_UNKNOWN', `this node does not start actors of kind '${kind}'`)
+      throw new SkepError(
+        'ERR_KIND_UNKNOWN',
+        `this node does not start actors of kind '${kind}': add its definition to actors`,
+      )
     const info = { pid: this.tracker.nextPid(), name, fence, placed: true }
     const args = state === undefined ? this.#specArgs(spec) : []
     const process = await this.#begin(actor, info, (made) =>
@@ -543,6 +591,15 @@ class System implements ProcessHost, ActorHome {
     } as const
     const { value } = (await this.calls.monitor(address, 'crashed').next()) as IteratorYieldResult<Down>
     return value.reason
+  }
+
+  nextRun(): number {
+    this.#lastRun += 1
+    return this.#lastRun
+  }
+
+  processOf({ boot, id }: Pid): Process | undefined {
+    return boot === this.boot ? this.#processes.get(id) : undefined
   }
 
   moved(id: number): Moved | undefined {
@@ -622,8 +679,28 @@ class System implements ProcessHost, ActorHome {
     }
   }
 
-  /** Remember a definition, so that refs to its kind can arrive here. The first one of a kind stays. */
-  know(actor: ActorCode): ActorCode {
+  async reload(code: ActorCode): Promise<ReloadReport> {
+    const { kind } = code
+    if (!this.#known.has(kind))
+      throw new TypeError(`reload: this node knows no actors of kind '${kind}'; list it in actors, or start one first`)
+    this.#reloaded.set(kind, code)
+    this.#known.set(kind, code)
+    if (this.#listed.has(kind)) this.#listed.set(kind, code)
+    this.#ruleFor(kind, code.placement)
+    const report = await reloadAll(
+      [...this.#processes.values()].filter(({ actor }) => actor.kind === kind),
+      code,
+    )
+    this.logger.info({ kind, reloaded: report.reloaded, failed: report.failed.length }, `new code for '${kind}'`)
+    return report
+  }
+
+  /**
+   * Remember a definition, so that refs to its kind can arrive here. The first one of a kind stays; gives what is to be
+   * used in its place, where it was reloaded.
+   */
+  know(given: ActorCode): ActorCode {
+    const actor = this.#reloaded.get(given.kind) ?? given
     if (this.#known.has(actor.kind)) return actor
     this.#known.set(actor.kind, actor)
     this.#ruleFor(actor.kind, actor.placement)
@@ -713,8 +790,10 @@ function startError(error: unknown, { kind }: ActorCode): unknown {
 
 /** Its `init` ran at its host, whatever the tracker's own part of it was: it may have had effects. */
 function maybeStarted(error: unknown): never {
-  if (!isSkepError(error, 'ERR_INIT_FAILED') || error.sent !== 'no') throw error
-  throw new SkepError('ERR_INIT_FAILED', error.message, { cause: error.cause ?? error, sent: 'maybe' })
+  if (!isSkepError(error) || error.sent !== 'no') throw error
+  if (error.code !== 'ERR_INIT_FAILED' && error.code !== 'ERR_IGNORED') throw error
+  const cause = error.code === 'ERR_IGNORED' ? {} : { cause: error.cause ?? error }
+  throw new SkepError(error.code, error.message, { ...cause, sent: 'maybe' })
 }
 
 /** The node as its user sees it. */
@@ -736,6 +815,10 @@ class RootNode extends ContextNode implements ActorSystem {
 
   reports(): ProcessReport[] {
     return this.#system.reports()
+  }
+
+  reload(definition: AnyActor): Promise<ReloadReport> {
+    return this.#system.reload(codeOf(definition))
   }
 
   allPassed(): Promise<void> {

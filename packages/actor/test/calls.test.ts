@@ -113,7 +113,7 @@ describe.each(['here', 'there'])('a call to an actor %s', (where) => {
   })
 
   test('gets the actor’s own error with name, message, code, fields, cause and stack', async () => {
-    const { ref } = await lab(where)
+    const { ref, pid } = await lab(where)
     const error = (await errorOf(ref.broke())) as unknown as Broke & {
       remoteStack: string
       sent: string
@@ -128,6 +128,7 @@ describe.each(['here', 'there'])('a call to an actor %s', (where) => {
     ])
     expect(error.cause).toBeInstanceOf(RangeError)
     expect(error.remoteStack).toContain('calls.test.ts')
+    expect(error.stack).toBe(`${error.remoteStack}\n    at lab.broke of 'lab' (on node ${pid.node})`)
     expect([error.sent, error.retryable]).toEqual(['yes', false])
     expect(Object.keys(error).sort()).toEqual(['code', 'owed'])
   })
@@ -507,6 +508,41 @@ describe('calls', () => {
     const b = world.add('b', { limits: { maxPayloadBytes: 1000 } })
     await a.system.start(Lab, via('lab'))
     expect((await errorOf(b.system.via(Lab, 'lab').echo('x'.repeat(1000)))).code).toBe('ERR_TOO_LARGE')
+  })
+
+  test('cannot be changed by either side with isolation freeze: who tries gets a TypeError; others’ values arrive free', async () => {
+    const world = new World()
+    const Shelf = defineActor('shelf', {
+      init: () => ({ books: ['one'] }),
+      on: {
+        books: (self) => self.state.books,
+        add: (self, book: string) => self.state.books.push(book),
+        replace: (self, book: string) => {
+          self.state = { books: [...self.state.books, book] }
+          return self.state.books
+        },
+        change: (_self, given: { n: number }) => {
+          given.n += 1
+          return given
+        },
+      },
+    })
+    const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Shelf], isolation: 'freeze' }))
+    if (a === undefined || b === undefined) return
+    await a.system.start(Shelf, via('s'))
+    const [near, far] = [a.system.via(Shelf, 's'), b.system.via(Shelf, 's')]
+    const given = { n: 1 }
+    expect((await errorOf(near.change(given))).name).toBe('TypeError')
+    expect(given).toEqual({ n: 1 })
+    // What comes from another node is nobody else's.
+    expect(await far.change({ n: 1 })).toEqual({ n: 2 })
+    // What an actor gives out of its state is shared from then on: it must replace it, not change it.
+    const books = await near.books()
+    expect(() => books.push('two')).toThrow(TypeError)
+    expect((await errorOf(near.add('two'))).name).toBe('TypeError')
+    expect(await near.replace('two')).toEqual(['one', 'two'])
+    const free = await far.books()
+    expect(free.push('three')).toBe(3)
   })
 
   test('share what is frozen with isolation freeze, and everything with isolation off', async () => {

@@ -13,6 +13,7 @@ import {
   defineSupervisor,
   type GroupReply,
   type InitArgs,
+  ignore,
   type RefOf,
   type StateOf,
   via,
@@ -337,5 +338,23 @@ describe('the compiler', () => {
       // @ts-expect-error no such field in the state
       defineActor('bad', { init: () => ({ n: 1 }), on: { value: (self) => self.state.m } })
     })
+  })
+})
+
+describe('an init that may say ignore', () => {
+  test('leaves the type of the state as it is', () => {
+    const Shop = defineActor('shop', {
+      init: (open: boolean) => (open ? { sold: 0 } : ignore),
+      on: { sell: (self) => ++self.state.sold },
+    })
+    const Later = defineActor('later', {
+      init: async (open: boolean) => {
+        if (!open) return ignore
+        return { sold: 0 }
+      },
+      on: { sell: (self) => ++self.state.sold },
+    })
+    expectTypeOf<StateOf<typeof Shop>>().toEqualTypeOf<{ sold: number }>()
+    expectTypeOf<StateOf<typeof Later>>().toEqualTypeOf<{ sold: number }>()
   })
 })

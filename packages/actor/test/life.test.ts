@@ -572,3 +572,28 @@ describe('a group', () => {
     expect(rooms.pids()).toEqual([p3])
   })
 })
+
+describe('an error that passes through actors', () => {
+  test('says in its stack through which ones, and on which nodes they are', async () => {
+    const Deep = defineActor('deep', {
+      init: () => 0,
+      on: {
+        fall: () => {
+          throw new RangeError('too deep')
+        },
+        ask: (self, name: string): Promise<never> => self.node.via(Deep, name).fall() as Promise<never>,
+      },
+    })
+    const world = new World()
+    const [a, b] = [world.add('a', { actors: [Deep] }), world.add('b', { actors: [Deep] })]
+    await a.system.start(Deep, via('x'))
+    await b.system.start(Deep, via('y'))
+    const error = await errorOf(b.system.via(Deep, 'x').ask('y'))
+    expect(error.stack?.split('\n').at(0)).toBe('RangeError: too deep')
+    expect(error.stack?.split('\n').at(1)).toContain('life.test.ts')
+    expect(error.stack?.split('\n').slice(-2)).toEqual([
+      "    at deep.fall of 'y' (on node b)",
+      "    at deep.ask of 'x' (on node a)",
+    ])
+  })
+})

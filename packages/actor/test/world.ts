@@ -51,6 +51,11 @@ export class TestTime implements Timers {
     return this.#timers.size
   }
 
+  /** Time that passes while code runs: no timer can be due meanwhile. */
+  spend(ms: number): void {
+    this.#now += ms
+  }
+
   /** Let time pass, timer by timer. */
   async pass(ms: number): Promise<void> {
     const end = this.#now + ms

@@ -59,7 +59,17 @@ export const errorCodes = {
     meaning: 'The actor did not start: its `init` or `onStart` failed; `cause` is what it threw.',
     retryable: false,
   },
+  ERR_IGNORED: {
+    meaning:
+      'The actor did not start: its `init` said `ignore`, so there is nothing to run. No failure, not tried again.',
+    retryable: false,
+  },
   ERR_NO_PROCESS: { meaning: 'No process with this pid runs (it ended, or its node restarted).', retryable: false },
+  ERR_CALL_CYCLE: {
+    meaning:
+      'The call would wait for itself: an actor on its way waits for this very call. The message names them all.',
+    retryable: false,
+  },
   ERR_BAD_ARGUMENTS: { meaning: 'The node of the actor could not read the arguments.', retryable: false },
   ERR_NO_METHOD: { meaning: 'The actor has no such method.', retryable: false },
   ERR_ACTOR: {

@@ -7,7 +7,7 @@
  */
 
 import { inspect } from 'node:util'
-import type { ActorSystemOptions, AnyActor } from '@skep/actor'
+import { type ActorLimits, type ActorSystemOptions, type AnyActor, actorLimits } from '@skep/actor'
 import {
   type ClusterOptions,
   clusterFaults,
@@ -91,6 +91,8 @@ export interface NodeConfig {
   readonly logger?: Logger | LogLevel | undefined
   /** Bounds and times of membership and links other than the defaults. */
   readonly limits?: Partial<MembershipLimits & LinkLimits> | undefined
+  /** Bounds and times of actors and calls other than the defaults (`actorLimits`). */
+  readonly actorLimits?: Partial<ActorLimits> | undefined
   /** A broken invariant of the node itself, which is closed by then. Default: the process ends with code 70. */
   readonly onFatal?: ((error: unknown) => void) | undefined
 }
@@ -117,6 +119,7 @@ const keys: { readonly [Key in keyof Required<NodeConfig>]: 'cluster' | 'node' }
   limits: 'cluster',
   onFatal: 'cluster',
   actors: 'node',
+  actorLimits: 'node',
   admin: 'node',
   isolation: 'node',
   massLossPause: 'node',
@@ -133,11 +136,13 @@ export function configFaults(config: unknown): string[] {
     return [`the configuration must be an object, not ${shown(config)}`]
   }
   const given = config as Record<string, unknown>
-  const { actors, admin, isolation, massLossPause, partition, placement, rebalance, signals, logger } = given
+  const { actors, actorLimits: limits, admin, isolation, massLossPause, partition, placement, rebalance } = given
+  const { signals, logger } = given
   return [
     ...Object.keys(config).flatMap(unknownKey),
     ...clusterFaults(clusterPart(config)),
     ...definitionFaults(actors),
+    ...actorLimitFaults(limits),
     ...adminFaults(admin),
     ...choiceFaults('isolation', isolation, ['copy', 'freeze', 'off']),
     ...millisecondsFaults('massLossPause', massLossPause),
@@ -184,6 +189,21 @@ function definitionFaults(actors: unknown): string[] {
     if (seen.has(kind)) return [`actors: two of them have the kind '${kind}'`]
     seen.add(kind)
     return []
+  })
+}
+
+function actorLimitFaults(limits: unknown): string[] {
+  if (limits === undefined) return []
+  if (typeof limits !== 'object' || limits === null || Array.isArray(limits))
+    return [`actorLimits must be an object of numbers, not ${shown(limits)}`]
+  return Object.entries(limits).flatMap(([key, value]) => {
+    if (!Object.hasOwn(actorLimits, key)) {
+      const near = nearest(key, Object.keys(actorLimits))
+      return [`actorLimits: ${shownKey(key)} is no limit of actors${near === undefined ? '' : `; is '${near}' meant?`}`]
+    }
+    return typeof value === 'number' && value > 0
+      ? []
+      : [`actorLimits.${key} must be a number above 0, not ${shown(value)}`]
   })
 }
 

@@ -7,7 +7,14 @@
  * Everything that reaches outside the process comes in through `World`, so that tests say what time it is.
  */
 
-import { type ActorNode, type ActorSystem, type ProcessReport, startActors } from '@skep/actor'
+import {
+  type ActorNode,
+  type ActorSystem,
+  type AnyActor,
+  type ProcessReport,
+  type ReloadReport,
+  startActors,
+} from '@skep/actor'
 import {
   type Cluster,
   type Discovery,
@@ -94,6 +101,12 @@ export interface SkepNode extends ActorNode, AsyncDisposable {
    */
   move(name: string, to?: string, options?: WaitOptions): Promise<void>
   /**
+   * For development: gives all actors of this kind on this node new code, from their next message on, with their state
+   * (through `handoff.out` of the old definition and `handoff.in` of the new one where those are given). What fails goes
+   * on as it was, and is told. TypeError where this node knows no actors of this kind.
+   */
+  reload(definition: AnyActor): Promise<ReloadReport>
+  /**
    * Leaves the cluster in order: takes nothing new, hands its placed actors over with their state, ends the others, says
    * goodbye and closes. Throws a TypeError where `timeout` is no number of milliseconds.
    */
@@ -116,7 +129,7 @@ const NOTHING: DrainReport = { moved: 0, unmoved: [] }
 export async function startNodeIn(world: World, config: NodeConfig): Promise<SkepNode> {
   checkConfig(config)
   const { name, actors: definitions = [], isolation, onFatal, placement, rebalance, signals = true } = config
-  const { massLossPause: massLossPauseMs } = config
+  const { actorLimits: limits, massLossPause: massLossPauseMs } = config
   const root = rootLogger(config)
   const kinds = definitions.map(({ kind }) => kind)
   const options = { ...clusterPart(config), kinds, logger: root, manualReady: true }
@@ -143,6 +156,7 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
     time,
     ...(isolation === undefined ? {} : { isolation }),
     ...(placement === undefined ? {} : { placement }),
+    ...(limits === undefined ? {} : { limits }),
   })
   const node = new RunningNode(world, { logger: logger.child({ component: 'node' }), cluster, tracker, actors })
   if (config.admin !== undefined) {
@@ -230,6 +244,10 @@ class RunningNode implements SkepNode {
 
   ready(options: WaitOptions = {}): Promise<void> {
     return this.#layers.tracker.ready(options)
+  }
+
+  reload(definition: AnyActor): Promise<ReloadReport> {
+    return this.#layers.actors.reload(definition)
   }
 
   get admin(): string | undefined {

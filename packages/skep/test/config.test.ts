@@ -34,6 +34,7 @@ describe('configuration', () => {
         deny: [],
         signals: false,
         isolation: 'off',
+        actorLimits: { mailbox: 10, slowCallMs: Number.POSITIVE_INFINITY },
         partition: { quorum: 3 },
         logger: 'silent',
       },
@@ -57,6 +58,12 @@ describe('configuration', () => {
     ['discovery that was not called', { ...good, discovery: 'local' }, [/^discovery must be/]],
     ['two actors of one kind', { ...good, actors: [Counter, Counter] }, [/^actors: .*'counter'/]],
     ['an actor that is none', { ...good, actors: [{}] }, [/^actors: entry 1 is not what defineActor returned/]],
+    ['limits that are none', { ...good, actorLimits: 7 }, [/^actorLimits must be an object.*7/]],
+    [
+      'limits with a slip',
+      { ...good, actorLimits: { mailbx: 1, blockedMs: 0 } },
+      [/^actorLimits: mailbx is no limit.*is 'mailbox' meant\?/, /^actorLimits\.blockedMs must be a number above 0/],
+    ],
     ['a policy that there is not', { ...good, partition: 'minority' }, [/^partition must be.*keep-oldest.*'minority'/]],
     ['a policy of another shape', { ...good, partition: ['majority'] }, [/^partition must be one of serve/]],
     [

@@ -107,7 +107,10 @@ export class Activations {
 
   #failed(ask: number, starting: Starting, error: unknown): void {
     this.#starting.delete(ask)
-    this.#options.logger.warn({ err: error, name: starting.name }, 'a placed name could not be started')
+    const { logger } = this.#options
+    // Its own code wants it so.
+    if (isSkepError(error, 'ERR_IGNORED')) logger.debug({ name: starting.name }, 'a placed name has nothing to run')
+    else logger.warn({ err: error, name: starting.name }, 'a placed name could not be started')
     if (starting.refused) return
     const text = (error instanceof Error ? error.message : String(error)).slice(0, maxReasonChars)
     this.#options.feed({ type: 'abandon', ask, code: isSkepError(error) ? error.code : 'ERR_INIT_FAILED', text })

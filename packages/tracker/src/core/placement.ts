@@ -8,7 +8,7 @@ import type { BootId, MemberInfo } from '@skep/cluster/core'
 import { openAsk } from './asks.js'
 import { mayStillRun } from './halting.js'
 import { lookup } from './logs.js'
-import type { Claim, Placement, Strategy, TrackerMessage } from './messages.js'
+import type { Claim, Failed, Placement, Strategy, TrackerMessage } from './messages.js'
 import { write } from './own.js'
 import { aged, another, isTooOften, pauseMs, restartOf } from './policies.js'
 import { slotOf } from './ring.js'
@@ -186,23 +186,34 @@ export function onStartFailed(turn: Turn, from: BootId, message: Message<'startF
     return
   }
   if (!starting.failover) return endStart(turn, starting, message.code, message.text, undefined)
+  if (message.code === 'ERR_IGNORED') return forgetStart(turn, starting, message.text)
   starting.failures = another(starting.failures, now - starting.failedAt, restartOf(starting))
   starting.failedAt = now
   rest(turn, starting, message.code, message.text)
 }
 
+/** Its own code says that there is nothing to run: its name is free, as after a stop by its user. */
+function forgetStart(turn: Turn, starting: Starting, reason: string): void {
+  strikeStart(turn, starting, undefined)
+  log(turn, 'info', `'${starting.name}' is not started again: ${reason}`, { name: starting.name })
+}
+
 /** It fails wherever it is started: a strike says to all that this name is over, and why, so that it is free again. */
 function giveUp(turn: Turn, starting: Starting, code: string, reason: string): void {
-  const { name, origin, failures, above } = starting
-  const fence = Math.max(above, turn.state.registry.orphans.get(name)?.fence ?? 0)
+  const { name, failures } = starting
   const failed = { times: failures.length, code, reason }
-  turn.state.starting.delete(name)
-  write(turn, { type: 'del', name, fence, strike: origin, failed })
-  turn.released.push(name)
+  strikeStart(turn, starting, failed)
   log(turn, 'error', `'${name}' failed ${failures.length} times and is not started again: ${reason}`, {
     name,
     ...failed,
   })
+}
+
+function strikeStart(turn: Turn, { name, origin, above }: Starting, failed: Failed | undefined): void {
+  const fence = Math.max(above, turn.state.registry.orphans.get(name)?.fence ?? 0)
+  turn.state.starting.delete(name)
+  write(turn, { type: 'del', name, fence, strike: origin, ...(failed === undefined ? {} : { failed }) })
+  turn.released.push(name)
 }
 
 function endStart(turn: Turn, starting: Starting, code: string, text: string, holder: Claim | undefined): void {

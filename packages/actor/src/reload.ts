@@ -1,0 +1,102 @@
+/**
+ * New code for actors that run, as one edits it: each is brought to rest, its state goes through the old code's
+ * `handoff.out` and the new code's `handoff.in` where those are given, and its next message runs the new code. What fails
+ * leaves an actor with its old code and state.
+ */
+import { isSkepError } from '@skep/cluster'
+import type { Pid } from '@skep/tracker'
+import type { ActorCode, AnyFunction } from './definition.js'
+
+/** A running actor, as far as its code is replaced. */
+export interface Reloadable {
+  readonly actor: ActorCode
+  readonly info: { readonly pid: Pid; readonly name: string | undefined }
+  readonly phase: string
+  readonly state: unknown
+  readonly self: unknown
+  reload(next: ActorCode): Promise<void>
+}
+
+/** What came of a reload. */
+export interface ReloadReport {
+  /** Actors of this node that run the new code from here on. */
+  readonly reloaded: number
+  /** Those that go on with the old one, and why. */
+  readonly failed: readonly { readonly pid: Pid; readonly name: string | undefined; readonly error: unknown }[]
+}
+
+/** Give all of them the new code, each when it has come to rest. */
+export async function reloadAll(processes: readonly Reloadable[], code: ActorCode): Promise<ReloadReport> {
+  const failed: { pid: Pid; name: string | undefined; error: unknown }[] = []
+  let reloaded = 0
+  await Promise.all(
+    processes.map(async (process) => {
+      try {
+        await process.reload(code)
+        reloaded += 1
+      } catch (error) {
+        // One that ended meanwhile needs no new code.
+        if (isSkepError(error, 'ERR_ACTOR_STOPPED') && process.phase !== 'running') return
+        failed.push({ pid: process.info.pid, name: process.info.name, error })
+      }
+    }),
+  )
+  return { reloaded, failed }
+}
+
+/** The state as the new code has it. */
+export async function converted(process: Reloadable, next: ActorCode): Promise<unknown> {
+  const { actor } = process
+  const out = actor.handoff === false ? undefined : actor.handoff.out
+  const into = next.handoff === false ? undefined : next.handoff.in
+  const saved = out === undefined ? process.state : await out(process.self)
+  return into === undefined ? saved : into(saved)
+}
+
+/** What an actor keeps of replaced code, and while it is being replaced. */
+export class Reloads {
+  /**
+   * Methods of earlier code, and what they are called: what was accepted under that code runs under the new one. A method
+   * that the new code has not, or whose reply is a stream in one of them alone, runs as it was.
+   */
+  readonly #names = new Map<AnyFunction, string>()
+  /** Who waits until the actor has started, or has ended before. */
+  #waiting: (() => void)[] = []
+  /** The last one that was asked for, until it is over. */
+  pending: Promise<void> | undefined
+  /** Nothing begins, since the code is being replaced. */
+  swapping = false
+
+  /** Do it after those that were asked for before. */
+  async next(work: () => Promise<void>): Promise<void> {
+    const before = this.pending ?? Promise.resolve()
+    const own = before.catch(() => {}).then(work)
+    this.pending = own
+    try {
+      await own
+    } finally {
+      if (this.pending === own) this.pending = undefined
+    }
+  }
+
+  whenOpened(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+    })
+  }
+
+  opened(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  add(before: ActorCode, next: ActorCode): void {
+    for (const [name, method] of before.methods)
+      if (before.streams.has(name) === next.streams.has(name)) this.#names.set(method, name)
+  }
+
+  /** What stands in the place of this method now. */
+  latest(work: AnyFunction, { methods }: ActorCode): AnyFunction {
+    const name = this.#names.get(work)
+    return (name === undefined ? undefined : methods.get(name)) ?? work
+  }
+}

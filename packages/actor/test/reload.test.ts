@@ -1,0 +1,191 @@
+/** New code for actors that run: their state stays. */
+import { describe, expect, test } from 'vitest'
+import { anonymous, defineActor, type Self, via } from '../src/index.js'
+import { errorOf, gate, rest, type TestNode, World } from './world.js'
+
+let open = gate()
+
+interface Old {
+  n: number
+}
+
+const first = defineActor('thing', {
+  init: (n: number): Old => ({ n }),
+  on: {
+    version: () => 1,
+    value: (self) => self.state.n,
+    hold: async () => {
+      await open.promise
+      return 'old'
+    },
+    gone: () => 'from the old code',
+    later: (self, ms: number) => void self.after(ms, 'note', 'x'),
+    note: (self, _word: string) => {
+      self.state.n += 100
+    },
+    async *items(self) {
+      yield 1
+      await open.promise
+      yield self.state.n
+    },
+  },
+})
+
+const second = defineActor('thing', {
+  init: (n: number) => ({ n: n * 2, unit: 'piece' }),
+  on: {
+    version: () => 2,
+    value: (self) => `${self.state.n} ${self.state.unit}`,
+    hold: () => 'new',
+    later: () => {},
+    note: (self, word: string) => {
+      self.state.unit += word
+    },
+    async *items(self) {
+      yield self.state.unit
+    },
+    fresh: () => 'only here',
+  },
+  handoff: { in: (saved: Old) => ({ n: saved.n, unit: 'old piece' }) },
+})
+
+async function thing(): Promise<{ world: World; a: TestNode; b: TestNode }> {
+  open = gate()
+  const world = new World()
+  const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [first] })) as [TestNode, TestNode]
+  await a.system.spawn(first, via('t'), 7)
+  return { world, a, b }
+}
+
+describe('reload', () => {
+  test('gives actors that run new code, with their state by way of handoff', async () => {
+    const { a, b } = await thing()
+    const pid = await a.system.start(first, anonymous, 1)
+    expect(await b.system.via(first, 't').version()).toBe(1)
+    expect(await a.system.reload(second)).toEqual({ reloaded: 2, failed: [] })
+    expect(await b.system.via(first, 't').version()).toBe(2)
+    expect(await a.system.via(second, 't').value()).toBe('7 old piece')
+    expect(await a.system.ref(second, pid).fresh()).toBe('only here')
+    expect((await errorOf(b.system.via(first, 't').gone())).code).toBe('ERR_NO_METHOD')
+    // What starts from here on too, whichever definition is asked for.
+    const next = await a.system.start(first, anonymous, 3)
+    expect(await a.system.ref(second, next).value()).toBe('6 piece')
+  })
+
+  test('waits for the call that runs; what waits behind it runs the new code, but for what that has not', async () => {
+    const { a, b } = await thing()
+    const held = b.system.via(first, 't').hold()
+    await rest()
+    const waiting = [
+      b.system.via(first, 't').hold(),
+      a.system.via(first, 't').value(),
+      a.system.via(first, 't').gone(),
+    ] as Promise<unknown>[]
+    await rest()
+    const reloaded = a.system.reload(second)
+    await rest()
+    open.open()
+    expect(await held).toBe('old')
+    expect(await reloaded).toEqual({ reloaded: 1, failed: [] })
+    expect(await Promise.all(waiting)).toEqual(['new', '7 old piece', 'from the old code'])
+  })
+
+  test('leaves an actor as it was where its state does not go over, or its call does not end', async () => {
+    const { world, a } = await thing()
+    const picky = defineActor('thing', {
+      init: () => 0,
+      on: { version: () => 3 },
+      handoff: {
+        in: () => {
+          throw new RangeError('not this')
+        },
+      },
+    })
+    const { reloaded, failed } = await a.system.reload(picky)
+    expect([reloaded, failed.map(({ name, error }) => [name, (error as Error).message])]).toEqual([
+      0,
+      [['t', 'not this']],
+    ])
+    expect(await a.system.via(first, 't').value()).toBe(7)
+    const held = a.system.via(first, 't').$.with({ timeout: 60_000 }).hold()
+    await rest()
+    const late = a.system.reload(second)
+    await world.time.pass(5000)
+    expect((await late).failed.map(({ error }) => (error as { code: string }).code)).toEqual(['ERR_TIMEOUT'])
+    open.open()
+    expect(await held).toBe('old')
+    expect(await a.system.via(first, 't').version()).toBe(1)
+  })
+
+  test('keeps timers by the name of a method, which then runs the new code, and streams that run', async () => {
+    const { world, a } = await thing()
+    const ref = a.system.via(first, 't')
+    await ref.later(10)
+    const items = ref.items()[Symbol.asyncIterator]()
+    expect((await items.next()).value).toBe(1)
+    const reloading = a.system.reload(second)
+    await rest()
+    open.open()
+    await reloading
+    expect((await items.next()).value).toBe(7)
+    await world.time.pass(10)
+    expect(await a.system.via(second, 't').value()).toBe('7 old piecex')
+  })
+
+  test('waits for one that starts, and again for the reload before', async () => {
+    const world = new World()
+    const starting = gate()
+    const make = (version: number, wait: Promise<void>) =>
+      defineActor('slow', {
+        init: () => ({ seen: [] as number[] }),
+        on: { seen: (self) => [...self.state.seen, version] },
+        onStart: () => wait,
+        handoff: {
+          out: async (self: Self<{ seen: number[] }>) => {
+            await rest()
+            return { seen: [...self.state.seen, version] }
+          },
+        },
+      })
+    const one = make(1, starting.promise)
+    const a = world.add('a', { actors: [one] })
+    const started = a.system.start(one, via('s'))
+    await rest()
+    const both = [2, 3].map((version) => a.system.reload(make(version, Promise.resolve())))
+    await rest()
+    starting.open()
+    await started
+    expect(await Promise.all(both)).toEqual([
+      { reloaded: 1, failed: [] },
+      { reloaded: 1, failed: [] },
+    ])
+    expect(await a.system.via(one, 's').seen()).toEqual([1, 2, 3])
+  })
+
+  test('and a handoff do not cross: the one that comes second waits, or is told', async () => {
+    const { world, a, b } = await thing()
+    const held = a.system.via(first, 't').hold()
+    await rest()
+    const moving = world.handOver('t', b)
+    await rest()
+    const { failed } = await a.system.reload(second)
+    expect(failed.map(({ error }) => (error as { code: string }).code)).toEqual(['ERR_CANNOT_MOVE'])
+    open.open()
+    await held
+    await moving.then(({ passed }) => passed())
+    await rest()
+    expect(await b.system.via(first, 't').version()).toBe(1)
+    const reloading = b.system.reload(second)
+    const back = world.handOver('t', a)
+    expect((await reloading).reloaded).toBe(1)
+    await back.then(({ passed }) => passed())
+    await rest()
+    expect(await a.system.via(second, 't').version()).toBe(2)
+  })
+
+  test('of a kind that nobody knows here is a mistake of the caller', async () => {
+    const { a } = await thing()
+    await expect(a.system.reload(defineActor('other', { init: () => 0, on: {} }))).rejects.toThrow(TypeError)
+    expect(() => a.system.reload({} as never)).toThrow('not an actor definition')
+  })
+})
