@@ -1,79 +1,97 @@
 /**
- * `npm run bench -- [NAME] [--json]`: measurements beside a yardstick in the same run; all of them without a name.
- * `memory` takes `--actors N` (default 1,000,000).
+ * Measurements, each beside a yardstick in the same rounds; all rows without a name.
+ *
+ *   npm run bench -- [NAME...] [--rounds 7] [--million] [--quick] [--json]
+ *
+ * Exit code 0 also where a target is missed: that is told. 1 where an answer was wrong, or one row did not come to its
+ * end; 2 when the command was not understood.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Ratio } from './measure.js'
-import type { MemoryReport, Population } from './memory.js'
-import { memoryReport } from './memory.js'
-import { type RingReport, ringReport } from './ring.js'
+import { killAll } from '@skep/example-counter/processes'
+import { ROUNDS } from './measure.js'
+import { type RowReport, type Run, tell } from './report.js'
+import { type BenchOptions, runRow } from './row.js'
+import { rows } from './rows.js'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { json: { type: 'boolean', default: false }, actors: { type: 'string', default: '1000000' } },
-})
-
-const benches: Readonly<Record<string, () => { readonly report: unknown; readonly told: readonly string[] }>> = {
-  ring: () => {
-    const report = ringReport()
-    return { report, told: tellRing(report) }
-  },
-  memory: () => {
-    const report = memoryReport(Number(values.actors))
-    return { report, told: tellMemory(report) }
-  },
+interface Command {
+  readonly names: readonly string[]
+  readonly options: BenchOptions
+  readonly json: boolean
 }
 
-const fault = faultOf()
-if (fault !== undefined) {
-  console.error(`bench: ${fault}`)
-  process.exitCode = 1
-} else {
-  const reports: Record<string, unknown> = {}
-  for (const name of positionals.length > 0 ? positionals : Object.keys(benches)) {
-    const { report, told } = benches[name]?.() ?? { report: undefined, told: [] }
-    reports[name] = report
-    if (!values.json) for (const line of told) console.log(line)
+/** Fewer say nothing about the spread. */
+const LEAST_ROUNDS = 5
+const MOST_ROUNDS = 1000
+
+/** Throws an Error that says what is wrong with the command. */
+function readCommand(): Command {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      million: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+    },
+  })
+  const unknown = positionals.filter((name) => !Object.hasOwn(rows, name))
+  if (unknown.length > 0)
+    throw new Error(`there is no ${unknown.join(', ')}; there are: ${Object.keys(rows).join(', ')}`)
+  const { quick, million, json } = values
+  const rounds = Number(values.rounds ?? (quick ? 1 : ROUNDS))
+  const least = quick ? 1 : LEAST_ROUNDS
+  if (!Number.isInteger(rounds) || rounds < least || rounds > MOST_ROUNDS)
+    throw new Error(`--rounds takes a whole number from ${least} to ${MOST_ROUNDS}, not '${values.rounds}'`)
+  return {
+    names: positionals.length === 0 ? Object.keys(rows) : positionals,
+    options: { rounds, quick, million },
+    json,
   }
-  if (values.json) console.log(JSON.stringify(reports))
 }
 
-function faultOf(): string | undefined {
-  const unknown = positionals.filter((name) => !Object.hasOwn(benches, name))
-  if (unknown.length > 0) return `there is no ${unknown.join(', ')}; there are: ${Object.keys(benches).join(', ')}`
-  const actors = Number(values.actors)
-  return Number.isInteger(actors) && actors > 0 ? undefined : '--actors must be a whole number above 0'
+async function run({ names, options, json }: Command): Promise<number> {
+  const begun = loadavg()[0] ?? 0
+  const reports: Record<string, RowReport> = {}
+  for (const name of new Set(names)) {
+    const report = await runRow(rows[name] ?? missing, options)
+    reports[name] = report
+    if (!json) for (const line of tell(name, report)) console.log(line)
+    else process.stderr.write(`bench: ${name}, ${report.seconds} s\n`)
+  }
+  const machine = {
+    node: process.version,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: availableParallelism(),
+    load: { begun, ended: loadavg()[0] ?? 0 },
+  }
+  const whole: Run = { machine, ...options, rows: reports }
+  if (json) console.log(JSON.stringify(whole, undefined, 1))
+  return Object.values(reports).some(({ wrong }) => wrong.length > 0) ? 1 : 0
 }
 
-function tellRing(report: RingReport): string[] {
-  return [
-    `ring   owner look-ups  ${million(report.lookups.subject)}, hashring bare ${million(report.lookups.yardstick)}: ${times(report.lookups)}`,
-    `ring   a new table     ${report.rebuildMs.toFixed(2)} ms, 20 nodes of which one is new`,
-    `ring   a node joins    ${report.moves.toFixed(2)} x its fair share of slots moves`,
-    `ring   busiest node    ${report.busiest.toFixed(2)} x the mean`,
-  ]
+function missing(): never {
+  throw new TypeError('no such row')
 }
 
-function tellMemory({ actors, heapLimitBytes, anonymous, named }: MemoryReport): string[] {
-  const tell = (what: string, { bytesPerActor, yardstick, residentBytes, startMs, called, callMs }: Population) => [
-    `memory ${what}  ${Math.round(bytesPerActor)} bytes each, bare objects ${Math.round(yardstick)}: ${(bytesPerActor / yardstick).toFixed(1)} x; ${mega(residentBytes)} resident`,
-    `memory ${what}  started in ${(startMs / 1000).toFixed(1)} s (${Math.round((actors * 1000) / startMs)}/s); ${called} random ones answered rightly in ${Math.round(callMs)} ms`,
-  ]
-  return [
-    `memory ${actors} idle actors on one node; Node's own limit of the heap is ${mega(heapLimitBytes)}`,
-    ...tell('anonymous', anonymous),
-    ...tell('named    ', named),
-  ]
-}
+// Killed nodes cannot take their files with them: all that this run starts keeps them in a place that goes with it.
+const place = mkdtempSync(join(tmpdir(), 'skep-bench-'))
+process.env.TMPDIR = place
+process.on('exit', () => rmSync(place, { recursive: true, force: true }))
 
-function mega(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`
-}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
 
-function million(rate: number): string {
-  return `${(rate / 1e6).toFixed(1)} M/s`
+let command: Command | undefined
+try {
+  command = readCommand()
+} catch (error) {
+  console.error(`bench: ${(error as Error).message}`)
+  process.exitCode = 2
 }
-
-function times(ratio: Ratio): string {
-  return `${ratio.median.toFixed(1)} x (${ratio.lowest.toFixed(1)} to ${ratio.highest.toFixed(1)})`
+try {
+  if (command !== undefined) process.exitCode = await run(command)
+} finally {
+  killAll()
 }

@@ -1,28 +1,28 @@
-/** Ratios of two measurements that take turns, so that what the machine does besides hits both alike. */
+/** Figures of rounds in which several take turns, so that what the machine does besides hits all of them alike. */
 
-export interface Ratio {
-  /** Median of the rounds' ratios, subject to yardstick. */
+/** The middle and the ends of what the rounds gave. */
+export interface Spread {
   readonly median: number
   readonly lowest: number
   readonly highest: number
+}
+
+export interface Ratio extends Spread {
   /** Operations a second, medians. */
   readonly subject: number
   readonly yardstick: number
 }
 
 /** Fewer rounds than this say nothing about the spread. */
-const ROUNDS = 7
+export const ROUNDS = 7
 
 /** Each work returns how many operations it did; one round of each goes unmeasured, for the compiler to warm up. */
-export function compare(subject: () => number, yardstick: () => number): Ratio {
+export function compare(subject: () => number, yardstick: () => number, count = ROUNDS): Ratio {
   rate(subject)
   rate(yardstick)
-  const rounds = Array.from({ length: ROUNDS }, () => ({ subject: rate(subject), yardstick: rate(yardstick) }))
-  const ratios = rounds.map((round) => round.subject / round.yardstick)
+  const rounds = Array.from({ length: count }, () => ({ subject: rate(subject), yardstick: rate(yardstick) }))
   return {
-    median: median(ratios),
-    lowest: Math.min(...ratios),
-    highest: Math.max(...ratios),
+    ...spread(rounds.map((round) => round.subject / round.yardstick)),
     subject: median(rounds.map((round) => round.subject)),
     yardstick: median(rounds.map((round) => round.yardstick)),
   }
@@ -34,7 +34,27 @@ function rate(work: () => number): number {
   return (operations * 1000) / (performance.now() - begun)
 }
 
+/** The ratio is taken within each round, and only then the middle: rounds differ more than what is in one. */
+export function ratios(subject: readonly number[], yardstick: readonly number[]): Spread {
+  if (subject.length !== yardstick.length) throw new TypeError('a round is missing')
+  return spread(subject.map((value, round) => value / (yardstick[round] as number)))
+}
+
+/** Of an empty list all are NaN. */
+export function spread(values: readonly number[]): Spread {
+  if (values.length === 0) return { median: Number.NaN, lowest: Number.NaN, highest: Number.NaN }
+  return { median: median(values), lowest: Math.min(...values), highest: Math.max(...values) }
+}
+
+/** Of an even number the mean of the two in the middle; NaN of none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+  const half = sorted.length >> 1
+  const upper = sorted[half] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] ?? Number.NaN) + upper) / 2
+}
+
+/** Nearest rank, of values in ascending order; NaN of none. */
+export function quantile(sorted: ArrayLike<number>, share: number): number {
+  return sorted[Math.max(1, Math.ceil(share * sorted.length)) - 1] ?? Number.NaN
 }

@@ -9,20 +9,12 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { getHeapStatistics } from 'node:v8'
-
-export interface MemoryReport {
-  readonly actors: number
-  /** The limit of the heap that Node took by itself. */
-  readonly heapLimitBytes: number
-  readonly anonymous: Population
-  readonly named: Population
-}
+import { alone, flat, judged, type Measure, type RowReport, type Target } from './report.js'
+import type { BenchOptions } from './row.js'
 
 export interface Population {
   /** Bytes of heap for each actor, after a collection. */
   readonly bytesPerActor: number
-  /** The same for the yardstick. */
-  readonly yardstick: number
   /** What the whole process takes of the machine. */
   readonly residentBytes: number
   readonly startMs: number
@@ -31,16 +23,36 @@ export interface Population {
   readonly callMs: number
 }
 
-export function memoryReport(actors: number): MemoryReport {
+/** A kilobyte, as the table of targets means it. */
+const TARGET: Target = { of: 'value', bound: 'at most', limit: 1024 }
+
+export function memory({ quick }: BenchOptions): RowReport {
+  const actors = quick ? 10_000 : 1_000_000
+  const limit = Math.round(getHeapStatistics().heap_size_limit / 2 ** 20)
   return {
-    actors,
-    heapLimitBytes: getHeapStatistics().heap_size_limit,
-    anonymous: population('anonymous', actors),
-    named: population('named', actors),
+    what: `${actors.toLocaleString('en')} idle actors on one node, without names and then with them, in Node's own heap (at most ${limit} MiB), beside as many bare objects with a queue in a Map; then 1,000 random ones are called. Once each: what is counted does not vary.`,
+    measures: (['anonymous', 'named'] as const).flatMap((mode) => measuresOf(mode, population(mode, actors))),
+    wrong: [],
   }
 }
 
-function population(mode: 'anonymous' | 'named', actors: number): Population {
+function measuresOf(mode: string, one: Population & { readonly yardstick: number }): Measure[] {
+  const { bytesPerActor, yardstick, residentBytes, startMs, called, callMs } = one
+  return [
+    {
+      name: `${mode}, each`,
+      unit: 'B',
+      value: flat(bytesPerActor),
+      yardstick: { name: 'a bare object', value: flat(yardstick), ratio: flat(bytesPerActor / yardstick) },
+      ...judged(bytesPerActor, TARGET),
+    },
+    alone(`${mode}, the whole process`, 'MiB', [Math.round(residentBytes / 2 ** 20)]),
+    alone(`${mode}, to start them all`, 'ms', [startMs]),
+    alone(`${mode}, to call ${called} random ones`, 'ms', [callMs]),
+  ]
+}
+
+function population(mode: 'anonymous' | 'named', actors: number): Population & { readonly yardstick: number } {
   const { bytesPerActor: yardstick } = inOwnProcess('plain', mode, actors)
   return { ...inOwnProcess('skep', mode, actors), yardstick }
 }

@@ -1,40 +1,53 @@
 /** The ring beside the `hashring` package called bare: owner look-ups, time to make a table, balance, moves. */
 import { createHash } from 'node:crypto'
-import { ring } from '@skep/tracker/core'
+import { ring as rings } from '@skep/tracker/core'
 import HashRing from 'hashring'
-import { compare, median, type Ratio } from './measure.js'
-
-export interface RingReport {
-  /** Owners of 100,000 different names, over 20 nodes; the yardstick is `HashRing.get` without its cache of answers. */
-  readonly lookups: Ratio
-  /** Milliseconds to make the table of 20 nodes when only one of them is new. */
-  readonly rebuildMs: number
-  /** Slots that change their owner when a node joins 19, as a multiple of the fair share of the new one. */
-  readonly moves: number
-  /** Slots of the busiest of 20 nodes, as a multiple of the mean. */
-  readonly busiest: number
-}
+import { compare, type Ratio } from './measure.js'
+import { alone, flat, judged, type Measure, type RowReport } from './report.js'
+import type { BenchOptions } from './row.js'
 
 const NODES = 20
 const NAMES = 100_000
 
-export function ringReport(): RingReport {
+export function ring({ rounds, quick }: BenchOptions): RowReport {
   const nodes = Array.from({ length: NODES }, (_, i) => `node-${i}`)
-  const names = Array.from({ length: NAMES }, (_, i) => `name-${i}`)
-  const table = ring.build(nodes)
+  const names = Array.from({ length: quick ? NAMES / 100 : NAMES }, (_, i) => `name-${i}`)
+  const table = rings.build(nodes)
   const bare = new HashRing(
-    Object.fromEntries(nodes.map((node) => [node, { vnodes: ring.ringDefaults.vnodes }])),
+    Object.fromEntries(nodes.map((node) => [node, { vnodes: rings.ringDefaults.vnodes }])),
     (key) => createHash('md5').update(key).digest(),
     { 'max cache size': 1 },
   )
+  const lookups = compare(
+    () => count(names, (name) => rings.ownerOf(table, rings.slotOf(name))),
+    () => count(names, (name) => bare.get(name)),
+    rounds,
+  )
+  const each = <T>(one: (i: number) => T): T[] => Array.from({ length: 9 }, (_, i) => one(i))
+  const moved = each((i) => moves(nodes.slice(1), `new-${i}`))
   return {
-    lookups: compare(
-      () => count(names, (name) => ring.ownerOf(table, ring.slotOf(name))),
-      () => count(names, (name) => bare.get(name)),
-    ),
-    rebuildMs: median(Array.from({ length: 9 }, (_, i) => rebuildMs([...nodes.slice(1), `new-${i}`]))),
-    moves: median(Array.from({ length: 9 }, (_, i) => moves(nodes.slice(1), `new-${i}`))),
-    busiest: busiest(table),
+    what: 'Owners of 100,000 different names over 20 nodes, beside `HashRing.get` without its cache of answers; a new table where one of 20 nodes is new; slots that move when a node joins 19, to its fair share; slots of the busiest of 20, to the mean.',
+    measures: [
+      lookupsOf(lookups),
+      alone(
+        'a new table',
+        'ms',
+        each((i) => rebuildMs([...nodes.slice(1), `new-${i}`])),
+      ),
+      alone('moves when a node joins', 'x', moved, { bound: 'at most', limit: 1.2 }),
+      alone('the busiest node', 'x', [busiest(table)]),
+    ],
+    wrong: [],
+  }
+}
+
+function lookupsOf({ subject, yardstick, ...ratio }: Ratio): Measure {
+  return {
+    name: 'owner look-ups',
+    unit: 'op/s',
+    value: flat(subject),
+    yardstick: { name: 'hashring, bare', value: flat(yardstick), ratio },
+    ...judged(subject, { of: 'value', bound: 'at least', limit: 10e6 }),
   }
 }
 
@@ -48,21 +61,21 @@ function count(names: readonly string[], owner: (name: string) => string | undef
 
 function rebuildMs(nodes: readonly string[]): number {
   const begun = performance.now()
-  ring.build(nodes)
+  rings.build(nodes)
   return performance.now() - begun
 }
 
 function moves(nodes: readonly string[], joiner: string): number {
-  const before = ring.build(nodes)
-  const after = ring.build([...nodes, joiner])
+  const before = rings.build(nodes)
+  const after = rings.build([...nodes, joiner])
   let moved = 0
   for (let slot = 0; slot < after.slots; slot++) {
-    if (ring.ownerOf(before, slot) !== ring.ownerOf(after, slot)) moved++
+    if (rings.ownerOf(before, slot) !== rings.ownerOf(after, slot)) moved++
   }
   return moved / (after.slots / (nodes.length + 1))
 }
 
-function busiest(table: ring.RingTable): number {
+function busiest(table: rings.RingTable): number {
   const loads = new Array<number>(table.names.length).fill(0)
   for (const owner of table.owners) loads[owner] = (loads[owner] ?? 0) + 1
   return Math.max(...loads) / (table.slots / table.names.length)

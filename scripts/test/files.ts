@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Paths, relative to the root, of all `.ts` files whose path matches; built code and dependencies are no sources. */
 export function sources(pattern: RegExp): string[] {
-  return ['packages', 'examples', 'e2e', 'scripts']
+  return ['packages', 'examples', 'e2e', 'bench', 'scripts']
     .flatMap((folder) => walk(folder))
     .filter((path) => pattern.test(path))
 }

@@ -6,7 +6,7 @@ import { places, read, sources } from './files.js'
 const SLEEP = /\b(?:setTimeout|setInterval|sleep)\s*(?:<[^>]*>)?\(|\bAtomics\s*\.\s*wait\b/
 const TIMERS = /['"](?:node:)?timers(?:\/promises)?['"]/
 
-const tests = sources(/^(?:packages\/[^/]+|scripts)\/test\/.*\.ts$/)
+const tests = sources(/^(?:packages\/[^/]+|bench|scripts)\/test\/.*\.ts$/)
 
 test.each(tests)('%s does not sleep', (path) => {
   const source = read(path)

@@ -1,0 +1,25 @@
+/** The rows of the table by name, in the order in which they run. */
+import { localCall, remoteCall } from './calls.js'
+import { join } from './join.js'
+import { massExit } from './mass-exit.js'
+import { memory } from './memory.js'
+import { register, spawn } from './names.js'
+import { ring } from './ring.js'
+import type { Row } from './row.js'
+import { coldstarts, failover, handoff } from './scenarios.js'
+import { whereis } from './whereis.js'
+
+export const rows: Readonly<Record<string, Row>> = {
+  ring,
+  whereis,
+  localCall,
+  remoteCall,
+  register,
+  spawn,
+  join,
+  massExit,
+  memory,
+  failover,
+  coldstart: coldstarts,
+  handoff,
+}
