@@ -7,7 +7,7 @@ import type { Claim, Pid, Timers } from '@skep/tracker'
 import type { CallContext } from './chain.js'
 import type { Deadlines } from './deadlines.js'
 import { unpack } from './decode.js'
-import type { ActorCode } from './definition.js'
+import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { type ActorFrame, cancelFrame, creditFrame } from './frames.js'
 import type { Moved } from './incoming.js'
@@ -117,7 +117,14 @@ export class Calls implements RefHost, Router {
     return this.#promised(address, control, ['merge', saved], this.#outside.time.now() + timeoutMs)
   }
 
-  monitor(address: Address): Monitor {
+  /** Asks one side of a link for the other one; see links.ts. */
+  tellLinked(actor: ActorCode, to: Pid, what: 'link' | 'unlink', by: Pid): Promise<unknown> {
+    const address: Address = { host: this, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }
+    return this.#promised(address, control, [what, by], this.#outside.time.now() + this.#outside.callTimeoutMs)
+  }
+
+  /** `unheard`: what is said of one that had ended before anybody asked. */
+  monitor(address: Address, unheard: DownReason = 'stopped'): Monitor {
     const find = (): Pid => {
       const pid = this.resolve(address)
       if (pid !== undefined) return pid
@@ -131,6 +138,7 @@ export class Calls implements RefHost, Router {
           return this.#promised(own, control, ['monitor'], Number.POSITIVE_INFINITY)
         },
         alive: ({ boot }) => boot === this.#outside.boot || this.#outside.known(boot) === 'alive',
+        unheard,
         pause: (ms, signal) => this.#pause(ms, signal),
       },
       find,

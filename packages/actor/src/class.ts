@@ -4,12 +4,15 @@
  * of `defineActor` get. All of it is a definition like any other: nothing else of Skep knows of classes.
  */
 import { type ActorOptions, defineActor, generatorKind, type Self } from './define.js'
-import type { ActorDefinition, AnyFunction } from './definition.js'
+import type { ActorDefinition, AnyFunction, Down } from './definition.js'
 import { defineField } from './values.js'
 
 /** What a class says of itself in `static options`; all but `kind` as in `defineActor`. */
 export interface ClassOptions<Instance>
-  extends Omit<ActorOptions<never[], Instance, unknown>, 'init' | 'on' | 'onStart' | 'onStop' | 'onConflict'> {
+  extends Omit<
+    ActorOptions<never[], Instance, unknown>,
+    'init' | 'on' | 'onStart' | 'onStop' | 'onExit' | 'onConflict'
+  > {
   /**
    * The name of this kind of actor on the wire. Default: the name of the class, which a tool that shortens names changes,
    * and nodes with different builds then do not know each other's actors.
@@ -24,7 +27,7 @@ export type ClassMethods<Instance> = {
     : never
 }
 
-type Hook = 'onStart' | 'onStop' | 'onConflict'
+type Hook = 'onStart' | 'onStop' | 'onExit' | 'onConflict'
 
 type CallableKey<Instance, K extends keyof Instance> = K extends Hook | `_${string}` | symbol | number
   ? never
@@ -50,20 +53,22 @@ type Faults<Instance> = {
     ? Instance[K] extends HookTypes<Instance>[K]
       ? never
       : K
-    : never]: 'not what it is called with: onStart(), onStop(reason: string), onConflict(theirs)'
+    : never]: 'not what it is called with: onStart(), onStop(reason: string), onExit(down: Down), onConflict(theirs)'
 }
 
 interface HookTypes<Instance> {
   onStart: () => void | Promise<void>
   onStop: (reason: string) => void | Promise<void>
+  onExit: (down: Down) => unknown
   onConflict: (theirs: Instance) => unknown
 }
 
-const hooks: readonly Hook[] = ['onStart', 'onStop', 'onConflict']
+const hooks: readonly Hook[] = ['onStart', 'onStop', 'onExit', 'onConflict']
 
 /**
  * A kind of actor from a class. Callable is each method of it and of its base classes, but for `onStart()`,
- * `onStop(reason)` and `onConflict(theirs)`, which mean what they do in `defineActor`, and names that begin with `_`.
+ * `onStop(reason)`, `onExit(down)` and `onConflict(theirs)`, which mean what they do in `defineActor`, and names that
+ * begin with `_`.
  * (TypeScript's `private` hides a method from callers' types, and from nothing else.) A handover takes the own fields as
  * they are and gives them to an object of the class without running its constructor.
  *

@@ -11,9 +11,20 @@ import {
   type RestartPolicy,
   restartOf,
 } from '@skep/tracker'
-import { type ActorCode, type ActorDefinition, type AnyFunction, code, type ignore, type types } from './definition.js'
+import {
+  type ActorCode,
+  type ActorDefinition,
+  type AnyActor,
+  type AnyFunction,
+  code,
+  type Down,
+  type InitArgs,
+  type ignore,
+  type types,
+} from './definition.js'
 import { maxMs } from './idle.js'
 import type { ActorNode } from './node.js'
+import type { Anonymous, Via } from './via.js'
 
 /** What a method gets first: its actor. */
 export interface Self<State> {
@@ -61,15 +72,32 @@ export interface Self<State> {
    */
   cancel(method: string, ...args: unknown[]): boolean
   /**
+   * Start an actor here as a child of this one: spelled and refused like `node.start`. It ends before this one does,
+   * with `shutdown` as its reason: children end one after the other, the last one first, once the running call has ended
+   * and before `onStop`. A child that ends before is told to `onExit`; it is not started again (a supervisor does that).
+   * Children are this node's: they do not go along where their parent is handed over, so `onStart` makes them.
+   */
+  start<D extends AnyActor>(definition: D, where: Via | Anonymous, ...args: InitArgs<D>): Promise<Pid>
+  /**
+   * Stand and fall with another actor, wherever it runs: once one of the two has crashed, lost its name to another copy,
+   * or gone down with its node, the other one crashes, too. An actor with an `onExit` is told instead. `stopped` and
+   * `moved` only end the link. Resolves when both sides know; linking twice is linking once. Rejects with ERR_NO_PROCESS,
+   * ERR_NODE_DOWN, ERR_NOT_REGISTERED, ERR_TIMEOUT, or ERR_OVERLOADED past 10,000 links; then there is no link.
+   */
+  link(other: Pid | object): Promise<void>
+  /** Undo that, for both sides. What came of the other one's end before, and waits in the mailbox, still comes. */
+  unlink(other: Pid | object): Promise<void>
+  /**
    * End after the running call; what waits is refused with ERR_ACTOR_STOPPED. A placed actor is started again only where
    * its `restart` is `permanent`.
    */
   stop(reason?: string): void
   /**
    * End the same way because of a fault, and without `onStop`, for its state is not to be trusted: the error is logged,
-   * who watches it is told `crashed`, and a placed actor is started again from its arguments (unless its `restart` is
+   * who watches it is told `crashed`, who is linked to it crashes, and a placed actor is started again from its arguments (unless its `restart` is
    * `temporary`) after a pause that grows, perhaps on another node. A method or a timer that throws is no crash: the
-   * caller, or the log, is told, and the actor goes on.
+   * caller, or the log, is told, and the actor goes on. A promise that its code made and that is rejected while nobody
+   * waits for it is one.
    */
   crash(error: unknown): void
 }
@@ -123,7 +151,12 @@ export interface ActorOptions<Args extends unknown[], State, On> {
    * over; where its node leaves it is started afresh elsewhere.
    */
   readonly handoff?: false | Handoff<State>
-  /** When it was told to stop and no call runs any more; bounded by the node's limit `stopGraceMs`. */
+  /**
+   * One that it started, or is linked to, has ended: runs in its turn, as a message. With it this actor traps exits: a
+   * linked one that crashes is told like any other end, and does not take this one along. What it throws is logged.
+   */
+  readonly onExit?: (self: Self<State>, down: Down) => unknown
+  /** When it was told to stop, no call runs any more and its children have ended; bounded by the node's limit `stopGraceMs`. */
   readonly onStop?: (self: Self<State>, reason: string) => void | Promise<void>
   /** Begin calls while others wait for something. Default false: one at a time, in the order they came. */
   readonly reentrant?: boolean
@@ -136,7 +169,7 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   readonly keys?: { readonly entries?: number; readonly ms?: number }
   /**
    * Passivation: milliseconds after which it ends, by way of `onStop(self, 'idle')`, where no message came, no call runs,
-   * no stream is open and no `self.after` is still to come; the beats of `self.every` do not keep it. The next call
+   * no stream is open, no child lives and no `self.after` is still to come; the beats of `self.every` do not keep it. The next call
    * through `ensure` starts it again, also one that comes while it ends; callers by `via` get ERR_NOT_REGISTERED. Its
    * state is gone unless `onStop` saved it for `init` to load. No failure: no policy starts it again. Default: it stays.
    */
@@ -167,6 +200,7 @@ const optionKeys: ReadonlySet<string> = new Set([
   'on',
   'onStart',
   'onStop',
+  'onExit',
   'onConflict',
   'handoff',
   'reentrant',
@@ -226,6 +260,8 @@ function wearOff(kind: string, options: object): ActorCode {
     streams: new Set([...methods.keys()].filter((name) => generatorKind(methods.get(name)) === 'async')),
     onStart: functionAt(kind, given, 'onStart', false),
     onStop: functionAt(kind, given, 'onStop', false),
+    onExit: functionAt(kind, given, 'onExit', false),
+    onChild: undefined,
     onConflict: functionAt(kind, given, 'onConflict', false),
     handoff: handoffOf(kind, given.handoff),
     reentrant: given.reentrant === true,

@@ -27,6 +27,10 @@ export interface ActorCode {
   readonly streams: ReadonlySet<string>
   readonly onStart: AnyFunction | undefined
   readonly onStop: AnyFunction | undefined
+  /** Told of the end of a child, or of one that it is linked to. */
+  readonly onExit: AnyFunction | undefined
+  /** A supervisor's: told of the end of a child, by its process, in place of `onExit`. */
+  readonly onChild: AnyFunction | undefined
   /** Merges the state of another copy, which lost the name to this one. */
   readonly onConflict: AnyFunction | undefined
   /** How its state travels to another node; false: it never does. */
@@ -43,6 +47,12 @@ export interface ActorCode {
   /** Whether placed ones are started again; undefined: as usual. */
   readonly restart: Restart | undefined
 }
+
+/**
+ * For the compiler only: what a method is to its callers, where that does not follow from its own type, as when its
+ * result depends on its argument.
+ */
+export declare const seen: unique symbol
 
 /** What `defineActor` gives: pass it around, start it, make refs with it. */
 export interface ActorDefinition<Args extends readonly unknown[], State, On extends object> {
@@ -88,7 +98,9 @@ type ReplyOf<F> = [ItemOf<F>] extends [never]
   : AsyncIterable<ItemOf<F>['item']>
 
 /** A method as its callers see it: without `self`, and always a promise or a stream. */
-export type RemoteMethod<F> = (...args: ArgsOf<F>) => ReplyOf<F>
+export type RemoteMethod<F> = F extends { readonly [seen]: infer Seen extends (...args: never[]) => unknown }
+  ? Seen
+  : (...args: ArgsOf<F>) => ReplyOf<F>
 
 /** The methods that can be cast: all but the streamed ones. */
 export type Casts<On> = {
@@ -118,7 +130,7 @@ export interface CallOptions {
  */
 export type DownReason = 'stopped' | 'crashed' | 'moved' | 'conflict' | 'node-down'
 
-/** The end of an actor that was watched. */
+/** The end of an actor that was watched, that was linked, or that was a child. */
 export interface Down {
   readonly pid: Pid
   readonly reason: DownReason

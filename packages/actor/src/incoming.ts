@@ -136,7 +136,8 @@ export class Incoming {
     if (args === undefined) return this.#inside.dropped('cast: ERR_BAD_ARGUMENTS')
     const work = workFor(process.actor, frame.method, args, false)
     // Nobody would hear what a cast that watches has to say.
-    if (work === undefined || work === 'monitor') return this.#inside.dropped('cast: ERR_NO_METHOD')
+    if (work === undefined || (typeof work === 'string' && work !== 'stop'))
+      return this.#inside.dropped('cast: ERR_NO_METHOD')
     const cast = new RemoteCast(process, frame.method, work, args, this)
     cast.passedOn = frame.passedOn
     if (work === 'stop') process.deliverStop(cast, String(args[1]))
@@ -302,7 +303,7 @@ class RemoteCall extends Message implements Open {
     this.#work = work
     this.#args = args
     if (work === 'stop') this.#process.deliverStop(this, String(args[1]))
-    else if (work === 'monitor') this.#process.watch(this)
+    else if (typeof work === 'string') this.#process.beside(work, this, args)
     else this.#process.deliver(this)
   }
 

@@ -22,6 +22,17 @@ export type { Isolation } from './isolation.js'
 export type { ActorNode, GroupCalls, GroupOf, GroupReply, PidGroup, RegisterOptions } from './node.js'
 export type { ReloadReport } from './reload.js'
 export {
+  type ChildReport,
+  type ChildSpec,
+  type ChildSpecs,
+  child,
+  defineSupervisor,
+  type Strategy,
+  type SupervisorDefinition,
+  type SupervisorMethods,
+  type SupervisorOptions,
+} from './supervisor.js'
+export {
   type ActorCluster,
   type ActorLimits,
   type ActorStats,

@@ -1,6 +1,6 @@
 /** What waits in a mailbox: something to begin in the actor's turn, and somebody who is told what came of it. */
 import type { ErrorCode, Sent } from '@skep/cluster'
-import type { Pid } from '@skep/tracker'
+import { Pid } from '@skep/tracker'
 import { CallContext, type Chain, type Waiter } from './chain.js'
 import type { ActorCode, AnyFunction } from './definition.js'
 
@@ -111,8 +111,11 @@ export function onceOf(method: string, key: string): string {
   return `${method}\n${key}`
 }
 
-/** What a method call runs: a method of the definition, what `$.stop` and `$.monitor` ask, or what a lost copy sends. */
-export type Work = AnyFunction | 'stop' | 'monitor'
+/** What is done beside the mailbox, however full or slow that is. */
+export type Beside = 'monitor' | 'link' | 'unlink'
+
+/** What a method call runs: a method of the definition, what `$` and links ask, or what a lost copy sends. */
+export type Work = AnyFunction | 'stop' | Beside
 
 /** The work behind a method name; undefined where the actor has none of it. `streamed` must be as the caller has it. */
 export function workFor(
@@ -125,6 +128,7 @@ export function workFor(
     const [what] = args
     if (streamed) return undefined
     if (what === 'merge') return mergeOf(actor)
+    if ((what === 'link' || what === 'unlink') && args[1] instanceof Pid) return what
     return what === 'stop' || what === 'monitor' ? what : undefined
   }
   return actor.streams.has(method) === streamed ? actor.methods.get(method) : undefined
@@ -155,11 +159,10 @@ function mergeOf({ onConflict, handoff }: ActorCode): AnyFunction | undefined {
 
 /** Begins the work: the usual few arguments without spreading them. */
 export function beginWork(work: Work, runner: Runner, message: Message, args: readonly unknown[]): unknown {
-  // It waits beside the mailbox, and never begins.
-  if (work === 'monitor') return undefined
-  if (work === 'stop') {
+  if (typeof work === 'string') {
     // Not waited for here: the actor ends only after this message has. The answer waits for it instead.
-    void runner.stop(String(args[1]), false)
+    if (work === 'stop') void runner.stop(String(args[1]), false)
+    // All else is done beside the mailbox, and never begins.
     return undefined
   }
   const method = runner.latest(work)

@@ -12,6 +12,8 @@ export interface Watching {
   ask(pid: Pid, signal: AbortSignal): Promise<unknown>
   /** Is the node of this pid, in that life, still counted in? */
   alive(pid: Pid): boolean
+  /** What is said of one that is gone from a node that lives, and nobody knows how it ended. */
+  readonly unheard: DownReason
   pause(ms: number, signal: AbortSignal): Promise<void>
 }
 
@@ -77,7 +79,7 @@ export class Monitor implements AsyncIterableIterator<Down> {
         return known(await this.#watching.ask(pid, signal))
       } catch (error) {
         const code = error instanceof SkepError ? error.code : undefined
-        if (code === 'ERR_NO_PROCESS') return this.#watching.alive(pid) ? 'stopped' : 'node-down'
+        if (code === 'ERR_NO_PROCESS') return this.#watching.alive(pid) ? this.#watching.unheard : 'node-down'
         if (code === 'ERR_NODE_DOWN' && !this.#watching.alive(pid)) return 'node-down'
         // Asked again, it waits for the link by itself, and for the news that the node is gone.
         if (code === 'ERR_NODE_DOWN' || code === 'ERR_UNREACHABLE') continue

@@ -193,5 +193,7 @@ function isRunning({ phase }: Process): boolean {
 async function rested(process: Process): Promise<unknown> {
   await process.hold()
   const { handoff } = process.actor
-  return handoff === false || handoff.out === undefined ? process.state : handoff.out(process.self)
+  if (handoff === false || handoff.out === undefined) return process.state
+  const { out } = handoff
+  return process.inside(() => out(process.self))
 }

@@ -14,6 +14,7 @@ import { beginWork, control, Message, type Runner, type Work } from './message.j
 import type { Ordered } from './order.js'
 import type { Process } from './process.js'
 import type { Address } from './ref.js'
+import { runAs, type Whose, whoseNow } from './rejections.js'
 import { type RefSource, Refused } from './values.js'
 
 /** The outcomes after which the name may by now have another holder. */
@@ -198,6 +199,7 @@ export class Call extends Outgoing {
   readonly #reject: (error: unknown) => void
   #work: Work | undefined
   #process: Process | undefined
+  readonly #whose: Whose | undefined = whoseNow()
 
   constructor(
     calls: Router,
@@ -216,7 +218,7 @@ export class Call extends Outgoing {
     this.#work = work
     this.#process = process
     if (work === 'stop') process.deliverStop(this, String(this.args[1]))
-    else if (work === 'monitor') process.watch(this)
+    else if (typeof work === 'string') process.beside(work, this, this.args)
     else process.deliver(this)
   }
 
@@ -260,7 +262,7 @@ export class Call extends Outgoing {
 
   reject(error: unknown): void {
     this.release()
-    this.#reject(error)
+    runAs(this.#whose, this.#reject, error)
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {

@@ -5,22 +5,28 @@
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
 import { type CallContext, type Chain, cycleOf, type Waiter } from './chain.js'
+import { Children } from './children.js'
 import { unpack } from './decode.js'
 import type { Self } from './define.js'
-import { type ActorCode, type AnyFunction, type DownReason, ignore } from './definition.js'
+import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
 import { Idleness } from './idle.js'
-import { beginWork, type Message, type Runner } from './message.js'
+import { isFault, type LinkHost, Links } from './links.js'
+import { type Beside, beginWork, type Message, type Runner } from './message.js'
 import type { ActorNode } from './node.js'
+import { Notice } from './notice.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
 import { Queue } from './queue.js'
 import type { Target } from './ref.js'
+import { Whose } from './rejections.js'
 import { converted, Reloads } from './reload.js'
 import type { Runnable, Scheduler } from './scheduler.js'
 import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
+import type { Anonymous, Via } from './via.js'
 
 /** What a process needs of the system that runs it. */
 export interface ProcessHost {
+  readonly links: LinkHost
   readonly time: Timers
   readonly scheduler: Scheduler
   readonly logger: Logger
@@ -43,6 +49,12 @@ export interface ProcessHost {
   nextRun(): number
   /** An actor of this node. */
   processOf(pid: Pid): Process | undefined
+  /** The pid behind a pid or a ref, as `ActorNode.register` takes it. */
+  pidOf(process: unknown): Pid
+  /** Start an actor here that ends with this one. */
+  startChild(parent: Process, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
+  /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
+  stand(process: Process, find: () => Process | undefined): () => Pid
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
 }
@@ -90,6 +102,13 @@ export class Process implements Runner, Runnable {
   ended: Ended | undefined
   /** Its user told it to stop: it is not started again, not even where its node leaves at the same time. */
   forGood = false
+  /** It came to run. */
+  ran = false
+  /** Who started it, and with whom it ends. */
+  readonly parent: Process | undefined
+  readonly #whose: Whose = new Whose(this)
+  #children: Children<Process> | undefined
+  #links: Links | undefined
   /** It is halted, and its callers are told so. */
   #refusal: Refusal | undefined
   #queue: Queue<Message> | undefined
@@ -128,10 +147,37 @@ export class Process implements Runner, Runnable {
   #onValue: ((value: unknown) => void) | undefined
   #onError: ((error: unknown) => void) | undefined
 
-  constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo) {
+  constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo, parent?: Process) {
     this.host = host
     this.actor = actor
     this.info = info
+    this.parent = parent
+  }
+
+  /** Those that it started. */
+  get children(): Children<Process> {
+    this.#children ??= new Children(this)
+    return this.#children
+  }
+
+  /** Ids under which this node finds others while this one lives. */
+  get stands(): readonly number[] {
+    return this.#children?.stands ?? []
+  }
+
+  get links(): Links {
+    this.#links ??= new Links(this.host.links, this)
+    return this.#links
+  }
+
+  /** Run code of this actor: what that leaves behind is known to be its own. */
+  inside<T>(fn: () => T): T {
+    return this.#whose.run(fn)
+  }
+
+  /** Nothing may begin under it any more. */
+  get isEnding(): boolean {
+    return this.phase === 'stopping' || this.phase === 'stopped' || this.#stopping !== undefined
   }
 
   /** Its node goes on as another boot. */
@@ -198,9 +244,9 @@ export class Process implements Runner, Runnable {
   }
 
   async #prepare(made: () => unknown): Promise<void> {
-    this.state = await made()
+    this.state = await this.inside(made)
     if (this.state === ignore) throw ignore
-    if (this.phase === 'starting') await this.actor.onStart?.(this.self)
+    if (this.phase === 'starting') await this.inside(() => this.actor.onStart?.(this.self))
     this.#started = true
   }
 
@@ -208,6 +254,7 @@ export class Process implements Runner, Runnable {
   open(): void {
     if (this.phase !== 'starting') return
     this.phase = 'running'
+    this.ran = true
     const { idleAfter } = this.actor
     if (idleAfter !== undefined) this.#idle = new Idleness(this, idleAfter)
     this.#reloads?.opened()
@@ -247,7 +294,7 @@ export class Process implements Runner, Runnable {
       if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
       if (this.running > 0)
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
-      const state = await converted(this, next)
+      const state = await this.inside(() => converted(this, next))
       if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
       reloads.add(this.actor, next)
       this.state = state
@@ -268,10 +315,14 @@ export class Process implements Runner, Runnable {
     return this.host.time
   }
 
-  /** Not to be ended as idle now. Beats of `every` do not count, or an actor that has one would never be idle. */
+  /**
+   * Not to be ended as idle now: its children would end with it. Beats of `every` do not count, or an actor that has one
+   * would never be idle.
+   */
   busy(): boolean {
     if (this.phase !== 'running' || this.paused || this.gated || this.#onward !== undefined) return true
-    return this.running + this.waiting + this.streams > 0 || this.#timers?.planned === true
+    const children = this.#children?.size ?? 0
+    return this.running + this.waiting + this.streams + children > 0 || this.#timers?.planned === true
   }
 
   passivate(): void {
@@ -534,7 +585,7 @@ export class Process implements Runner, Runnable {
     this.#current = message
     let result: unknown
     try {
-      result = message.begin(this)
+      result = this.#whose.run(begin, message, this)
       if (isThenable(result)) {
         this.#onValue ??= (value) => this.#ended()?.answer(value)
         this.#onError ??= (error) => this.#threw(this.#ended(), error)
@@ -585,7 +636,7 @@ export class Process implements Runner, Runnable {
     }
     let result: unknown
     try {
-      result = message.begin(this)
+      result = this.#whose.run(begin, message, this)
     } catch (error) {
       end()
       this.#threw(message, error)
@@ -633,6 +684,45 @@ export class Process implements Runner, Runnable {
     else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already: end some monitors`, 'no')
   }
 
+  /** What is done at once, beside the mailbox. */
+  beside(work: Beside, message: Message, args: readonly unknown[]): void {
+    if (work === 'monitor') return this.watch(message)
+    const other = args[1] as Pid
+    if (work === 'unlink') this.#links?.release(other)
+    else if (this.isEnding || this.#onward !== undefined) {
+      return message.refuse('ERR_NO_PROCESS', `${this.title} is ending`, 'no')
+    } else {
+      try {
+        this.links.accept(other)
+      } catch (error) {
+        return message.refuse((error as SkepError).code, (error as SkepError).message, 'no')
+      }
+    }
+    message.answer(undefined)
+  }
+
+  /** One that it was linked to has ended: its crash as well, unless it wants to hear of that. */
+  exited(down: Down): void {
+    if (this.actor.onExit !== undefined) this.#tellExit(down)
+    else if (isFault(down.reason)) {
+      const cause = `it was linked to ${down.pid}, whose end was: ${down.reason}`
+      this.crash(new SkepError('ERR_ACTOR_STOPPED', cause, { pid: down.pid }))
+    }
+  }
+
+  /** One that it started has ended. Where they are linked it hears of it by that. */
+  childEnded(child: Process): void {
+    const { onChild } = this.actor
+    const { pid } = child.info
+    if (onChild !== undefined) this.deliverStep(new Notice(this, 'onChild', (self) => onChild(self, child)))
+    else if (this.#links?.has(pid) !== true) this.#tellExit({ pid, reason: child.end })
+  }
+
+  #tellExit(down: Down): void {
+    const { onExit } = this.actor
+    if (onExit !== undefined) this.deliverStep(new Notice(this, 'onExit', (self) => onExit(self, down)))
+  }
+
   unwatch(message: Message): void {
     this.#watchers?.delete(message)
   }
@@ -678,15 +768,22 @@ export class Process implements Runner, Runnable {
   }
 
   /** The same, because of a fault: its state is not to be trusted. */
-  crash(error: unknown): void {
+  crash(error: unknown, why = 'crashed'): void {
     if (this.#stopping !== undefined || this.#onward !== undefined || this.phase === 'stopped') return
-    this.logger.error({ err: error }, `${this.title} crashed`)
+    this.logger.error({ err: error }, `${this.title} ${why}`)
     this.end = 'crashed'
     const reason = error instanceof Error ? error.message : String(error)
     this.#endBy({ how: 'crashed', reason })
     // What had it started hears of the fault itself.
     this.#giveUp?.(error)
     void this.stop('it crashed', false)
+  }
+
+  /** A promise that its code made was rejected, and nobody handled that. */
+  rejected(error: unknown): void {
+    const why = 'a promise that it made was rejected, and nobody handled that'
+    if (this.isEnding || this.#onward !== undefined) this.logger.error({ err: error }, `${this.title} ends; ${why}`)
+    else this.crash(error, `crashed: ${why}`)
   }
 
   /** Somebody who waits for its end in the mailbox wants it for good. */
@@ -703,6 +800,7 @@ export class Process implements Runner, Runnable {
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
   kill(reason: string): void {
     this.phase = 'stopped'
+    this.#links?.close()
     this.#stopStarting()
     this.#refuseAll(reason)
     const text = `${this.title} stopped (${reason}) before it answered`
@@ -742,20 +840,26 @@ export class Process implements Runner, Runnable {
     this.#refuseAll(reason)
     if (abort) for (const message of this.#runningMessages()) message.withdraw(reason)
     if (this.#started) await this.#finish(reason, graceMs)
+    else if (this.#children !== undefined) await this.#children.end()
     this.phase = 'stopped'
     this.#reloads?.opened()
+    this.#links?.close()
+    this.#whose.passTo(lateFor(this))
     this.host.ended(this, reason)
     for (const message of this.#watchers ?? []) message.answer(this.end)
     this.#watchers = undefined
+    this.parent?.children.ended(this)
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
     if (this.running > 0) await this.#within(this.#whenIdle(), graceMs)
     const text = `${this.title} stopped (${reason}) before it answered`
     for (const message of this.#runningMessages()) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
+    if (this.#children !== undefined) await this.#children.end()
     if (this.end === 'crashed') return
     try {
-      await this.#within(this.actor.onStop?.(this.self, reason), this.host.stopGraceMs)
+      const work = this.inside(() => this.actor.onStop?.(this.self, reason))
+      await this.#within(work, this.host.stopGraceMs)
     } catch (err) {
       this.host.logger.warn({ err, actor: this.title }, 'onStop threw')
     }
@@ -794,6 +898,22 @@ export class Process implements Runner, Runnable {
   }
 }
 
+function begin(message: Message, runner: Runner): unknown {
+  return message.begin(runner)
+}
+
+/** What an actor leaves behind may be rejected long after its end. It is not held for that. */
+function lateFor({ title, host: { logger } }: Process): { rejected(error: unknown): void } {
+  return {
+    rejected: (err) => logger.error({ err }, `${title} has ended; a promise that it made was rejected, unhandled`),
+  }
+}
+
+/** The process behind a `self`. */
+export function processOf(self: unknown): Process {
+  return ActorSelf.processOf(self as ActorSelf)
+}
+
 /** Refs on their way into a message; whatever else arrives costs only this object. */
 class ArrivingRefs implements RefSource {
   readonly #host: ProcessHost
@@ -824,6 +944,10 @@ class ActorSelf implements Self<unknown> {
   constructor(process: Process, message: Message | undefined) {
     this.#process = process
     this.#message = message
+  }
+
+  static processOf(self: ActorSelf): Process {
+    return self.#process
   }
 
   get state(): unknown {
@@ -876,6 +1000,19 @@ class ActorSelf implements Self<unknown> {
   cancel(method: string, ...args: unknown[]): boolean {
     const { timers } = this.#process
     return timers.cancel(method, args.length === 0 ? undefined : timers.packed(args))
+  }
+
+  async start(definition: AnyActor, where: Via | Anonymous, ...args: unknown[]): Promise<Pid> {
+    const { host } = this.#process
+    return (await host.startChild(this.#process, definition, where, args)).info.pid
+  }
+
+  link(other: Pid | object): Promise<void> {
+    return this.#process.links.link(this.#process.host.pidOf(other))
+  }
+
+  unlink(other: Pid | object): Promise<void> {
+    return this.#process.links.unlink(this.#process.host.pidOf(other))
   }
 
   stop(reason = 'stopped'): void {

@@ -3,6 +3,7 @@
  * `turnMessages` messages the event loop has its turn, so that actors that keep each other busy never starve a socket.
  */
 import type { Timers } from '@skep/tracker'
+import { runAs } from './rejections.js'
 
 /** Messages that one actor handles before the next one is run. */
 const shareMessages = 64
@@ -54,7 +55,10 @@ export class Scheduler {
     this.#time.defer(this.#run)
   }
 
-  readonly #run = (): void => {
+  // Whoever woke it, it is nobody's code.
+  readonly #run = (): void => runAs(undefined, this.#turns)
+
+  readonly #turns = (): void => {
     this.#before()
     const ready = this.#ready
     this.#ready = []

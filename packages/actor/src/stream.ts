@@ -117,7 +117,7 @@ export class Feeder extends Message implements Feeding {
     this.#finish()
     this.#sink.refuse(code, text, generator === undefined ? sent : 'yes')
     // The actor takes no more turns: the generator ends now, beside what still runs.
-    generator?.return(undefined).catch(() => {})
+    if (generator !== undefined) this.#process.inside(() => generator.return(undefined)).catch(() => {})
   }
 
   /** A generator that runs cannot be handed over: its reader is told that the actor has gone. */

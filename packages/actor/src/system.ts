@@ -22,12 +22,13 @@ import type { CallContext } from './chain.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
 import { BadBytes, unpack } from './decode.js'
-import { codeOf } from './define.js'
-import { type ActorCode, type AnyActor, type DownReason, ignore } from './definition.js'
+import { codeOf, defineActor } from './define.js'
+import { type ActorCode, type AnyActor, type Down, type DownReason, ignore } from './definition.js'
 import { pack } from './encode.js'
 import { actorKinds, parseFrame } from './frames.js'
 import { Incoming, type Moved } from './incoming.js'
 import { type Isolation, isolateAll } from './isolation.js'
+import type { LinkHost } from './links.js'
 import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
 import type { OnceLimits } from './once.js'
@@ -35,6 +36,7 @@ import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
+import { takeRejections } from './rejections.js'
 import { type ReloadReport, reloadAll } from './reload.js'
 import { Scheduler } from './scheduler.js'
 import { type RefSource, Refused } from './values.js'
@@ -82,6 +84,8 @@ const haltedRefusal: Refusal = {
   code: 'ERR_NO_MAJORITY',
   text: 'paused, since its node is in a part of the cluster that may not go on',
 }
+/** Whose pid is watched or linked, of whatever kind that is. */
+const anyKind: ActorCode = codeOf(defineActor('actor', { init: () => undefined, on: {} }))
 /** The id of the node's own strategy of placement: no kind has it. */
 const nodeWide = ''
 
@@ -201,11 +205,19 @@ class System implements ProcessHost, ActorHome {
   readonly callTimeoutMs: number
   readonly stopTimeoutMs: number
   readonly startTimeoutMs: number
+  readonly links: LinkHost = {
+    watch: (pid, signal) => this.#watch(pid, signal),
+    tell: (pid, what, by) => this.calls.tellLinked(anyKind, pid, what, by),
+  }
   readonly #cluster: ActorCluster
   readonly #deadlines: Deadlines
   readonly #incoming: Incoming
   readonly #movement: Movement
   readonly #processes = new Map<number, Process>()
+  /** Pids behind which stands whatever process these give. */
+  readonly #stands = new Map<number, () => Process | undefined>()
+  /** Made with the first actor. */
+  #restRejections: (() => void) | undefined
   /** Kinds that this node starts when it is asked to. */
   readonly #listed = new Map<string, ActorCode>()
   /** Those and all that were ever used here: what refs from others can be made of. */
@@ -353,24 +365,43 @@ class System implements ProcessHost, ActorHome {
 
   start(definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Pid> {
     const actor = this.know(codeOf(definition))
-    if (where === anonymous) return this.#startAnonymous(actor, args)
-    if (where instanceof Via) return this.#startNamed(actor, where, args)
+    return this.#start(actor, where, args).then(({ info }) => info.pid)
+  }
+
+  startChild(
+    parent: Process,
+    definition: AnyActor,
+    where: Via | Anonymous,
+    args: readonly unknown[],
+  ): Promise<Process> {
+    return this.#start(this.know(codeOf(definition)), where, args, parent)
+  }
+
+  #start(actor: ActorCode, where: Via | Anonymous, args: readonly unknown[], parent?: Process): Promise<Process> {
+    if (where === anonymous) return this.#startAnonymous(actor, args, parent)
+    if (where instanceof Via) return this.#startNamed(actor, where, args, parent)
     throw new TypeError('start(definition, where, ...): where must be via(name) or anonymous')
   }
 
-  async #startAnonymous(actor: ActorCode, args: readonly unknown[]): Promise<Pid> {
+  async #startAnonymous(actor: ActorCode, args: readonly unknown[], parent?: Process): Promise<Process> {
     this.#refuseWhenLeaving()
     const own = this.#initArgs(actor, args)
     const process = await this.#begin(
       actor,
       { pid: this.tracker.nextPid(), name: undefined, fence: 0, placed: false },
       (made) => made.start(own, this.startTimeoutMs),
+      parent,
     )
     process.open()
-    return process.info.pid
+    return process
   }
 
-  async #startNamed(actor: ActorCode, { name, options }: Via, args: readonly unknown[]): Promise<Pid> {
+  async #startNamed(
+    actor: ActorCode,
+    { name, options }: Via,
+    args: readonly unknown[],
+    parent?: Process,
+  ): Promise<Process> {
     this.#refuseWhenLeaving()
     const own = this.#initArgs(actor, args)
     const { meta, claim: mode, timeout, visible } = options
@@ -386,7 +417,7 @@ class System implements ProcessHost, ActorHome {
     try {
       const left = timeout === undefined ? this.startTimeoutMs : Math.max(1, begun + timeout - this.time.now())
       const info = { pid, name, fence: grant.fence, placed: false }
-      process = await this.#begin(actor, info, (made) => made.start(own, left))
+      process = await this.#begin(actor, info, (made) => made.start(own, left), parent)
     } catch (error) {
       grant.abandon()
       throw error
@@ -401,15 +432,24 @@ class System implements ProcessHost, ActorHome {
     process.open()
     if (visible !== undefined)
       await this.tracker.flush({ want: visible, ...(timeout === undefined ? {} : { timeout }) })
-    return process.info.pid
+    return process
   }
 
   /** Run what makes it, and `onStart`. From here on its pid can be called; what comes waits. */
-  async #begin(actor: ActorCode, info: ProcessInfo, start: (made: Process) => Promise<void>): Promise<Process> {
-    // It may have begun to leave since the name was asked for.
+  async #begin(
+    actor: ActorCode,
+    info: ProcessInfo,
+    start: (made: Process) => Promise<void>,
+    parent?: Process,
+  ): Promise<Process> {
+    // It may have begun to leave since the name was asked for, or its parent to end.
     this.#refuseWhenLeaving()
-    const process = new Process(this, actor, info)
+    if (parent?.isEnding === true)
+      throw new SkepError('ERR_ACTOR_STOPPED', `${parent.title} is ending and starts nothing new`)
+    this.#restRejections ??= takeRejections()
+    const process = new Process(this, actor, info, parent)
     this.#processes.set(info.pid.id, process)
+    parent?.children.add(process)
     let why: unknown
     try {
       await start(process)
@@ -526,7 +566,31 @@ class System implements ProcessHost, ActorHome {
   }
 
   process(id: number): Process | undefined {
-    return this.#processes.get(id)
+    return this.#processes.get(id) ?? this.#stands.get(id)?.()
+  }
+
+  pidOf(process: unknown): Pid {
+    return this.root.pidOf(process)
+  }
+
+  stand(process: Process, find: () => Process | undefined): () => Pid {
+    const { id } = this.tracker.nextPid()
+    this.#stands.set(id, find)
+    process.children.stands.push(id)
+    // Its node may go on as another boot.
+    return () => new Pid(this.boot, id, this.nodeName)
+  }
+
+  async #watch(pid: Pid, signal: AbortSignal): Promise<DownReason> {
+    const address = {
+      host: this.calls,
+      actor: anyKind,
+      target: { by: 'pid', pid },
+      options: { signal },
+      context: undefined,
+    } as const
+    const { value } = (await this.calls.monitor(address, 'crashed').next()) as IteratorYieldResult<Down>
+    return value.reason
   }
 
   nextRun(): number {
@@ -661,6 +725,7 @@ class System implements ProcessHost, ActorHome {
     const { pid, placed } = process.info
     this.#processes.delete(pid.id)
     this.#movement.forget(pid.id)
+    for (const id of process.stands) this.#stands.delete(id)
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
     const keepPlaced = this.#leaving && placed && !process.forGood
@@ -673,7 +738,9 @@ class System implements ProcessHost, ActorHome {
   async stopAll(reason: string): Promise<void> {
     this.#leaving = true
     for (const process of this.#processes.values()) if (process.info.placed) process.end = this.#endOfPlaced(process)
-    await Promise.all([...this.#processes.values()].map((process) => process.stop(reason, false)))
+    // Each ends its own children.
+    const first = [...this.#processes.values()].filter(({ parent }) => parent === undefined)
+    await Promise.all(first.map((process) => process.stop(reason, false)))
   }
 
   /** What the ring placed here goes on elsewhere, where it is started again after the end of its node. */
@@ -690,6 +757,7 @@ class System implements ProcessHost, ActorHome {
     for (const process of this.#processes.values()) process.kill('the node was stopped')
     this.#processes.clear()
     this.#deadlines.close()
+    this.#restRejections?.()
   }
 
   report(pid: Pid): ProcessReport | undefined {

@@ -1,6 +1,7 @@
 /** Actors of plain classes live as those of `defineActor` do, and take their fields with them to other nodes. */
+import type { Pid } from '@skep/tracker'
 import { describe, expect, test } from 'vitest'
-import { anonymous, type ClassOptions, fromClass, selfOf, via } from '../src/index.js'
+import { type ActorDefinition, anonymous, type ClassOptions, type Down, fromClass, selfOf, via } from '../src/index.js'
 import { errorOf, rest, type TestNode, World } from './world.js'
 
 let story: string[] = []
@@ -80,6 +81,14 @@ class Account extends Ledger {
     story.push(`stop of ${selfOf(this).name}: ${reason}`)
   }
 
+  async open(owner: string): Promise<Pid> {
+    return await selfOf(this).start(Accounts as ActorDefinition<[string], Account, object>, anonymous, owner)
+  }
+
+  onExit({ reason }: Down): void {
+    story.push(`a child of ${selfOf(this).name} ends: ${reason}`)
+  }
+
   onConflict(theirs: Account): void {
     this.balance += theirs instanceof Account ? theirs.balance : Number.NaN
   }
@@ -112,6 +121,15 @@ describe('an actor of a class', () => {
     expect(story).toEqual(['constructed', 'start of x at a', 'stream ended, given up: true', 'stop of x: done'])
   })
 
+  test('has children, and is told of their ends', async () => {
+    const { a } = two()
+    await a.system.start(Accounts, via('x'), 'ann', 5)
+    const pid = await a.system.via(Accounts, 'x').open('bob')
+    await a.system.ref(Accounts, pid).$.stop('closed')
+    await rest()
+    expect(story.at(-1)).toBe('a child of x ends: stopped')
+  })
+
   test('is refused to start where the constructor throws', async () => {
     const { a } = two()
     const error = await errorOf(a.system.start(Accounts, anonymous, 'ann', -1))
@@ -121,7 +139,7 @@ describe('an actor of a class', () => {
   test('answers to its public methods alone: no hooks, accessors, fields, names with _', async () => {
     const { a } = two()
     const x = a.system.via(Accounts, 'x') as unknown as Record<string, unknown>
-    for (const no of ['onStart', 'onStop', 'onConflict', 'rich', 'balance', '_note', 'constructor'])
+    for (const no of ['onStart', 'onStop', 'onExit', 'onConflict', 'rich', 'balance', '_note', 'constructor'])
       expect(typeof x[no], no).toBe('undefined')
   })
 

@@ -4,6 +4,7 @@ import {
   type ActorNode,
   anonymous,
   type ClassOptions,
+  type Down,
   fromClass,
   type InitArgs,
   type RefOf,
@@ -59,6 +60,10 @@ class Account extends Base {
 
   onStop(reason: string): void {
     this.log.push(reason)
+  }
+
+  onExit(down: Down): void {
+    this.log.push(down.reason)
   }
 
   onConflict(theirs: Account): void {
@@ -157,6 +162,11 @@ describe('the compiler', () => {
         return count
       }
     }
+    class WrongExit {
+      onExit(reason: string): string {
+        return reason
+      }
+    }
     abstract class Unfinished {
       abstract value(): number
     }
@@ -169,6 +179,8 @@ describe('the compiler', () => {
       fromClass(WrongOption)
       // @ts-expect-error onStop gets a reason
       fromClass(WrongHook)
+      // @ts-expect-error onExit gets the end
+      fromClass(WrongExit)
       // @ts-expect-error it cannot be made
       fromClass(Unfinished)
       // @ts-expect-error no class

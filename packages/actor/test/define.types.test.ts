@@ -5,8 +5,14 @@ import { describe, expectTypeOf, test } from 'vitest'
 import {
   type ActorNode,
   anonymous,
+  type ChildReport,
+  type ChildSpec,
+  child,
+  type Down,
   defineActor,
+  defineSupervisor,
   type GroupReply,
+  type InitArgs,
   ignore,
   type RefOf,
   type StateOf,
@@ -199,6 +205,86 @@ describe('the compiler', () => {
       node.via(Teller, 't').ask(node.via(Counter, 'a'))
       // @ts-expect-error another kind of ref
       node.via(Teller, 't').ask(node.via(Quiet, 'a'))
+    })
+  })
+
+  test('wants the arguments of init where a child is started, and gives what onExit and links get', () => {
+    compiled(() => {
+      defineActor('parent', {
+        init: () => ({ pids: [] as Pid[] }),
+        on: {
+          grow: async (self) => {
+            expectTypeOf(self.start(Counter, anonymous, 0)).toEqualTypeOf<Promise<Pid>>()
+            expectTypeOf(self.start(Quiet, via('q'))).toEqualTypeOf<Promise<Pid>>()
+            expectTypeOf(self.link(pid)).toEqualTypeOf<Promise<void>>()
+            self.unlink(self.node.via(Counter, 'a'))
+            // @ts-expect-error init wants a number
+            self.start(Counter, anonymous)
+            // @ts-expect-error init wants nothing
+            self.start(Quiet, anonymous, 1)
+            // @ts-expect-error a name is given by via
+            self.start(Quiet, 'q')
+            // @ts-expect-error not a pid and no ref
+            self.link('q')
+          },
+        },
+        onExit: (self, down) => {
+          expectTypeOf(self.state).toEqualTypeOf<{ pids: Pid[] }>()
+          expectTypeOf(down).toEqualTypeOf<Down>()
+        },
+      })
+      // @ts-expect-error onExit is told of one end
+      defineActor('parent', { init: () => 0, on: {}, onExit: (_self, _down, _more) => {} })
+    })
+  })
+
+  test('infers the children of a supervisor, and what it is started with', () => {
+    compiled(() => {
+      const Shop = defineSupervisor('shop', {
+        strategy: 'rest-for-one',
+        children: (city: string, start: number = 0) => ({
+          counter: child(Counter, via(city), start),
+          quiet: child(Quiet, anonymous).with({ restart: 'permanent' }),
+        }),
+      })
+      expectTypeOf<InitArgs<typeof Shop>>().toEqualTypeOf<[city: string, start?: number | undefined]>()
+      expectTypeOf<keyof RefOf<typeof Shop>>().toEqualTypeOf<'child' | 'children' | 'restart' | 'stop' | '$'>()
+      node.start(Shop, anonymous, 'Bonn')
+      // @ts-expect-error it wants a city
+      node.spawn(Shop, via('shop'))
+      const shop = node.via(Shop, 'shop')
+      expectTypeOf(shop.child('counter')).toEqualTypeOf<Promise<RefOf<typeof Counter>>>()
+      expectTypeOf(shop.child('quiet')).toEqualTypeOf<Promise<RefOf<typeof Quiet>>>()
+      expectTypeOf(shop.children()).toEqualTypeOf<Promise<ChildReport[]>>()
+      expectTypeOf(shop.restart('quiet')).toEqualTypeOf<Promise<Pid>>()
+      expectTypeOf(shop.stop('quiet')).toEqualTypeOf<Promise<void>>()
+      // @ts-expect-error no such child
+      shop.child('till')
+      // @ts-expect-error no such child
+      shop.stop('till')
+      // A supervisor is a child like any other.
+      const Top = defineSupervisor('top', { children: () => ({ shop: child(Shop, anonymous, 'Bonn') }) })
+      expectTypeOf(node.via(Top, 'top').child('shop')).toEqualTypeOf<Promise<RefOf<typeof Shop>>>()
+    })
+  })
+
+  test('refuses children and supervisors that could never work', () => {
+    compiled(() => {
+      expectTypeOf(child(Counter, anonymous, 0)).toEqualTypeOf<ChildSpec<typeof Counter>>()
+      // @ts-expect-error init wants a number
+      child(Counter, anonymous)
+      // @ts-expect-error init wants a number
+      child(Counter, via('a'), '0')
+      // @ts-expect-error no such policy
+      child(Quiet, anonymous).with({ restart: 'always' })
+      // @ts-expect-error no children
+      defineSupervisor('bad', {})
+      // @ts-expect-error a definition is not yet a child
+      defineSupervisor('bad', { children: () => ({ quiet: Quiet }) })
+      // @ts-expect-error no such strategy
+      defineSupervisor('bad', { strategy: 'all', children: () => ({ quiet: child(Quiet, anonymous) }) })
+      // @ts-expect-error supervisors have no methods of their own
+      defineSupervisor('bad', { on: {}, children: () => ({ quiet: child(Quiet, anonymous) }) })
     })
   })
 

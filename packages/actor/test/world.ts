@@ -2,6 +2,8 @@
  * Several actor systems in one process over a network and a registry of our own: frames really are packed and unpacked
  * by msgpackr and arrive in a later turn, the registry is one table that all see at once, time is said by the test.
  */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type Layer, type Logger, type Member, type MemberInfo, SkepError } from '@skep/cluster'
 import {
   type Activation,
@@ -450,6 +452,10 @@ export async function errorOf(promise: Promise<unknown>): Promise<SkepError> {
   }
   throw new Error('it was not refused')
 }
+
+setFlagsFromString('--expose-gc')
+/** Throw away what nobody holds. */
+export const collect: () => void = runInNewContext('gc')
 
 /** A promise from outside. */
 export function gate<T = void>(): { promise: Promise<T>; open: (value: T) => void } {

@@ -14,6 +14,8 @@ import { rows } from './sources.js'
 const rounds = 3
 const polling = { intervalMs: 10, timeoutMs: 300 }
 const truth = ['127.0.0.1:4001', '127.0.0.2:4001', '127.0.0.3:4001']
+/** A timer or two may happen to be under way at every count; a leak at each answer or failure is ten at least. */
+const underWay = 3
 /** On the signal of a strategy at any time: what it waits on now. */
 const mostListeners = 8
 
@@ -115,7 +117,7 @@ it.each(rows)('$name keeps nothing of its answers and failures', { timeout: 120_
     for (let index = 0; index < 12 * rounds; index++) samples.push(await round(index))
     const [early, late] = [least(samples.slice(rounds, 2 * rounds)), least(samples.slice(-rounds))]
     for (const [kind, count] of Object.entries(late)) {
-      expect(count, `${kind}: ${JSON.stringify({ early, late })}`).toBeLessThanOrEqual(early[kind] ?? 0)
+      expect(count, `${kind}: ${JSON.stringify({ early, late })}`).toBeLessThanOrEqual((early[kind] ?? 0) + underWay)
     }
     expect(drive.listeners).toBeLessThanOrEqual(mostListeners)
   } finally {

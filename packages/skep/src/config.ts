@@ -65,6 +65,11 @@ export interface NodeConfig {
    */
   readonly rebalance?: Rebalance['mode'] | { readonly mode: Rebalance['mode']; readonly rate?: number } | undefined
   /**
+   * For how many ms a node that lost more than half of the members within 10 s starts nothing again of what ran on them:
+   * it may be the one that is cut off. 0: it does so at once. Default 30,000.
+   */
+  readonly massLossPause?: number | undefined
+  /**
    * Where actors are placed whose definition does not say: `ring` (default), `rendezvous`, `localFirst`, `pinned(...)`,
    * `together(...)` or a pure function. The same on every node.
    */
@@ -117,6 +122,7 @@ const keys: { readonly [Key in keyof Required<NodeConfig>]: 'cluster' | 'node' }
   actorLimits: 'node',
   admin: 'node',
   isolation: 'node',
+  massLossPause: 'node',
   partition: 'node',
   placement: 'node',
   rebalance: 'node',
@@ -130,7 +136,18 @@ export function configFaults(config: unknown): string[] {
     return [`the configuration must be an object, not ${shown(config)}`]
   }
   const given = config as Record<string, unknown>
-  const { actors, actorLimits: limits, admin, isolation, partition, placement, rebalance, signals, logger } = given
+  const {
+    actors,
+    actorLimits: limits,
+    admin,
+    isolation,
+    massLossPause,
+    partition,
+    placement,
+    rebalance,
+    signals,
+    logger,
+  } = given
   return [
     ...Object.keys(config).flatMap(unknownKey),
     ...clusterFaults(clusterPart(config)),
@@ -138,6 +155,7 @@ export function configFaults(config: unknown): string[] {
     ...actorLimitFaults(limits),
     ...adminFaults(admin),
     ...choiceFaults('isolation', isolation, ['copy', 'freeze', 'off']),
+    ...millisecondsFaults('massLossPause', massLossPause),
     ...placementFaults(placement),
     ...rebalanceFaults(rebalance),
     ...partitionFaults(partition),
@@ -237,6 +255,11 @@ function addressFaults(key: string, address: string): string[] {
 function choiceFaults(key: string, value: unknown, choices: readonly unknown[]): string[] {
   if (value === undefined || choices.includes(value)) return []
   return [`${key} must be one of ${choices.join(', ')}, not ${shown(value)}`]
+}
+
+function millisecondsFaults(key: string, value: unknown): string[] {
+  if (value === undefined || (typeof value === 'number' && value >= 0 && value < 2 ** 31)) return []
+  return [`${key} must be a number of milliseconds from 0 to ${2 ** 31 - 1}, not ${shown(value)}`]
 }
 
 function placementFaults(placement: unknown): string[] {

@@ -129,7 +129,7 @@ const NOTHING: DrainReport = { moved: 0, unmoved: [] }
 export async function startNodeIn(world: World, config: NodeConfig): Promise<SkepNode> {
   checkConfig(config)
   const { name, actors: definitions = [], isolation, onFatal, placement, rebalance, signals = true } = config
-  const { actorLimits: limits } = config
+  const { actorLimits: limits, massLossPause: massLossPauseMs } = config
   const root = rootLogger(config)
   const kinds = definitions.map(({ kind }) => kind)
   const options = { ...clusterPart(config), kinds, logger: root, manualReady: true }
@@ -144,6 +144,7 @@ export async function startNodeIn(world: World, config: NodeConfig): Promise<Ske
     time,
     seed,
     rebalance: rebalanceOf(rebalance),
+    ...(massLossPauseMs === undefined ? {} : { limits: { massLossPauseMs } }),
     ...(partition === undefined ? {} : { partition }),
     ...(onFatal === undefined ? {} : { onFatal }),
   })
@@ -201,6 +202,7 @@ class RunningNode implements SkepNode {
   readonly #events: Events
   readonly #startedMs: number
   #ignoreSignals: () => void = () => {}
+  #drainedByOperator = false
   #drained: Promise<DrainReport> | undefined
   #stopped: Promise<void> | undefined
   #admin: AdminServer | undefined
@@ -328,6 +330,7 @@ class RunningNode implements SkepNode {
       readiness: () => this.#readiness(),
       drain: () => {
         logger.info({}, 'asked over the admin listener: draining')
+        this.#drainedByOperator = true
         return this.drain()
       },
     })
@@ -402,7 +405,9 @@ class RunningNode implements SkepNode {
 
   async #close(): Promise<void> {
     const { cluster, tracker, actors } = this.#layers
-    this.#ignoreSignals()
+    // The program does not know that its node was drained, and goes on: the SIGTERM that comes next still ends it in order,
+    // and as the first process of a container it would not end at all.
+    if (!this.#drainedByOperator) this.#ignoreSignals()
     this.#events.end()
     actors.close()
     await tracker.close()

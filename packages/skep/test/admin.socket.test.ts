@@ -1,5 +1,5 @@
 /** The admin listener of a real node, asked over real HTTP. */
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http'
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -9,6 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type AdminTarget, startAdmin } from '../src/admin.js'
 import { configFaults, type NodeConfig } from '../src/config.js'
 import { type SkepNode, startNode, via } from '../src/index.js'
+import { realWorld, startNodeIn } from '../src/internal.js'
 
 const Counter = defineActor('counter', { init: () => ({ n: 0 }), on: { add: (self) => ++self.state.n } })
 /** A call of it takes until the test lets it go: so long a drain waits. */
@@ -98,6 +99,21 @@ describe('the admin listener', () => {
     await expect(ask(two, '/live')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     expect(one.members().map(({ name }) => name)).toEqual([one.name])
     for (let i = 0; i < 20; i++) expect(await one.via(Counter, `c${i}`).add()).toBeGreaterThan(0)
+  })
+
+  it('drains as asked, and the SIGTERM that comes afterwards still ends the process with code 0', async () => {
+    const codes: number[] = []
+    const signals = Object.assign(new EventEmitter(), { exit: (code: number) => codes.push(code) })
+    const config = { name: 'a', cluster: 'admin', actors: [Counter], admin: '127.0.0.1:0', logger: 'silent' } as const
+    const node = await startNodeIn({ ...realWorld, signals }, config)
+    ending.push(node)
+    expect((await ask(node, '/drain', drain())).status).toBe(202)
+    await node.drain()
+    expect(codes).toEqual([])
+    signals.emit('SIGTERM', 'SIGTERM')
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(codes).toEqual([0])
   })
 
   it('drains for whoever shows the token, and for nobody whom a web page or a proxy sends without it', async () => {

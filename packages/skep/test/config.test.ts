@@ -77,6 +77,7 @@ describe('configuration', () => {
       { ...good, partition: { quorun: 3 } },
       [/^partition: quorun is not a key/, /^partition\.quorum must.*undefined/],
     ],
+    ['a pause that is none', { ...good, massLossPause: -1 }, [/^massLossPause must be a number of milliseconds.*-1/]],
     ['a negative weight', { ...good, weight: -1 }, [/^weight must.*-1/]],
     ['a logger that cannot log', { ...good, logger: { info() {} } }, [/^logger must be like one of pino/]],
     ['an unknown level', { ...good, logger: 'loud' }, [/^logger must.*silent.*'loud'/]],

@@ -1,7 +1,9 @@
 /** The lines that docs/elixir.md shows, each doing what it says there. */
 import {
   anonymous,
+  child,
   defineActor,
+  defineSupervisor,
   dns,
   gossip,
   hostsFile,
@@ -97,7 +99,28 @@ const Log = defineActor('log', {
   },
 })
 
-const actors = [Counter, Room, Gate, Log]
+const Shop = defineSupervisor('shop', {
+  strategy: 'rest-for-one',
+  times: 3,
+  withinMs: 5000,
+  children: (city: string) => ({
+    stock: child(Counter, via(`stock/${city}`), 100),
+    till: child(Room, anonymous, city).with({ restart: 'permanent' }),
+  }),
+})
+
+const Keeper = defineActor('keeper', {
+  init: () => ({ ends: [] as string[] }),
+  on: {
+    open: (self) => self.start(Room, anonymous, 'kept'),
+    keep: (self, pid: Pid) => self.link(pid),
+    part: (self, pid: Pid) => self.unlink(pid),
+    ends: (self) => self.state.ends,
+  },
+  onExit: (self, { reason }) => void self.state.ends.push(reason),
+})
+
+const actors = [Counter, Room, Gate, Log, Shop, Keeper]
 
 interface Cluster extends AsyncDisposable {
   readonly sim: Simulation
@@ -223,6 +246,46 @@ describe('the lines of docs/elixir.md do what they say', () => {
     await sim.settle()
     expect(await node.via(Room, 'tea').join('bob')).toBe(1)
     expect(node.whereis('coffee')).toBe(undefined)
+  })
+
+  test('supervisors', async () => {
+    await using all = await cluster()
+    const { sim, node, other } = all
+    await node.start(Shop, via('shop', { visible: 'all' }), 'Bonn')
+    const shop = other.via(Shop, 'shop')
+    const till = await shop.child('till')
+    await till.join('ann')
+    await (await shop.child('stock')).$.stop()
+    await till.close()
+    await sim.settle()
+    expect(await till.join('bob')).toBe(1)
+    await shop.restart('stock')
+    expect(await other.via(Counter, 'stock/Bonn').value()).toBe(100)
+    await shop.stop('till')
+    const children = await shop.children()
+    expect(children.map(({ id, pid, restarts }) => [id, pid !== undefined, restarts])).toEqual([
+      ['stock', true, 1],
+      ['till', false, 1],
+    ])
+    await shop.$.stop()
+    expect(node.whereis('stock/Bonn')).toBe(undefined)
+  })
+
+  test('children and links', async () => {
+    await using all = await cluster()
+    const { sim, node, other } = all
+    const keeper = node.ref(Keeper, await node.start(Keeper, anonymous))
+    const kept = await keeper.open()
+    const [far, free] = [await other.start(Room, anonymous, 'far'), await other.start(Room, anonymous, 'free')]
+    await keeper.keep(far)
+    await keeper.keep(free)
+    await keeper.part(free)
+    await node.ref(Room, kept).close()
+    await sim.settle()
+    await other.ref(Room, far).break()
+    await other.ref(Room, free).break()
+    await sim.settle()
+    expect(await keeper.ends()).toEqual(['stopped', 'crashed'])
   })
 
   test('Registry', async () => {

@@ -172,3 +172,30 @@ describe('the end of a node', () => {
     sim.check()
   })
 })
+
+describe('a node that lost most of the others at once', () => {
+  test.each([
+    [undefined, 'waits half a minute, for it may be the one that is cut off', 20_000],
+    [0, 'starts their actors at once where it is told to', 0],
+  ])('with a pause of %s %s', async (massLossPause, _, silentMs) => {
+    const { Permanent } = setUp()
+    await using sim = await simulate({
+      seed: 1,
+      nodes: 5,
+      actors: [Permanent],
+      ...(massLossPause === undefined ? {} : { config: { massLossPause } }),
+    })
+    await sim.settle()
+    const names = Array.from({ length: 20 }, (_, i) => `name-${i}`)
+    await Promise.all(names.map((name) => first(sim).spawn(Permanent, via(name), 1)))
+    const [one, ...others] = sim.nodes as [SkepNode, ...SkepNode[]]
+    const held = (): number => names.filter((name) => one.whereis(name) !== undefined).length
+    const before = names.filter((name) => one.whereis(name)?.node === one.name).length
+    for (const node of others.slice(1)) sim.crash(node)
+    await sim.advance(10_000)
+    expect(held() === names.length).toBe(silentMs === 0)
+    expect(held()).toBeGreaterThanOrEqual(before)
+    await sim.advance(silentMs + 15_000)
+    expect(held()).toBe(names.length)
+  })
+})

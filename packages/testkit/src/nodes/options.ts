@@ -24,7 +24,9 @@ export interface SimulateOptions {
   readonly nodes?: number
   readonly actors?: readonly AnyActor[]
   /** More of each node's configuration. */
-  readonly config?: Partial<Pick<NodeConfig, 'isolation' | 'limits' | 'partition' | 'roles' | 'weight'>>
+  readonly config?: Partial<
+    Pick<NodeConfig, 'isolation' | 'limits' | 'massLossPause' | 'partition' | 'roles' | 'weight'>
+  >
   /** Rules of your own, by name: asked by `check`. */
   readonly invariants?: Readonly<Record<string, Invariant>>
   /** Milliseconds of virtual time within which `settle` demands rest: 60,000. */

@@ -11,7 +11,7 @@ import { isHalted, isOfOurs } from './halting.js'
 import { follows, stampFor } from './ids.js'
 import { endedAt, heldBy, logOf, lookup } from './logs.js'
 import type { Claim, Placement, TrackerMessage } from './messages.js'
-import { joinGroup, rewriteMeta, write } from './own.js'
+import { joinGroup, noteName, rewriteMeta, write } from './own.js'
 import { completedBy, endHandoff, release } from './passage.js'
 import { Pid } from './pid.js'
 import { slotOf } from './ring.js'
@@ -453,9 +453,7 @@ function putAsk(turn: Turn, ask: Ask): void {
   if (ask.failures === undefined) state.recovering.delete(claim.name)
   else state.recovering.set(claim.name, turn.now)
   for (const { group, meta } of ask.handed?.groups ?? []) joinGroup(turn, group, claim.pid, meta)
-  const names = state.names.get(claim.pid.id)
-  if (names === undefined) state.names.set(claim.pid.id, new Set([claim.name]))
-  else names.add(claim.name)
+  noteName(turn, claim)
   turn.out.push(ask.kept === undefined ? { type: 'registered', ask: ask.id, claim } : { type: 'kept', claim })
   removeAsk(turn, ask)
 }

@@ -4,7 +4,7 @@ import { retireStamp } from './ids.js'
 import { applyOp, claimsOf, type Log, logOf } from './logs.js'
 import type { Claim, Op } from './messages.js'
 import type { Pid } from './pid.js'
-import type { Turn } from './state.js'
+import type { TrackerState, Turn } from './state.js'
 
 /** Give a name's metadata a new value: a new put of the same claim. */
 export function rewriteMeta(turn: Turn, claim: Claim, meta: unknown): void {
@@ -25,11 +25,28 @@ export function dropName(turn: Turn, claim: Claim, strike?: string): void {
   forgetProcess(turn, claim)
 }
 
+/** The names of a process of this node. */
+export function namesOf({ names }: TrackerState, pid: number): readonly string[] {
+  const own = names.get(pid)
+  if (own === undefined) return []
+  return typeof own === 'string' ? [own] : [...own]
+}
+
+/** The process of this claim has the name from here on. */
+export function noteName({ state: { names } }: Turn, { name, pid: { id } }: Claim): void {
+  const own = names.get(id)
+  if (own === undefined) names.set(id, name)
+  else if (typeof own !== 'string') own.add(name)
+  else if (own !== name) names.set(id, new Set([own, name]))
+}
+
 /** The process of this claim has the name no more. */
-export function forgetProcess({ state: { names } }: Turn, claim: Claim): void {
-  const own = names.get(claim.pid.id)
-  own?.delete(claim.name)
-  if (own?.size === 0) names.delete(claim.pid.id)
+export function forgetProcess({ state: { names } }: Turn, { name, pid: { id } }: Claim): void {
+  const own = names.get(id)
+  if (own === name) names.delete(id)
+  if (typeof own !== 'object') return
+  own.delete(name)
+  if (own.size === 0) names.delete(id)
 }
 
 /** A local process is in this group. */

@@ -12,7 +12,7 @@
 import type { BootId } from '@skep/cluster/core'
 import { logOf } from './logs.js'
 import type { Claim, NodeRequest, TrackerMessage } from './messages.js'
-import { dropName, quitGroup } from './own.js'
+import { dropName, namesOf, quitGroup } from './own.js'
 import { type Handoff, type MoveFault, send, type TrackerState, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
@@ -52,9 +52,8 @@ function followGroups(turn: Turn, { pid, groups }: Handoff, { pid: to }: Claim):
 }
 
 /** Has this process gone to another node? */
-export function isPassing({ names, handoffs }: TrackerState, pid: number): boolean {
-  for (const name of names.get(pid) ?? []) if (handoffs.get(name)?.stage === 'pass') return true
-  return false
+export function isPassing(state: TrackerState, pid: number): boolean {
+  return namesOf(state, pid).some((name) => state.handoffs.get(name)?.stage === 'pass')
 }
 
 /** The process goes on here: who asked for the handoff is told why. */

@@ -8,7 +8,7 @@ import { abandonAsk, strikeKept } from './asks.js'
 import { dropRetake, moveName } from './handoff.js'
 import { heldBy, logOf, lookup } from './logs.js'
 import type { Claim, NodeRequest, TrackerMessage } from './messages.js'
-import { joinGroup, quitGroup, removeName, rewriteMeta } from './own.js'
+import { joinGroup, namesOf, quitGroup, removeName, rewriteMeta } from './own.js'
 import { dropHandoff, isPassing } from './passage.js'
 import { comesBack } from './policies.js'
 import { endByItself } from './restarts.js'
@@ -123,7 +123,7 @@ export function endProcess(turn: Turn, { pid, keepPlaced = false, ended }: Gone)
   const own = logOf(state.registry, state.self)
   // Where it goes on elsewhere it is in its groups here until all know that it is in them there.
   if (!isPassing(state, pid)) for (const group of [...(state.groupsOf.get(pid) ?? [])]) quitGroup(turn, group, pid)
-  for (const name of [...(state.names.get(pid) ?? [])]) {
+  for (const name of namesOf(state, pid)) {
     const claim = own.claims.get(name)
     // It goes on elsewhere: its claim here goes when all know that (passage.ts).
     if (state.handoffs.get(name)?.stage === 'pass') continue

@@ -517,8 +517,8 @@ export interface TrackerState {
   waitingCount: number
   starting: Map<string, Starting>
   contests: Map<string, Contest>
-  /** Local pid number -> its names. */
-  names: Map<number, Set<string>>
+  /** Local pid number -> its names; most have one, and a set of it would be a fifth of what an idle actor takes. */
+  names: Map<number, string | Set<string>>
   /** Local pid number -> its groups. */
   groupsOf: Map<number, Set<string>>
   requests: Map<number, { to: BootId; since: number; readonly wish: NodeRequest; again: boolean }>

@@ -1,0 +1,98 @@
+/**
+ * A promise that an actor's code made, and whose rejection nobody handles, is that actor's crash and not its process's.
+ * Whose code runs is known by an AsyncLocalStorage: Node says a rejection within the context of its promise.
+ *
+ * Node gives rejections out by `process.emit('unhandledRejection', ...)` and goes by what that returns. A listener would
+ * not do: while there is one, Node takes every rejection for handled, other listeners (which often end the process) hear
+ * of it all the same, and what Node does otherwise depends on `--unhandled-rejections` and cannot be called. So
+ * `process.emit` itself is wrapped, as signal-exit does: what an actor is to blame for goes no further, and for all else
+ * it is as if nothing were there, in every mode. In `strict` Node raises before it asks: that stays so.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** Who is told of a rejection. */
+export interface Owner {
+  rejected(error: unknown): void
+}
+
+const current = new AsyncLocalStorage<Whose | undefined>()
+
+/** Whose code runs. What outlives an actor (a pool that it opened first, say) holds on to this, not to the actor. */
+export class Whose {
+  #owner: Owner
+
+  constructor(owner: Owner) {
+    this.#owner = owner
+  }
+
+  run<Args extends unknown[], T>(fn: (...args: Args) => T, ...args: Args): T {
+    return current.run(this, fn, ...args)
+  }
+
+  rejected(error: unknown): void {
+    this.#owner.rejected(error)
+  }
+
+  /** The actor has ended; somebody else hears of what still comes. */
+  passTo(owner: Owner): void {
+    this.#owner = owner
+  }
+}
+
+/** Whose code runs now; undefined for code of no actor. */
+export function whoseNow(): Whose | undefined {
+  return current.getStore()
+}
+
+/**
+ * Run it as code of that one. Some versions of Node go by where a promise was rejected, not by where it was made, so
+ * what an actor is given is rejected as its own.
+ */
+export function runAs<Args extends unknown[], T>(whose: Whose | undefined, fn: (...args: Args) => T, ...args: Args): T {
+  return current.run(whose, fn, ...args)
+}
+
+type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean
+
+/** Systems of this process whose actors are watched over. */
+let watching = 0
+let unhook: (() => void) | undefined
+
+/** From here on rejections are taken that belong to actors. The function returned ends that. */
+export function takeRejections(): () => void {
+  watching += 1
+  unhook ??= hook()
+  let over = false
+  return () => {
+    if (over) return
+    over = true
+    // What the last turns of its actors left behind is told by Node only after this one.
+    setImmediate(() => {
+      watching -= 1
+      if (watching > 0) return
+      unhook?.()
+      unhook = undefined
+    })
+  }
+}
+
+function hook(): () => void {
+  const before = process.emit as Emit
+  let on = true
+  const emit: Emit = function (event, ...args) {
+    if (on && event === 'unhandledRejection') {
+      const whose = current.getStore()
+      if (whose !== undefined) {
+        whose.rejected(args[0])
+        return true
+      }
+    }
+    return Reflect.apply(before, this, [event, ...args])
+  }
+  process.emit = emit as typeof process.emit
+  return () => {
+    on = false
+    // Where somebody has wrapped it since, theirs stays, with ours below doing nothing.
+    if (process.emit === (emit as typeof process.emit)) process.emit = before as typeof process.emit
+  }
+}

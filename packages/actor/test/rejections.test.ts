@@ -1,0 +1,237 @@
+/**
+ * Rejections that nobody handles: an actor's are its crash; all others are Node's, exactly as if no actor were there. How
+ * Node behaves is looked up in processes of their own, which run what was built.
+ */
+import { spawnSync } from 'node:child_process'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { anonymous, defineActor, type RefOf } from '../src/index.js'
+import { errorOf, gate, rest, type TestNode, World } from './world.js'
+
+const built = pathToFileURL('packages/actor/dist/rejections.js').href
+
+interface Outcome {
+  readonly status: number | null
+  readonly out: string
+  readonly err: string
+}
+
+function run(mode: string, program: string): Outcome {
+  const flags = [`--unhandled-rejections=${mode}`, '--input-type=module', '-e', program]
+  const { status, stdout, stderr } = spawnSync(process.execPath, flags, { encoding: 'utf8', timeout: 60_000 })
+  // Warnings name the process, and stacks the lines of its program.
+  const err = stderr.replaceAll(/\(node:\d+\)/g, '(node)').replaceAll(/^ +at .*$|\[eval1\]:\d+/gm, '')
+  return { status, out: stdout, err: err.replaceAll(/\n+/g, '\n') }
+}
+
+const modes = ['throw', 'strict', 'warn', 'none', 'warn-with-error-code']
+
+/** What a user's program may have set up. */
+const setups = {
+  nothing: '',
+  'a listener': `process.on('unhandledRejection', (reason, promise) => console.log('heard', String(reason), promise instanceof Promise))`,
+  'two, one of which throws': `
+    process.on('unhandledRejection', () => console.log('first'))
+    process.on('unhandledRejection', () => { throw new Error('second') })`,
+  'a once, and listeners for late handling': `
+    process.once('unhandledRejection', (reason) => console.log('once', String(reason)))
+    process.on('rejectionHandled', () => console.log('handled late'))`,
+  'listeners for exceptions': `
+    process.on('uncaughtExceptionMonitor', (error, origin) => console.log('monitor', error.message, origin))
+    process.on('uncaughtException', (error, origin) => console.log('caught', error.message, error.code, origin))`,
+}
+
+const others = `
+  const late = Promise.reject(new Error('nobody'))
+  setImmediate(() => late.catch(() => console.log('late')))
+  setImmediate(() => setImmediate(() => Promise.reject('no error at all')))
+  process.on('exit', (code) => console.log('exit', code, process.listenerCount('unhandledRejection')))`
+
+describe.each(Object.entries(setups))('a rejection of no actor, with %s set up,', (_, setup) => {
+  test.each(modes)('is what it always was, in mode %s', (mode) => {
+    const hooked = `
+      import { takeRejections, Whose } from '${built}'
+      takeRejections()
+      new Whose({ rejected: () => console.log('taken') }).run(() => 0)
+`
+    expect(run(mode, hooked + setup + others)).toEqual(run(mode, setup + others))
+  })
+})
+
+describe('a rejection of an actor', () => {
+  const program = (setup: string): string => `
+    import { takeRejections, Whose } from '${built}'
+    takeRejections()
+    ${setup}
+    const whose = new Whose({ rejected: (error) => console.log('taken', String(error)) })
+    whose.run(() => {
+      Promise.reject(new Error('at once'))
+      setTimeout(async () => { await 0; throw 'later' }, 5)
+    })
+    process.on('exit', (code) => console.log('exit', code))`
+
+  test.each(['throw', 'none', 'warn-with-error-code'])('is told to it alone, in mode %s', (mode) => {
+    for (const setup of Object.values(setups)) {
+      const out = 'taken Error: at once\ntaken later\nexit 0\n'
+      expect(run(mode, program(setup))).toEqual({ status: 0, out, err: '' })
+    }
+  })
+
+  test('is warned of as well where Node was told to always warn, and raised first where it was told to', () => {
+    const warned = run('warn', program(''))
+    expect(warned).toMatchObject({ status: 0, out: 'taken Error: at once\ntaken later\nexit 0\n' })
+    expect(warned.err).toContain('UnhandledPromiseRejectionWarning')
+    const raised = run('strict', program(''))
+    expect(raised).toMatchObject({ status: 1, out: 'exit 1\n' })
+    expect(raised.err).toContain('Error: at once')
+  })
+
+  test('is taken by no one any more after the end, and whatever was laid over it stays', () => {
+    const { status, out } = run(
+      'throw',
+      `
+      import { takeRejections, Whose } from '${built}'
+      const before = process.emit
+      const [first, second] = [takeRejections(), takeRejections()]
+      first(); first()
+      const whose = new Whose({ rejected: (error) => console.log('taken', error) })
+      const turn = () => new Promise((resolve) => setImmediate(resolve))
+      await turn()
+      console.log(process.emit === before)
+      whose.run(() => Promise.reject(1))
+      await turn()
+      second()
+      whose.run(() => Promise.reject(2))
+      await turn()
+      console.log(process.emit === before)
+      const third = takeRejections()
+      const below = process.emit
+      process.emit = function (...args) { if (args[0] === 'unhandledRejection') console.log('over'); return Reflect.apply(below, this, args) }
+      const over = process.emit
+      third()
+      await turn()
+      console.log(process.emit === over)
+      process.once('unhandledRejection', (reason) => console.log('heard', reason))
+      whose.run(() => Promise.reject(3))
+      await turn()
+      const fourth = takeRejections()
+      whose.run(() => Promise.reject(4))
+      await turn()
+      fourth()`,
+    )
+    expect([status, out.split('\n')]).toEqual([
+      0,
+      ['false', 'taken 1', 'taken 2', 'true', 'true', 'over', 'heard 3', 'taken 4', ''],
+    ])
+  })
+})
+
+const Thrower = defineActor('thrower', {
+  init: () => 0,
+  on: {
+    throws: (): number => {
+      throw new Error('told to its caller')
+    },
+    alive: () => true,
+  },
+})
+
+const loose = (text: string): void => void Promise.reject(new Error(text))
+
+const Loose = defineActor('loose', {
+  init: (when: string) => {
+    if (when === 'init') loose('init')
+    return { when, n: 0 }
+  },
+  on: {
+    method: () => loose('method'),
+    later: async (_self, until: Promise<void>) => {
+      void until.then(() => loose('later'))
+      await until
+    },
+    timer: (self) => void self.after(10, () => loose('timer')),
+    async *stream() {
+      loose('stream')
+      yield 1
+    },
+    // Not waited for: whoever asks is to blame, not who answers.
+    asks: (_self, whom: RefOf<typeof Thrower>): void => void whom.throws(),
+    text: () => void Promise.reject('no error'),
+    leave: (self) => {
+      loose('after its end')
+      self.stop()
+    },
+    alive: () => true,
+  },
+  onStart: (self) => {
+    if (self.state.when === 'onStart') loose('onStart')
+  },
+})
+
+describe('an actor', () => {
+  const node = (): { world: World; a: TestNode } => {
+    const world = new World()
+    return { world, a: world.add('a', { actors: [Loose, Thrower], isolation: 'off' }) }
+  }
+  const loosened = async ({ system }: TestNode): Promise<RefOf<typeof Loose>> =>
+    system.ref(Loose, await system.start(Loose, anonymous, ''))
+
+  test.each(['method', 'timer', 'stream', 'text'] as const)('crashes by what its %s lets loose', async (where) => {
+    const { world, a } = node()
+    const [ref, other] = [await loosened(a), await loosened(a)]
+    const down = ref.$.monitor().next()
+    if (where === 'stream') await ref.stream()[Symbol.asyncIterator]().next()
+    else await ref[where]()
+    await world.time.pass(10)
+    expect((await down).value).toMatchObject({ reason: 'crashed' })
+    expect(await other.alive()).toBe(true)
+    const [line] = a.lines.filter(({ level }) => level === 'error')
+    expect(line?.text).toMatch(/^loose <a.*> crashed: a promise that it made was rejected, and nobody handled that$/)
+  })
+
+  test('does not start where its init or onStart lets one loose before it has begun', async () => {
+    const open = gate()
+    const Slow = defineActor('slow', {
+      init: async () => {
+        loose('early')
+        await open.promise
+      },
+      on: {},
+    })
+    const { a } = node()
+    const error = await errorOf(a.system.start(Slow, anonymous))
+    expect([error.code, (error.cause as Error).message]).toEqual(['ERR_INIT_FAILED', 'early'])
+    for (const when of ['init', 'onStart']) {
+      await a.system.start(Loose, anonymous, when).catch(() => {})
+      await rest()
+    }
+    expect(a.system.stats().actors).toBe(0)
+  })
+
+  test('is known long after the method has returned, and when it has ended', async () => {
+    const { a } = node()
+    const [ref, gone] = [await loosened(a), await loosened(a)]
+    const open = gate()
+    await Promise.all([ref.later(open.promise), rest().then(() => open.open())])
+    await rest()
+    await gone.leave()
+    await rest()
+    expect(a.system.stats().actors).toBe(0)
+    expect(a.lines.filter(({ level }) => level === 'error').map(({ text }) => text)).toEqual([
+      expect.stringMatching(/crashed: a promise/),
+      expect.stringMatching(/has ended; a promise that it made/),
+    ])
+  })
+
+  test('is to blame for a call that it does not wait for, and not whoever answers it', async () => {
+    const { world, a } = node()
+    const far = world.add('b', { actors: [Loose, Thrower] })
+    for (const other of [a, far]) {
+      const asker = await loosened(a)
+      const answerer = a.system.ref(Thrower, await other.system.start(Thrower, anonymous))
+      await asker.asks(answerer)
+      await rest()
+      expect([await asker.alive().catch(() => false), await answerer.alive()]).toEqual([false, true])
+    }
+  })
+})
