@@ -169,7 +169,7 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   readonly keys?: { readonly entries?: number; readonly ms?: number }
   /**
    * Passivation: milliseconds after which it ends, by way of `onStop(self, 'idle')`, where no message came, no call runs,
-   * no stream is open and no `self.after` is still to come; the beats of `self.every` do not keep it. The next call
+   * no stream is open, no child lives and no `self.after` is still to come; the beats of `self.every` do not keep it. The next call
    * through `ensure` starts it again, also one that comes while it ends; callers by `via` get ERR_NOT_REGISTERED. Its
    * state is gone unless `onStop` saved it for `init` to load. No failure: no policy starts it again. Default: it stays.
    */

@@ -21,6 +21,10 @@ export class Notice extends Message {
     this.#run = run
   }
 
+  get method(): string {
+    return this.#what
+  }
+
   begin(runner: Runner): unknown {
     return this.#run(runner.selfFor(this))
   }

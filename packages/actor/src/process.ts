@@ -43,18 +43,18 @@ export interface ProcessHost {
   refsFor(context: CallContext | undefined): RefSource
   /** The fence with which this process holds its name now; undefined while it does not. */
   fenceOf(info: ProcessInfo): number | undefined
-  /** The pid behind a pid or a ref, as `ActorNode.register` takes it. */
-  pidOf(process: unknown): Pid
-  /** Start an actor here that ends with this one. */
-  startChild(parent: Process, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
-  /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
-  stand(process: Process, find: () => Process | undefined): () => Pid
   /** What was begun last, where that is a method. */
   lastMethod: string | undefined
   /** A number for a message that calls others. */
   nextRun(): number
   /** An actor of this node. */
   processOf(pid: Pid): Process | undefined
+  /** The pid behind a pid or a ref, as `ActorNode.register` takes it. */
+  pidOf(process: unknown): Pid
+  /** Start an actor here that ends with this one. */
+  startChild(parent: Process, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
+  /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
+  stand(process: Process, find: () => Process | undefined): () => Pid
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
 }
@@ -294,7 +294,7 @@ export class Process implements Runner, Runnable {
       if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
       if (this.running > 0)
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
-      const state = await converted(this, next)
+      const state = await this.inside(() => converted(this, next))
       if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
       reloads.add(this.actor, next)
       this.state = state
@@ -315,10 +315,14 @@ export class Process implements Runner, Runnable {
     return this.host.time
   }
 
-  /** Not to be ended as idle now. Beats of `every` do not count, or an actor that has one would never be idle. */
+  /**
+   * Not to be ended as idle now: its children would end with it. Beats of `every` do not count, or an actor that has one
+   * would never be idle.
+   */
   busy(): boolean {
     if (this.phase !== 'running' || this.paused || this.gated || this.#onward !== undefined) return true
-    return this.running + this.waiting + this.streams > 0 || this.#timers?.planned === true
+    const children = this.#children?.size ?? 0
+    return this.running + this.waiting + this.streams + children > 0 || this.#timers?.planned === true
   }
 
   passivate(): void {
@@ -838,9 +842,9 @@ export class Process implements Runner, Runnable {
     if (this.#started) await this.#finish(reason, graceMs)
     else if (this.#children !== undefined) await this.#children.end()
     this.phase = 'stopped'
+    this.#reloads?.opened()
     this.#links?.close()
     this.#whose.passTo(lateFor(this))
-    this.#reloads?.opened()
     this.host.ended(this, reason)
     for (const message of this.#watchers ?? []) message.answer(this.end)
     this.#watchers = undefined

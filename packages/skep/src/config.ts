@@ -136,8 +136,18 @@ export function configFaults(config: unknown): string[] {
     return [`the configuration must be an object, not ${shown(config)}`]
   }
   const given = config as Record<string, unknown>
-  const { actors, actorLimits: limits, admin, isolation, massLossPause, partition, placement, rebalance } = given
-  const { signals, logger } = given
+  const {
+    actors,
+    actorLimits: limits,
+    admin,
+    isolation,
+    massLossPause,
+    partition,
+    placement,
+    rebalance,
+    signals,
+    logger,
+  } = given
   return [
     ...Object.keys(config).flatMap(unknownKey),
     ...clusterFaults(clusterPart(config)),
