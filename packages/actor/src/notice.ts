@@ -9,7 +9,6 @@ interface Told {
 }
 
 export class Notice extends Message {
-  readonly method = undefined
   readonly #told: Told
   readonly #what: string
   readonly #run: (self: unknown) => unknown
