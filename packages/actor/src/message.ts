@@ -3,6 +3,8 @@ import type { ErrorCode, Sent } from '@skep/cluster'
 import { Pid } from '@skep/tracker'
 import { CallContext, type Chain, type Waiter } from './chain.js'
 import type { ActorCode, AnyFunction } from './definition.js'
+import type { Target } from './ref.js'
+import type { RefSource } from './values.js'
 
 /** What a message sees of the actor that runs it. */
 export interface Runner {
@@ -176,5 +178,31 @@ export function beginWork(work: Work, runner: Runner, message: Message, args: re
       return method(self, args[0], args[1])
     default:
       return method(self, ...args)
+  }
+}
+
+/** Makes refs that arrive belong to a call. */
+interface RefMaker {
+  refsFor(context: CallContext | undefined): RefSource
+}
+
+/** Refs on their way into a message; whatever else arrives costs only this object. */
+export class ArrivingRefs implements RefSource {
+  readonly #host: RefMaker
+  readonly #runner: Runner
+  readonly #message: Message
+
+  constructor(host: RefMaker, runner: Runner, message: Message) {
+    this.#host = host
+    this.#runner = runner
+    this.#message = message
+  }
+
+  refOf(kind: string, target: Target): object | undefined {
+    return this.#host.refsFor(this.#message.contextIn(this.#runner)).refOf(kind, target)
+  }
+
+  rebind(ref: object): object {
+    return this.#host.refsFor(this.#message.contextIn(this.#runner)).rebind(ref)
   }
 }

@@ -7,19 +7,18 @@ import type { Ended, Pid, Timers } from '@skep/tracker'
 import { type CallContext, type Chain, cycleOf, type Waiter } from './chain.js'
 import { Children } from './children.js'
 import { unpack } from './decode.js'
-import type { Self } from './define.js'
 import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
 import { Idleness } from './idle.js'
 import { isFault, type LinkHost, Links } from './links.js'
-import { type Beside, beginWork, type Message, type Runner } from './message.js'
+import { ArrivingRefs, type Beside, beginWork, type Message, type Runner } from './message.js'
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
 import { Queue } from './queue.js'
-import type { Target } from './ref.js'
 import { Whose } from './rejections.js'
 import { converted, Reloads } from './reload.js'
 import type { Runnable, Scheduler } from './scheduler.js'
+import { ActorSelf, ownerOf, type SelfOwner } from './self.js'
 import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
 import type { Anonymous, Via } from './via.js'
@@ -87,7 +86,7 @@ export interface Refusal {
 
 export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
 
-export class Process implements Runner, Runnable {
+export class Process implements Runner, Runnable, SelfOwner {
   actor: ActorCode
   info: ProcessInfo
   readonly host: ProcessHost
@@ -670,7 +669,7 @@ export class Process implements Runner, Runnable {
   }
 
   /** The `self` of `onStart` and `onStop`. */
-  get self(): Self<unknown> {
+  get self(): ActorSelf {
     this.#self ??= new ActorSelf(this, undefined)
     return this.#self
   }
@@ -879,6 +878,23 @@ export class Process implements Runner, Runnable {
     }
   }
 
+  /** With which it holds its name now. */
+  get fence(): number {
+    return this.host.fenceOf(this.info) ?? this.info.fence
+  }
+
+  nodeFor(message: Message | undefined): ActorNode {
+    return this.host.nodeFor(message?.contextIn(this))
+  }
+
+  pidOf(process: unknown): Pid {
+    return this.host.pidOf(process)
+  }
+
+  async startChild(definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Pid> {
+    return (await this.host.startChild(this, definition, where, args)).info.pid
+  }
+
   get logger(): Logger {
     const { actor, info, host } = this
     this.#logger ??= host.logger.child({ actor: actor.kind, name: info.name, pid: String(info.pid) })
@@ -911,117 +927,7 @@ function lateFor({ title, host: { logger } }: Process): { rejected(error: unknow
 
 /** The process behind a `self`. */
 export function processOf(self: unknown): Process {
-  return ActorSelf.processOf(self as ActorSelf)
-}
-
-/** Refs on their way into a message; whatever else arrives costs only this object. */
-class ArrivingRefs implements RefSource {
-  readonly #host: ProcessHost
-  readonly #runner: Runner
-  readonly #message: Message
-
-  constructor(host: ProcessHost, runner: Runner, message: Message) {
-    this.#host = host
-    this.#runner = runner
-    this.#message = message
-  }
-
-  refOf(kind: string, target: Target): object | undefined {
-    return this.#host.refsFor(this.#message.contextIn(this.#runner)).refOf(kind, target)
-  }
-
-  rebind(ref: object): object {
-    return this.#host.refsFor(this.#message.contextIn(this.#runner)).rebind(ref)
-  }
-}
-
-/** What methods get as `self`, one for each message; without a message, what `onStart` and `onStop` get. */
-class ActorSelf implements Self<unknown> {
-  readonly #process: Process
-  readonly #message: Message | undefined
-  #node: ActorNode | undefined
-
-  constructor(process: Process, message: Message | undefined) {
-    this.#process = process
-    this.#message = message
-  }
-
-  static processOf(self: ActorSelf): Process {
-    return self.#process
-  }
-
-  get state(): unknown {
-    return this.#process.state
-  }
-
-  set state(state: unknown) {
-    this.#process.state = state
-  }
-
-  get kind(): string {
-    return this.#process.actor.kind
-  }
-
-  get pid(): Pid {
-    return this.#process.info.pid
-  }
-
-  get name(): string | undefined {
-    return this.#process.info.name
-  }
-
-  get fence(): number {
-    const { host, info } = this.#process
-    return host.fenceOf(info) ?? info.fence
-  }
-
-  get node(): ActorNode {
-    this.#node ??= this.#process.host.nodeFor(this.#message?.contextIn(this.#process))
-    return this.#node
-  }
-
-  get signal(): AbortSignal {
-    const message = this.#message
-    return message === undefined || message.over ? this.#process.life : message.signal
-  }
-
-  get logger(): Logger {
-    return this.#process.logger
-  }
-
-  after(ms: number, work: string | ((self: Self<unknown>) => unknown), ...args: unknown[]): () => void {
-    return this.#process.startTimer(ms, work as TimerBody | string, args, false)
-  }
-
-  every(ms: number, work: string | ((self: Self<unknown>) => unknown), ...args: unknown[]): () => void {
-    return this.#process.startTimer(ms, work as TimerBody | string, args, true)
-  }
-
-  cancel(method: string, ...args: unknown[]): boolean {
-    const { timers } = this.#process
-    return timers.cancel(method, args.length === 0 ? undefined : timers.packed(args))
-  }
-
-  async start(definition: AnyActor, where: Via | Anonymous, ...args: unknown[]): Promise<Pid> {
-    const { host } = this.#process
-    return (await host.startChild(this.#process, definition, where, args)).info.pid
-  }
-
-  link(other: Pid | object): Promise<void> {
-    return this.#process.links.link(this.#process.host.pidOf(other))
-  }
-
-  unlink(other: Pid | object): Promise<void> {
-    return this.#process.links.unlink(this.#process.host.pidOf(other))
-  }
-
-  stop(reason = 'stopped'): void {
-    this.#process.stopItself(reason)
-  }
-
-  crash(error: unknown): void {
-    this.#process.crash(error)
-  }
+  return ownerOf(self) as Process
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
