@@ -2,10 +2,17 @@
  * What callers wait for: ask number -> promise, with one swept deadline for all of them instead of a timer each.
  * What an ask means, and what the machine must be told when its caller gives up, is left to the tracker.
  */
-import { type ErrorCode, SkepError } from '@skep/cluster'
+import { type ErrorCode, SkepError, type Timers } from '@skep/cluster'
 
 /** Deadlines are rounded up to a multiple of this, so that many asks that end at about one time cost one sweep. */
 const sweepMs = 10
+
+/**
+ * Answers until one is given in a turn of its own. What this node decides by itself is answered in the turn in which it
+ * was asked: whoever asks for one such thing after the other (names registered with `mode: 'local'`) would never leave the event loop a turn,
+ * and the node, deaf to its peers, would be held to be down.
+ */
+const promptAnswers = 256
 
 /** What a caller asked for and how long it waits. */
 export interface Wish {
@@ -32,8 +39,14 @@ interface Waiting {
 
 export class Asks {
   readonly #waiting = new Map<number, Waiting>()
+  readonly #time: Pick<Timers, 'defer'>
+  #answers = 0
   #last = 0
   #nextDueMs = Number.POSITIVE_INFINITY
+
+  constructor(time: Pick<Timers, 'defer'>) {
+    this.#time = time
+  }
 
   /** Number of asks that wait. */
   get size(): number {
@@ -70,8 +83,11 @@ export class Asks {
   /** Gives the caller its answer; false when nobody waits for this ask any more. */
   resolve(ask: number, value: unknown): boolean {
     const entry = this.#take(ask)
-    entry?.resolve(value)
-    return entry !== undefined
+    if (entry === undefined) return false
+    this.#answers = (this.#answers + 1) % promptAnswers
+    if (this.#answers > 0) entry.resolve(value)
+    else this.#time.defer(() => entry.resolve(value))
+    return true
   }
 
   /** The same with an error. */

@@ -65,7 +65,7 @@ class TrackerShell implements Tracker {
   readonly #time: Time
   readonly #logger: Logger
   readonly #driver: Driver
-  readonly #asks: Asks = new Asks()
+  readonly #asks: Asks
   readonly #streams: EventStreams
   readonly #activations: Activations
   readonly #readyWaits = new Set<number>()
@@ -93,6 +93,7 @@ class TrackerShell implements Tracker {
   constructor(options: TrackerOptions) {
     this.cluster = options.cluster
     this.#time = options.time ?? realTime
+    this.#asks = new Asks(this.#time)
     this.#logger = (options.logger ?? defaultLogger()).child({ component: 'tracker' })
     this.#onFatal = options.onFatal
     this.#driver = new Driver({

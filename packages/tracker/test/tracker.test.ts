@@ -156,6 +156,24 @@ describe('a grant', () => {
 })
 
 describe('a caller that waits', () => {
+  test('for what its own node decides leaves the event loop its turns, however often it asks', async () => {
+    const fabric = await cluster(1)
+    const one = fabric.tracker('n1')
+    let others = 0
+    let asked = 0
+    const beat = (): void => {
+      others += 1
+      if (asked < 2000) fabric.time.defer(beat)
+    }
+    fabric.time.defer(beat)
+    const all = (async () => {
+      for (; asked < 2000; asked++) await one.register(`name-${asked}`, one.nextPid(), { mode: 'local' })
+    })()
+    await fabric.time.until(all)
+    expect(others).toBeGreaterThanOrEqual(7)
+    expect(one.registered({ local: true })).toHaveLength(2000)
+  })
+
   test('gets ERR_TIMEOUT when the owner does not answer, and nothing is left of its ask', async () => {
     const fabric = await cluster(2)
     const [one, two] = [fabric.tracker('n1'), fabric.tracker('n2')]
