@@ -91,7 +91,10 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 /** What fails in `work` is told with what all nodes wrote. */
-export async function withOutputs<T>(nodes: readonly Node[], work: () => Promise<T>): Promise<T> {
+export async function withOutputs<T>(
+  nodes: readonly Pick<Node, 'name' | 'output'>[],
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work()
   } catch (error) {

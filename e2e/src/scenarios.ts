@@ -1,5 +1,6 @@
 /** The scenarios by name: which options each takes, with their defaults, and what it runs. */
 
+import { actors } from './actors.js'
 import { badinput } from './badinput.js'
 import { comeBack, restartall, scale } from './changes.js'
 import { churn } from './churn.js'
@@ -70,6 +71,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   rolling: one((_, say) => rolling(say)),
   drain: one((_, say) => drain(say)),
   upgrade: one((_, say) => upgrade(say)),
+  actors: one(actors, { seed: 0 }),
   twoclusters: one((_, say) => twoclusters(say)),
   badinput: one((_, say) => badinput(say)),
   gossip: one((_, say) => gossip(say)),
@@ -97,6 +99,7 @@ const selection: readonly ((say: Say) => Promise<Report>)[] = [
   (say) => badinput(say),
   (say) => gossip(say),
   (say) => gossipfuzz({ datagrams: 20_000, seed: 1 }, say),
+  (say) => actors({ seed: 1 }, say),
   (say) => demo(say),
 ]
 
