@@ -7,6 +7,7 @@ import {
   dns,
   gossip,
   hostsFile,
+  ignore,
   isSkepError,
   kubernetes,
   kubernetesDns,
@@ -42,6 +43,7 @@ const story: string[] = []
 const Room = defineActor('room', {
   init: (topic: string) => {
     if (topic === '') throw new RangeError('a room needs a topic')
+    if (topic === 'none') return ignore
     return { topic, people: [] as string[], beats: 0 }
   },
   onStart: (self) => {
@@ -75,6 +77,7 @@ const Room = defineActor('room', {
 const Gate = defineActor('gate', {
   init: () => ({ waiting: [] as (() => void)[] }),
   reentrant: true,
+  idleAfter: 60 * 60_000,
   on: {
     pass: (self) => new Promise<void>((reply) => self.state.waiting.push(reply)),
     open: (self) => {
@@ -187,6 +190,7 @@ describe('the lines of docs/elixir.md do what they say', () => {
     room.$.cast.say('hello')
     expect(node.whereis('tea')?.node).toBe(node.name)
     expect((await errorOf(node.start(Room, via('bad'), ''))).code).toBe('ERR_INIT_FAILED')
+    expect((await errorOf(node.start(Room, via('none'), 'none'))).code).toBe('ERR_IGNORED')
     const me = await other.via(Room, 'tea').me()
     expect([me.pid.equals(node.whereis('tea') as Pid), me.name, me.node]).toEqual([true, 'tea', node.name])
     expect(story).toEqual(['tea heard hello'])
