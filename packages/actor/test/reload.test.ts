@@ -183,6 +183,28 @@ describe('reload', () => {
     expect(await a.system.via(second, 't').version()).toBe(2)
   })
 
+  test('leaves an actor alone whose handoff never ends: it goes on, and can be stopped meanwhile and afterwards', async () => {
+    for (const how of ['waits', 'stops'] as const) {
+      const make = (version: number) =>
+        defineActor('stuck', {
+          init: () => 0,
+          on: { version: () => version },
+          handoff: { out: () => new Promise<number>(() => {}) },
+        })
+      const one = make(1)
+      const world = new World()
+      const a = world.add('a', { actors: [one], limits: { stopGraceMs: 1000 } })
+      const ref = a.system.ref(one, await a.system.start(one, anonymous)).$.with({ timeout: 60_000 })
+      const reloading = a.system.reload(make(2))
+      await rest()
+      const after = how === 'waits' ? ref.version() : ref.$.stop()
+      await world.time.pass(2500)
+      expect((await reloading).failed.map(({ error }) => (error as { code: string }).code)).toEqual(['ERR_TIMEOUT'])
+      expect(await after).toBe(how === 'waits' ? 1 : undefined)
+      expect(a.system.stats().actors).toBe(how === 'waits' ? 1 : 0)
+    }
+  })
+
   test('of a kind that nobody knows here is a mistake of the caller', async () => {
     const { a } = await thing()
     await expect(a.system.reload(defineActor('other', { init: () => 0, on: {} }))).rejects.toThrow(TypeError)
