@@ -181,6 +181,7 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Its node goes on as another boot. */
   rename(pid: Pid): void {
+    this.#links?.rename(this.info.pid.boot, pid)
     this.info = { ...this.info, pid }
     if (this.#doubt !== undefined) this.#doubt = 'name'
     this.#logger = undefined
