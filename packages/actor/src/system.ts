@@ -447,7 +447,8 @@ class System implements ProcessHost, ActorHome {
     if (parent?.isEnding === true)
       throw new SkepError('ERR_ACTOR_STOPPED', `${parent.title} is ending and starts nothing new`)
     this.#restRejections ??= takeRejections()
-    const process = new Process(this, actor, info, parent)
+    // Its code may have been replaced while it asked for its name.
+    const process = new Process(this, this.know(actor), info, parent)
     this.#processes.set(info.pid.id, process)
     parent?.children.add(process)
     let why: unknown

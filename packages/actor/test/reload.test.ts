@@ -183,6 +183,16 @@ describe('reload', () => {
     expect(await a.system.via(second, 't').version()).toBe(2)
   })
 
+  test('reaches one that still asks for its name', async () => {
+    const make = (version: number) => defineActor('new', { init: () => 0, on: { version: () => version } })
+    const one = make(1)
+    const a = new World().add('a', { actors: [one] })
+    const started = a.system.start(one, via('x'))
+    await a.system.reload(make(2))
+    await started
+    expect(await a.system.via(one, 'x').version()).toBe(2)
+  })
+
   test('leaves an actor alone whose handoff never ends: it goes on, and can be stopped meanwhile and afterwards', async () => {
     for (const how of ['waits', 'stops'] as const) {
       const make = (version: number) =>
