@@ -299,6 +299,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       reloads.add(this.actor, next)
       this.state = state
       this.actor = next
+      this.#timers?.recheck()
       this.#idle?.stop()
       this.#idle = next.idleAfter === undefined ? undefined : new Idleness(this, next.idleAfter)
     } finally {

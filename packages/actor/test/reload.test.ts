@@ -193,6 +193,24 @@ describe('reload', () => {
     expect(await a.system.via(one, 'x').version()).toBe(2)
   })
 
+  test('cancels timers by the name of a method that the new code has not, and says so once', async () => {
+    const one = defineActor('clock', {
+      init: () => 0,
+      on: { wind: (self) => void self.every(100, 'tick'), tick: (self) => ++self.state },
+    })
+    const world = new World()
+    const a = world.add('a', { actors: [one] })
+    await a.system.ref(one, await a.system.start(one, anonymous)).wind()
+    const before = world.time.timers
+    await a.system.reload(defineActor('clock', { init: () => 0, on: { wind: () => {} } }))
+    expect(world.time.timers).toBe(before - 1)
+    await world.time.pass(1000)
+    expect(a.lines.filter(({ level }) => level === 'error')).toEqual([])
+    expect(a.lines.filter(({ level, text }) => level === 'warn' && /timer/.test(text))).toMatchObject([
+      { fields: { method: 'tick' } },
+    ])
+  })
+
   test('leaves an actor alone whose handoff never ends: it goes on, and can be stopped meanwhile and afterwards', async () => {
     for (const how of ['waits', 'stops'] as const) {
       const make = (version: number) =>
