@@ -303,7 +303,7 @@ class System implements ProcessHost, ActorHome {
       },
     })
     this.tracker.onActivate((activation) => this.#activate(activation))
-    this.tracker.livesHere((pid) => this.#processes.has(pid.id))
+    this.tracker.livesHere(({ id }) => this.#processes.has(id) || this.#stands.has(id))
     this.tracker.onHalted((on) => {
       if (on) this.#eachNamed((process) => process.halt(haltedRefusal))
     })
@@ -726,7 +726,11 @@ class System implements ProcessHost, ActorHome {
     const { pid, placed } = process.info
     this.#processes.delete(pid.id)
     this.#movement.forget(pid.id)
-    for (const id of process.stands) this.#stands.delete(id)
+    for (const id of process.stands) {
+      this.#stands.delete(id)
+      // It may have names and groups, as any pid.
+      if (!this.#closed) this.tracker.gone(new Pid(this.boot, id, this.nodeName))
+    }
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
     const keepPlaced = this.#leaving && placed && !process.forGood

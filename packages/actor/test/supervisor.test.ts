@@ -185,6 +185,19 @@ describe('a supervisor', () => {
     ])
   })
 
+  test('gives refs that can have a name and be in groups, as long as it lives', async () => {
+    const { world, at } = node()
+    const { sup, all } = await started(at)
+    const [a] = all as [RefOf<typeof Worker>]
+    await at.system.register('first', a)
+    await at.system.group('workers').join(a)
+    await a.fall()
+    await rest()
+    expect(await at.system.group(Worker, 'workers').call.count()).toMatchObject([{ value: 1 }])
+    await sup.$.stop()
+    expect([[...world.claims.keys()], world.groups.get('workers')]).toEqual([[], []])
+  })
+
   test('goes on under another boot of its node, and so do its refs', async () => {
     const { world, at } = node()
     world.add('far')
