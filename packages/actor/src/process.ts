@@ -801,6 +801,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
   kill(reason: string): void {
     this.phase = 'stopped'
+    this.#reloads?.opened()
     this.#links?.close()
     this.#stopStarting()
     this.#refuseAll(reason)

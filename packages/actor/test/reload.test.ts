@@ -211,6 +211,19 @@ describe('reload', () => {
     ])
   })
 
+  test('of one that never starts ends where its node is closed', async () => {
+    const make = () => defineActor('never', { init: () => new Promise<number>(() => {}), on: {} })
+    const one = make()
+    const a = new World().add('a', { actors: [one] })
+    const started = errorOf(a.system.start(one, anonymous))
+    await rest()
+    const reloading = a.system.reload(make())
+    await rest()
+    a.system.close()
+    await started
+    expect(await reloading).toEqual({ reloaded: 0, failed: [] })
+  })
+
   test('leaves an actor alone whose handoff never ends: it goes on, and can be stopped meanwhile and afterwards', async () => {
     for (const how of ['waits', 'stops'] as const) {
       const make = (version: number) =>
