@@ -59,6 +59,15 @@ export class CallContext {
     return this.#chain?.at(-1)?.run
   }
 
+  /** Who has this chain is waited for by the message. */
+  isIn(chain: Chain | undefined): boolean {
+    const own = this.#chain?.at(-1)
+    return (
+      own !== undefined &&
+      chain?.some(({ run, id, boot }) => run === own.run && id === own.id && boot === own.boot) === true
+    )
+  }
+
   get awaited(): Iterable<Awaited> {
     return this.#awaited ?? []
   }

@@ -3,8 +3,8 @@
  * are what may be called, and an `async *method()` gives a stream; `selfOf(this)` stands for the `self` that the methods
  * of `defineActor` get. All of it is a definition like any other: nothing else of Skep knows of classes.
  */
-import { type ActorOptions, defineActor, generatorKind, type Self } from './define.js'
-import type { ActorDefinition, AnyFunction, Down } from './definition.js'
+import { type ActorOptions, codeOf, defineActor, generatorKind, type Self } from './define.js'
+import type { ActorCode, ActorDefinition, AnyFunction, Down } from './definition.js'
 import { defineField } from './values.js'
 
 /** What a class says of itself in `static options`; all but `kind` as in `defineActor`. */
@@ -89,7 +89,29 @@ export function fromClass<C extends new (...args: never[]) => object>(
   }
   given.init = (...args: unknown[]) => new Class(...args)
   given.on = Object.fromEntries([...methods].map(([name, method]) => [name, asMethod(method)]))
-  return defineActor(kind, given as never) as never
+  const definition = defineActor(kind, given as never)
+  if (handoff === undefined || handoff === false) bare.set(codeOf(definition), Class)
+  return definition as never
+}
+
+/** The code of classes whose objects need nobody's help to become those of another class. */
+const bare = new WeakMap<ActorCode, AnyClass>()
+
+/**
+ * Where both are code of classes, and no handoff says otherwise, the object gets the new class and stays the same: what
+ * still runs, a stream or a timer's function, holds it as `this`. False for all else. Throws TypeError where the new class
+ * has #private members: an object that it did not construct has none of them.
+ */
+export function reclassed(state: unknown, from: ActorCode, to: ActorCode): boolean {
+  const Class = bare.get(to)
+  if (Class === undefined || !bare.has(from) || typeof state !== 'object' || state === null) return false
+  const where = privateIn(Class)
+  if (where !== undefined)
+    throw new TypeError(
+      `what is #private in class ${where} cannot be given to an object that lives: add static options = { handoff: { out, in } } to reload it`,
+    )
+  Object.setPrototypeOf(state, Class.prototype as object)
+  return true
 }
 
 /**
@@ -183,12 +205,17 @@ function handoffOf(kind: string, Class: AnyClass, given: unknown): unknown {
 
 /** Left alone they would get lost at the first handover, and the methods that use them would throw from then on. */
 function refusePrivate(kind: string, Class: AnyClass): void {
-  const classes = lineOf(Class).map((prototype) => prototype.constructor)
-  const where = classes.find((one) => /\bthis\.#/.test(sourceOf(one)))?.name
+  const where = privateIn(Class)
   if (where === undefined) return
   throw new TypeError(
     `fromClass('${kind}'): what is #private in class ${where} cannot be handed over: add static options = { handoff: { out, in } }, or handoff: false`,
   )
+}
+
+/** The class of its line that has #private members. */
+function privateIn(Class: AnyClass): string | undefined {
+  const classes = lineOf(Class).map((prototype) => prototype.constructor)
+  return classes.find((one) => /\bthis\.#/.test(sourceOf(one)))?.name
 }
 
 function fieldsOf({ state }: Self<object>): object {

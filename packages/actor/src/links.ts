@@ -7,7 +7,7 @@
  * and `node-down` are: the other side crashes, too, unless it has an `onExit`, which then hears of every end.
  */
 import { SkepError } from '@skep/cluster'
-import type { Pid } from '@skep/tracker'
+import { Pid } from '@skep/tracker'
 import type { Down, DownReason } from './definition.js'
 
 /** Those that one actor may be linked to at once. */
@@ -33,7 +33,8 @@ export interface Linked {
 }
 
 interface Link {
-  readonly pid: Pid
+  /** As it is now: this node's own get others when it goes on as another boot. */
+  pid: Pid
   readonly watch: AbortController
   /** Settled when the other side knows; rejected where it never will. */
   readonly made: Promise<unknown>
@@ -109,6 +110,16 @@ export class Links {
   release(pid: Pid): void {
     const link = this.#all.get(keyOf(pid))
     if (link !== undefined) this.#drop(link)
+  }
+
+  /** This node goes on as another boot: what is linked here has the same number under that. */
+  rename(before: string, { boot, node }: Pid): void {
+    for (const link of [...this.#all.values()]) {
+      if (link.pid.boot !== before) continue
+      this.#all.delete(keyOf(link.pid))
+      link.pid = new Pid(boot, link.pid.id, node)
+      this.#all.set(keyOf(link.pid), link)
+    }
   }
 
   /** The actor has ended: who was linked to it is told by its own monitor. */

@@ -59,7 +59,8 @@ export class Movement implements Handing {
     if (process === undefined || !isRunning(process)) throw ending()
     if (process.actor.handoff === false)
       throw new SkepError('ERR_CANNOT_MOVE', `actors of kind '${process.actor.kind}' are never handed over`)
-    const saved = await rested(process)
+    await process.hold()
+    const saved = await process.inside(() => savedOf(process))
     // It may have ended itself in the call that was waited for: it must not live on elsewhere.
     if (!isRunning(process)) throw ending()
     try {
@@ -127,7 +128,9 @@ export class Movement implements Handing {
   async yield(process: Process, { name, pid: to }: Claim, end: DownReason): Promise<void> {
     const { logger, mergeMs } = this.#movers
     try {
-      const saved = await rested(process)
+      // The tracker bounds a handover; nobody bounds this.
+      await process.hold()
+      const saved = await process.inTime(() => savedOf(process), mergeMs)
       await this.#movers.merge(process.actor, to, saved, mergeMs)
       logger.info({ name, to: String(to) }, `'${name}' was merged into the copy that has the name`)
       // Only now: what waits here may count on what its caller did before.
@@ -190,10 +193,6 @@ function isRunning({ phase }: Process): boolean {
 }
 
 /** What goes of a process that has come to rest. */
-async function rested(process: Process): Promise<unknown> {
-  await process.hold()
-  const { handoff } = process.actor
-  if (handoff === false || handoff.out === undefined) return process.state
-  const { out } = handoff
-  return process.inside(() => out(process.self))
+function savedOf({ actor: { handoff }, state, self }: Process): unknown {
+  return handoff === false || handoff.out === undefined ? state : handoff.out(self)
 }

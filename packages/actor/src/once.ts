@@ -70,7 +70,12 @@ export class OnceWindow {
     const done = this.#done.get(id)
     if (done !== undefined) return this.#repeat(message, done.outcome)
     const running = this.#running.get(id)
-    if (running?.open === true) return running.join(message)
+    if (running?.open === true) {
+      // Of an actor that is not reentrant this was found before.
+      if (running.context?.isIn(message.chain) === true)
+        return message.refuse('ERR_CALL_CYCLE', 'it would wait for itself: the call with its key waits for it', 'no')
+      return running.join(message)
+    }
     const joint = new Joint(this, id, message)
     this.#running.set(id, joint)
     this.actor.deliver(joint)

@@ -181,6 +181,7 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Its node goes on as another boot. */
   rename(pid: Pid): void {
+    this.#links?.rename(this.info.pid.boot, pid)
     this.info = { ...this.info, pid }
     if (this.#doubt !== undefined) this.#doubt = 'name'
     this.#logger = undefined
@@ -274,7 +275,7 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /**
    * Its next message runs this code. Rejects where it stays with the old one: with what `handoff.out` or `in` threw, with
-   * ERR_TIMEOUT where a call does not end within the grace time, ERR_CANNOT_MOVE while it is being handed over.
+   * ERR_TIMEOUT where a call, or those two, do not end within the grace time, ERR_CANNOT_MOVE while it is handed over.
    */
   async reload(next: ActorCode): Promise<void> {
     // A handover that begins from here on waits for it.
@@ -293,11 +294,12 @@ export class Process implements Runner, Runnable, SelfOwner {
       if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
       if (this.running > 0)
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
-      const state = await this.inside(() => converted(this, next))
+      const state = await this.inTime(() => converted(this, next), this.host.stopGraceMs)
       if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
       reloads.add(this.actor, next)
       this.state = state
       this.actor = next
+      this.#timers?.recheck()
       this.#idle?.stop()
       this.#idle = next.idleAfter === undefined ? undefined : new Idleness(this, next.idleAfter)
     } finally {
@@ -799,6 +801,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
   kill(reason: string): void {
     this.phase = 'stopped'
+    this.#reloads?.opened()
     this.#links?.close()
     this.#stopStarting()
     this.#refuseAll(reason)
@@ -861,6 +864,23 @@ export class Process implements Runner, Runnable, SelfOwner {
       await this.#within(work, this.host.stopGraceMs)
     } catch (err) {
       this.host.logger.warn({ err, actor: this.title }, 'onStop threw')
+    }
+  }
+
+  /**
+   * What its own code gives. ERR_TIMEOUT where that takes longer: nothing of the actor begins meanwhile, a request to stop
+   * neither, so it must not take for ever.
+   */
+  async inTime<T>(fn: () => T | PromiseLike<T>, ms: number): Promise<T> {
+    let cancel = (): void => {}
+    const late = new Promise<never>((_, reject) => {
+      const text = `the handoff of ${this.title} did not end within ${ms} ms`
+      cancel = this.host.time.setTimer(() => reject(new SkepError('ERR_TIMEOUT', text)), ms)
+    })
+    try {
+      return await Promise.race([this.inside(fn), late])
+    } finally {
+      cancel()
     }
   }
 

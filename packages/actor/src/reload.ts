@@ -5,6 +5,7 @@
  */
 import { isSkepError } from '@skep/cluster'
 import type { Pid } from '@skep/tracker'
+import { reclassed } from './class.js'
 import type { ActorCode, AnyFunction } from './definition.js'
 
 /** A running actor, as far as its code is replaced. */
@@ -47,6 +48,7 @@ export async function reloadAll(processes: readonly Reloadable[], code: ActorCod
 /** The state as the new code has it. */
 export async function converted(process: Reloadable, next: ActorCode): Promise<unknown> {
   const { actor } = process
+  if (reclassed(process.state, actor, next)) return process.state
   const out = actor.handoff === false ? undefined : actor.handoff.out
   const into = next.handoff === false ? undefined : next.handoff.in
   const saved = out === undefined ? process.state : await out(process.self)

@@ -6,6 +6,7 @@
  * A child's pid changes with every restart. So its supervisor has a pid for it besides, behind which stands whatever
  * process the child is at present: a ref to that is what `child(id)` gives.
  */
+import { isSkepError } from '@skep/cluster'
 import {
   type OwnPlacement,
   type Pid,
@@ -257,7 +258,17 @@ class Supervision {
     self.children.standing = () => this.#children.flatMap(({ process }) => process ?? [])
     for (const child of this.#children) {
       child.pid = self.host.stand(self, () => child.process)
+      await this.#startUnlessIgnored(child)
+    }
+  }
+
+  /** Where its `init` says that there is nothing to run, that is no failure, and it is left at that. */
+  async #startUnlessIgnored(child: Child): Promise<void> {
+    try {
       await this.#start(child)
+    } catch (error) {
+      if (!isSkepError(error, 'ERR_IGNORED')) throw error
+      child.wanted = false
     }
   }
 
@@ -319,7 +330,7 @@ class Supervision {
       if (!child.wanted) continue
       child.restarts += 1
       try {
-        await this.#start(child)
+        await this.#startUnlessIgnored(child)
       } catch (why) {
         return { child, why }
       }

@@ -303,7 +303,7 @@ class System implements ProcessHost, ActorHome {
       },
     })
     this.tracker.onActivate((activation) => this.#activate(activation))
-    this.tracker.livesHere((pid) => this.#processes.has(pid.id))
+    this.tracker.livesHere(({ id }) => this.#processes.has(id) || this.#stands.has(id))
     this.tracker.onHalted((on) => {
       if (on) this.#eachNamed((process) => process.halt(haltedRefusal))
     })
@@ -447,7 +447,8 @@ class System implements ProcessHost, ActorHome {
     if (parent?.isEnding === true)
       throw new SkepError('ERR_ACTOR_STOPPED', `${parent.title} is ending and starts nothing new`)
     this.#restRejections ??= takeRejections()
-    const process = new Process(this, actor, info, parent)
+    // Its code may have been replaced while it asked for its name.
+    const process = new Process(this, this.know(actor), info, parent)
     this.#processes.set(info.pid.id, process)
     parent?.children.add(process)
     let why: unknown
@@ -725,7 +726,11 @@ class System implements ProcessHost, ActorHome {
     const { pid, placed } = process.info
     this.#processes.delete(pid.id)
     this.#movement.forget(pid.id)
-    for (const id of process.stands) this.#stands.delete(id)
+    for (const id of process.stands) {
+      this.#stands.delete(id)
+      // It may have names and groups, as any pid.
+      if (!this.#closed) this.tracker.gone(new Pid(this.boot, id, this.nodeName))
+    }
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
     const keepPlaced = this.#leaving && placed && !process.forGood

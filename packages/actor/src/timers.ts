@@ -94,7 +94,7 @@ export class ActorTimers {
   /** Cancel what runs this method, with these arguments alone where they are given. True when there was one. */
   cancel(method: string, args?: Uint8Array): boolean {
     const one = args === undefined ? undefined : this.#set.get(keyOf({ method, args }))
-    const timers = args === undefined ? [...this.#set.values()].filter((timer) => timer.runs(method)) : []
+    const timers = args === undefined ? [...this.#set.values()].filter((timer) => timer.method === method) : []
     if (one !== undefined) timers.push(one)
     for (const timer of timers) timer.cancel()
     return timers.length > 0
@@ -125,6 +125,17 @@ export class ActorTimers {
   get planned(): boolean {
     for (const timer of this.#set.values()) if (!timer.beats) return true
     return false
+  }
+
+  /** The actor has other code: what that cannot run ends. */
+  recheck(): void {
+    const { logger, title } = this.#actor
+    for (const timer of [...this.#set.values()]) {
+      const { method } = timer
+      if (method === undefined || this.#actor.hasMethod(method)) continue
+      logger.warn({ method }, `a timer of ${title} ends: its new code cannot run it`)
+      timer.cancel()
+    }
   }
 
   cancelAll(): void {
@@ -167,16 +178,17 @@ class ActorTimer {
     return typeof this.#work === 'function' ? `the timer ${this.#work.name}` : this.#work.method
   }
 
+  /** The method that it runs, where that is what it was given. */
+  get method(): string | undefined {
+    return typeof this.#work === 'function' ? undefined : this.#work.method
+  }
+
   get beats(): boolean {
     return this.#periodMs !== undefined
   }
 
   get isSet(): boolean {
     return this.#set.get(this.#key) === this
-  }
-
-  runs(method: string): boolean {
-    return typeof this.#work === 'object' && this.#work.method === method
   }
 
   image(): TimerImage | undefined {

@@ -180,6 +180,67 @@ describe('an actor of a class', () => {
     expect(story).toEqual(['constructed', 'start of x at a', 'start of x at b', 'stop of x: moved'])
   })
 
+  test('stays the same object under new code: what its streams and timers do to it is not lost', async () => {
+    const make = (step: number) => {
+      class Meter {
+        static options = { kind: 'meter' }
+        n = 0
+        later(): void {
+          selfOf<object>(this).after(100, () => {
+            this.n += 1000
+          })
+        }
+        async *ticks() {
+          for (;;) yield this.tick()
+        }
+        tick(): number {
+          this.n += step
+          return this.n
+        }
+        value(): number {
+          return this.n
+        }
+      }
+      return fromClass(Meter)
+    }
+    const world = new World()
+    const Meter = make(1)
+    const a = world.add('a', { actors: [Meter] })
+    const ref = a.system.ref(Meter, await a.system.start(Meter, anonymous))
+    await ref.later()
+    const ticks = ref.ticks()[Symbol.asyncIterator]()
+    await ticks.next()
+    await rest()
+    const before = await ref.value()
+    expect(await a.system.reload(make(100))).toEqual({ reloaded: 1, failed: [] })
+    expect(await ref.tick()).toBe(before + 100)
+    await world.time.pass(100)
+    expect(await ref.value()).toBe(before + 1100)
+    for (let i = 0; i < 16; i++) await ticks.next()
+    await rest()
+    expect(await ref.value()).toBeGreaterThan(before + 1100)
+  })
+
+  test('keeps its old code where the new one has private members that nobody could give it', async () => {
+    const make = () => {
+      class Safe {
+        static options = { kind: 'safe', handoff: false as const }
+        #n = 0
+        add(): number {
+          this.#n += 1
+          return this.#n
+        }
+      }
+      return fromClass(Safe)
+    }
+    const Safe = make()
+    const a = new World().add('a', { actors: [Safe] })
+    const ref = a.system.ref(Safe, await a.system.start(Safe, anonymous))
+    const { failed } = await a.system.reload(make())
+    expect(failed.map(({ error }) => String(error))).toEqual([expect.stringMatching(/#private in class Safe/)])
+    expect(await ref.add()).toBe(1)
+  })
+
   test('merges another copy, which comes as an instance', async () => {
     const { world, a, b } = two()
     await a.system.start(Accounts, via('x'), 'ann', 1)

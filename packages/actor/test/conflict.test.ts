@@ -125,6 +125,20 @@ describe('of two copies of a name', () => {
     expect((await b.system.via(Votes, 'x').all()).merges).toBe(1)
   })
 
+  test('the loser does not wait for its own handoff for longer than the grace time either', async () => {
+    const Stuck = defineActor('stuck', {
+      init: () => 0,
+      on: { add: (self) => ++self.state },
+      onConflict: () => {},
+      handoff: { out: () => new Promise<number>(() => {}) },
+    })
+    const cluster = await split(Stuck as never)
+    const { world, a } = cluster
+    lose(cluster)
+    await world.time.pass(5100)
+    expect(a.system.stats().actors).toBe(0)
+  })
+
   test('one whose kind has no onConflict simply ends', async () => {
     const cluster = await split(Plain)
     const { a, b } = cluster

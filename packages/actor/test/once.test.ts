@@ -87,6 +87,26 @@ describe('a call with a key', () => {
     expect(await Promise.all(waits)).toEqual([6, 6])
   })
 
+  test('is refused where it would wait for itself, also by a reentrant actor', async () => {
+    const Loop = defineActor('loop', {
+      init: () => 0,
+      reentrant: true,
+      on: { again: (self, key: string): Promise<unknown> => again(self.node, key) },
+    })
+    const again = (node: { via(definition: typeof Loop, name: string): RefOf<typeof Loop> }, key: string) =>
+      node.via(Loop, 'loop').$.with({ key }).again('k')
+    const world = new World()
+    const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Loop] })) as [TestNode, TestNode]
+    await a.system.start(Loop, via('loop'))
+    for (const { system } of [a, b]) {
+      const error = await errorOf(again(system, 'k') as Promise<unknown>)
+      expect([error.code, error.message]).toEqual([
+        'ERR_CALL_CYCLE',
+        expect.stringContaining('it would wait for itself'),
+      ])
+    }
+  })
+
   test('repeats what the method threw, also to other nodes', async () => {
     const { near, far } = await shop()
     for (const ref of [near, far, near, far]) {

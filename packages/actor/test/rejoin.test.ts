@@ -1,6 +1,6 @@
 /** Actors of a node that was declared down while it lived: the node goes on as another boot, and they with it. */
 import { isSkepError } from '@skep/cluster'
-import type { Pid } from '@skep/tracker'
+import { Pid } from '@skep/tracker'
 import { describe, expect, test } from 'vitest'
 import { anonymous, defineActor, via } from '../src/index.js'
 import { errorOf, gate, rest, type TestNode, World } from './world.js'
@@ -182,6 +182,37 @@ describe('what is under way when a node becomes another boot', () => {
     opened.init.open()
     expect((await placed)?.boot).toBe('a-boot+')
     expect((await nameless).boot).toBe('a-boot+')
+  })
+
+  test('is linked under the new pids to others of its node: it is told once of an end, and can unlink', async () => {
+    const downs: string[] = []
+    const Frail = defineActor('frail', {
+      init: () => 0,
+      on: {
+        raise: (self): Promise<Pid> => self.start(Frail, anonymous),
+        link: (self, pid: Pid) => self.link(pid),
+        unlink: (self, pid: Pid) => self.unlink(pid),
+        fall: (self) => self.crash(new Error('oops')),
+      },
+      onExit: (_self, { pid, reason }) => void downs.push(`${said(pid)} ${reason}`),
+    })
+    const world = new World()
+    const a = world.add('a', { actors: [Frail] })
+    await a.system.start(Frail, via('p'))
+    const p = a.system.via(Frail, 'p')
+    const kid = await p.raise()
+    const peer = await a.system.start(Frail, via('q'))
+    for (const pid of [kid, peer]) await p.link(pid)
+    world.rejoin(a)
+    await rest()
+    const now = (pid: Pid): Pid => new Pid(a.boot, pid.id, pid.node)
+    await a.system.ref(Frail, now(kid)).fall()
+    await rest()
+    expect(downs).toEqual([`${said(now(kid))} crashed`])
+    await p.unlink(now(peer))
+    await a.system.ref(Frail, now(peer)).fall()
+    await rest()
+    expect(downs).toHaveLength(1)
   })
 })
 

@@ -183,6 +183,69 @@ describe('reload', () => {
     expect(await a.system.via(second, 't').version()).toBe(2)
   })
 
+  test('reaches one that still asks for its name', async () => {
+    const make = (version: number) => defineActor('new', { init: () => 0, on: { version: () => version } })
+    const one = make(1)
+    const a = new World().add('a', { actors: [one] })
+    const started = a.system.start(one, via('x'))
+    await a.system.reload(make(2))
+    await started
+    expect(await a.system.via(one, 'x').version()).toBe(2)
+  })
+
+  test('cancels timers by the name of a method that the new code has not, and says so once', async () => {
+    const one = defineActor('clock', {
+      init: () => 0,
+      on: { wind: (self) => void self.every(100, 'tick'), tick: (self) => ++self.state },
+    })
+    const world = new World()
+    const a = world.add('a', { actors: [one] })
+    await a.system.ref(one, await a.system.start(one, anonymous)).wind()
+    const before = world.time.timers
+    await a.system.reload(defineActor('clock', { init: () => 0, on: { wind: () => {} } }))
+    expect(world.time.timers).toBe(before - 1)
+    await world.time.pass(1000)
+    expect(a.lines.filter(({ level }) => level === 'error')).toEqual([])
+    expect(a.lines.filter(({ level, text }) => level === 'warn' && /timer/.test(text))).toMatchObject([
+      { fields: { method: 'tick' } },
+    ])
+  })
+
+  test('of one that never starts ends where its node is closed', async () => {
+    const make = () => defineActor('never', { init: () => new Promise<number>(() => {}), on: {} })
+    const one = make()
+    const a = new World().add('a', { actors: [one] })
+    const started = errorOf(a.system.start(one, anonymous))
+    await rest()
+    const reloading = a.system.reload(make())
+    await rest()
+    a.system.close()
+    await started
+    expect(await reloading).toEqual({ reloaded: 0, failed: [] })
+  })
+
+  test('leaves an actor alone whose handoff never ends: it goes on, and can be stopped meanwhile and afterwards', async () => {
+    for (const how of ['waits', 'stops'] as const) {
+      const make = (version: number) =>
+        defineActor('stuck', {
+          init: () => 0,
+          on: { version: () => version },
+          handoff: { out: () => new Promise<number>(() => {}) },
+        })
+      const one = make(1)
+      const world = new World()
+      const a = world.add('a', { actors: [one], limits: { stopGraceMs: 1000 } })
+      const ref = a.system.ref(one, await a.system.start(one, anonymous)).$.with({ timeout: 60_000 })
+      const reloading = a.system.reload(make(2))
+      await rest()
+      const after = how === 'waits' ? ref.version() : ref.$.stop()
+      await world.time.pass(2500)
+      expect((await reloading).failed.map(({ error }) => (error as { code: string }).code)).toEqual(['ERR_TIMEOUT'])
+      expect(await after).toBe(how === 'waits' ? 1 : undefined)
+      expect(a.system.stats().actors).toBe(how === 'waits' ? 1 : 0)
+    }
+  })
+
   test('of a kind that nobody knows here is a mistake of the caller', async () => {
     const { a } = await thing()
     await expect(a.system.reload(defineActor('other', { init: () => 0, on: {} }))).rejects.toThrow(TypeError)

@@ -9,6 +9,7 @@ import {
   child,
   defineActor,
   defineSupervisor,
+  ignore,
   type RefOf,
   type Strategy,
   via,
@@ -183,6 +184,43 @@ describe('a supervisor', () => {
       { actors: 0, pending: 0, open: 0 },
       { actors: 0, pending: 0, open: 0 },
     ])
+  })
+
+  test('gives refs that can have a name and be in groups, as long as it lives', async () => {
+    const { world, at } = node()
+    const { sup, all } = await started(at)
+    const [a] = all as [RefOf<typeof Worker>]
+    await at.system.register('first', a)
+    await at.system.group('workers').join(a)
+    await a.fall()
+    await rest()
+    expect(await at.system.group(Worker, 'workers').call.count()).toMatchObject([{ value: 1 }])
+    await sup.$.stop()
+    expect([[...world.claims.keys()], world.groups.get('workers')]).toEqual([[], []])
+  })
+
+  test('goes on without a child whose init says ignore, until it is asked to restart that', async () => {
+    const { at } = node()
+    let closed = true
+    const Shop = defineActor('shop', {
+      init: () => (closed ? ignore : 0),
+      on: { fall: (self) => self.crash(new Error('oops')) },
+    })
+    const Sup = defineSupervisor('sup', {
+      times: 1,
+      children: () => ({ shop: child(Shop, anonymous), b: child(Worker, anonymous, 'b') }),
+    })
+    const sup = at.system.ref(Sup, await at.system.start(Sup, anonymous))
+    const run = async () => (await sup.children()).map(({ pid }) => pid !== undefined)
+    expect(await run()).toEqual([false, true])
+    expect((await errorOf(sup.restart('shop'))).code).toBe('ERR_IGNORED')
+    closed = false
+    await sup.restart('shop')
+    expect(await run()).toEqual([true, true])
+    closed = true
+    await (await sup.child('shop')).fall()
+    await rest()
+    expect(await run()).toEqual([false, true])
   })
 
   test('goes on under another boot of its node, and so do its refs', async () => {

@@ -283,6 +283,7 @@ export class TestNode {
   activate: ((activation: Activation) => Promise<Pid>) | undefined
   deactivate: ((deactivation: Deactivation) => void) | undefined
   handing: Handing | undefined
+  lives: (pid: Pid) => boolean = () => true
   halted: (on: boolean) => void = () => {}
   resumed: (pid: Pid) => void = () => {}
   kept: (pid: Pid, name: string) => void = () => {}
@@ -360,6 +361,7 @@ export class TestNode {
       nextPid: () => new Pid(this.boot, ++this.#lastId, this.name),
       claim: async (name, options) => this.#claim(name, options?.kind, options?.meta),
       register: async (name, pid, options) => {
+        if (pid.boot === this.boot && !this.lives(pid)) throw new SkepError('ERR_NO_PROCESS', `${pid} has ended`)
         const held = world.claims.get(name)
         if (held !== undefined) throw new SkepError('ERR_ALREADY_REGISTERED', `'${name}' is taken`, { pid: held.pid })
         return world.put(name, pid, world.nextFence(), undefined, undefined, options?.meta)
@@ -400,7 +402,9 @@ export class TestNode {
       onActivate: (fn) => {
         this.activate = fn
       },
-      livesHere: () => {},
+      livesHere: (fn) => {
+        this.lives = fn
+      },
       onHalted: (fn) => {
         this.halted = fn
       },
