@@ -71,9 +71,8 @@ it('has the same timers, listeners and heap after ten times as many polls, failu
   }
   const early = await until(2000)
   const late = await until(20_000)
-  expect({ ...late, bytes: 0 }).toEqual({ ...early, bytes: 0 })
-  // After some 40 polls of this run: those that wait now.
-  expect(late.listeners).toBeLessThan(8)
+  // After some 40 polls of this run: those that wait now, one or two by where the jitter is just then.
+  for (const { timers, listeners } of [early, late]) expect(Math.max(timers, listeners)).toBeLessThan(4)
   // Were 100 bytes of each poll kept, it would be nearly that.
   expect(late.bytes - early.bytes).toBeLessThan(1_500_000)
   await runner.stop()
