@@ -70,6 +70,9 @@ export interface ProcessInfo {
 /** Said where a start takes too long. */
 const moreTime = 'init and onStart have more time with via(name, { timeout }), or by the limit startTimeoutMs'
 
+/** It took longer than it may. */
+const late = Symbol('late')
+
 /** Those who may watch one actor at once. */
 const maxWatchers = 10_000
 
@@ -872,27 +875,20 @@ export class Process implements Runner, Runnable, SelfOwner {
    * neither, so it must not take for ever.
    */
   async inTime<T>(fn: () => T | PromiseLike<T>, ms: number): Promise<T> {
-    let cancel = (): void => {}
-    const late = new Promise<never>((_, reject) => {
-      const text = `the handoff of ${this.title} did not end within ${ms} ms`
-      cancel = this.host.time.setTimer(() => reject(new SkepError('ERR_TIMEOUT', text)), ms)
-    })
-    try {
-      return await Promise.race([this.inside(fn), late])
-    } finally {
-      cancel()
-    }
+    const value = await this.#within(this.inside(fn), ms)
+    if (value === late) throw new SkepError('ERR_TIMEOUT', `the handoff of ${this.title} did not end within ${ms} ms`)
+    return value
   }
 
-  /** The promise, or the end of the grace time. */
-  async #within(work: unknown, graceMs: number): Promise<void> {
-    if (!isThenable(work)) return
+  /** What comes of the work, or `late` at the end of the grace time. */
+  async #within<T>(work: T | PromiseLike<T>, graceMs: number): Promise<T | typeof late> {
+    if (!isThenable(work)) return work
     let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = this.host.time.setTimer(resolve, graceMs)
+    const end = new Promise<typeof late>((resolve) => {
+      cancel = this.host.time.setTimer(() => resolve(late), graceMs)
     })
     try {
-      await Promise.race([work, late])
+      return await Promise.race([work, end])
     } finally {
       cancel()
     }
@@ -950,6 +946,6 @@ export function processOf(self: unknown): Process {
   return ownerOf(self) as Process
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

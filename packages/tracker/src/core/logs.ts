@@ -297,6 +297,8 @@ const entries = new WeakMap<Log, DigestEntry>()
 export function membersOf(registry: Registry, group: string): Membership[] {
   const listed = registry.groups.get(group)
   if (listed === undefined) return []
+  // Where nothing is on its way, nothing is copied: each publish asks.
+  if (registry.rivals.size === 0) return [...listed.values()]
   const members = new Map(listed)
   for (const [name, claims] of registry.rivals) {
     const taken = registry.index.get(name)
