@@ -27,12 +27,7 @@ const endedByPeer: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNA
 const plainAnswer = 'This is a node of a Skep cluster; it speaks WebSocket to its peers only.\n'
 
 const wireOptions = { perMessageDeflate: false, maxPayload: maxWireBytes, skipUTF8Validation: true } as const
-
-/** Memory for what is sent, taken piece by piece: room for what a busy link sends in one turn. */
-const slabBytes = 64 * 1024
-
-/** Of a frame's head at most: two bytes, the length in eight, a mask of four. */
-const maxHeadBytes = 14
+const sendOptions = { binary: true, compress: false } as const
 
 export class WsTransport implements Transport {
   readonly #time: Time
@@ -124,13 +119,6 @@ export class WsConnection implements Connection {
   #socket: Socket | undefined
   #ws: WebSocket | undefined
   #error: (Error & { code?: string }) | undefined
-  /** The side that dialled has to say that it masks; see `zeroMask`. */
-  #masks = false
-  #corked = false
-  /** Sent, and not handed to the socket: from `#from` to `#to`. What is before is the socket's. */
-  #slab: Buffer = noBytes
-  #from = 0
-  #to = 0
 
   /** `socket`: the one that was accepted; where this side dials, it comes when the connection is open. */
   constructor(time: Time, remote: string, socket: Socket | undefined) {
@@ -145,13 +133,6 @@ export class WsConnection implements Connection {
 
   carriedBy(ws: WebSocket): void {
     this.#ws = ws
-    this.#masks = Boolean(ws.url)
-    // Whoever closes it, ws itself when the far end does, says goodbye behind all that was sent.
-    const close = ws.close.bind(ws)
-    ws.close = (code, reason) => {
-      this.#flush()
-      close(code, reason)
-    }
     ws.on('message', (data, isBinary) => this.events.message?.(data as Buffer, isBinary))
     ws.on('error', (error: Error & { code?: string }) => this.#failed(error))
     ws.once('close', (_code, reason) => this.#closed(reason.toString()))
@@ -165,42 +146,19 @@ export class WsConnection implements Connection {
   }
 
   get bufferedAmount(): number {
-    return (this.#ws?.bufferedAmount ?? 0) + this.#to - this.#from
+    return this.#ws?.bufferedAmount ?? 0
   }
 
-  /**
-   * Puts the frames of a turn one behind the other, where ws would hand the system two pieces of memory for each: with
-   * many small ones that costs more than all else that is done for them.
-   */
   send(bytes: Buffer): void {
-    if (this.#ws?.readyState !== WebSocket.OPEN) return
-    const most = maxHeadBytes + bytes.length
-    if (this.#to + most > this.#slab.length) {
-      this.#flush()
-      this.#slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, most))
-      this.#from = 0
-      this.#to = 0
-    }
-    this.#to = writeHead(this.#slab, this.#to, bytes.length, this.#masks)
-    this.#to += bytes.copy(this.#slab, this.#to)
-    if (!this.#corked) this.#flush()
+    this.#ws?.send(bytes, sendOptions)
   }
 
   cork(): void {
-    this.#corked = true
     this.#socket?.cork()
   }
 
   uncork(): void {
-    this.#corked = false
-    this.#flush()
     this.#socket?.uncork()
-  }
-
-  #flush(): void {
-    const sent = this.#slab.subarray(this.#from, this.#to)
-    this.#from = this.#to
-    if (sent.length > 0 && this.#ws?.readyState === WebSocket.OPEN) this.#socket?.write(sent)
   }
 
   /** A ws close that does not wait for ever for its answer. The reason is cut to what a close frame holds. */
@@ -237,24 +195,6 @@ export class WsConnection implements Connection {
       refused: isRefusal(this.#error),
     })
   }
-}
-
-const noBytes = Buffer.alloc(0)
-
-/** The head of a whole binary message (RFC 6455, 5.2), its mask of zeros; gives where its bytes begin. */
-function writeHead(to: Buffer, at: number, length: number, masks: boolean): number {
-  const mask = masks ? 0x80 : 0
-  to[at] = 0x82
-  let end = at + 2
-  if (length < 126) to[at + 1] = mask | length
-  else if (length < 65_536) {
-    to[at + 1] = mask | 126
-    end = to.writeUInt16BE(length, end)
-  } else {
-    to[at + 1] = mask | 127
-    end = to.writeUInt32BE(length, to.writeUInt32BE(0, end))
-  }
-  return masks ? to.writeUInt32BE(0, end) : end
 }
 
 function zeroMask(mask: Buffer): void {
