@@ -32,7 +32,7 @@ interface End {
 }
 
 const ends: readonly End[] = [
-  { name: 'SIGTERM to the supervisor', code: 0, tell: ({ pid }) => process.kill(pid, 'SIGTERM') },
+  { name: 'SIGTERM to the supervisor', code: 0, tell: ({ pid }) => void process.kill(pid, 'SIGTERM') },
   {
     name: 'SIGTERM to all its processes',
     code: 0,
@@ -41,7 +41,7 @@ const ends: readonly End[] = [
       for (const one of [...pids, pid]) process.kill(one, 'SIGTERM')
     },
   },
-  { name: 'SIGKILL of the supervisor', code: null, tell: ({ pid }) => process.kill(pid, 'SIGKILL') },
+  { name: 'SIGKILL of the supervisor', code: null, tell: ({ pid }) => void process.kill(pid, 'SIGKILL') },
 ]
 
 export async function cores(say: Say): Promise<Report> {
