@@ -1,5 +1,5 @@
 /** What a node is asked that calls actors. */
-import { pinned, type SkepNode, via } from 'skep'
+import { isSkepError, pinned, type SkepNode, via } from 'skep'
 import { Bench, itemOf, rightItem, rightNumber, rightText } from './actors.js'
 import { cpuUs, drive, quantilesOf, type Slice, textOf } from './slice.js'
 import { rightWork } from './work.js'
@@ -59,19 +59,23 @@ export function calling(node: SkepNode) {
       const actor = node.via(Bench, name)
       return drive({ callers, end: { ms }, ask: (i) => actor.price(itemOf(i)), right: rightItem, timed: false })
     },
-    /** So many actors on each of these nodes, in turn; when they are known here. */
+    /** So many actors on each of these nodes, in turn. */
     hostOn: async (nodes: readonly string[], each: number, timeout: number): Promise<string[]> => {
       const places = Array.from({ length: each }, () => nodes).flat()
       const until = performance.now() + timeout
-      while (!nodes.every((name) => node.members().some((member) => member.name === name))) {
-        if (performance.now() > until) throw new Error(`${nodes.join(', ')} are not all members`)
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      }
       return Promise.all(
         places.map(async (place, i) => {
           const name = `${place} ${i}`
-          await node.spawn(Bench, via(name, { placement: pinned({ node: place }) }))
-          return name
+          for (;;) {
+            try {
+              await node.spawn(Bench, via(name, { placement: pinned({ node: place }), visible: 'all' }))
+              return name
+            } catch (error) {
+              // Whoever places it has yet to hear of that node.
+              if (!isSkepError(error, 'ERR_NO_HOST') || performance.now() > until) throw error
+              await new Promise((resolve) => setTimeout(resolve, 20))
+            }
+          }
         }),
       )
     },
