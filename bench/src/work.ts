@@ -1,8 +1,8 @@
 /** Work that takes the processor a while and nothing else, the same amount each time, with an answer that can be checked. */
 
-/** About half a millisecond: as long as a method may run that is worth a core of its own, and far longer than a call. */
-const STEPS = 400_000
-const INPUTS = 64
+/** One to two milliseconds: far longer than what a call costs, and short enough for a method that others wait for. */
+const STEPS = 1_500_000
+const INPUTS = 16
 
 /** Marsaglia's xorshift, so often that nobody can leave it out. */
 export function work(i: number): number {
