@@ -32,8 +32,8 @@ export interface Wires {
   /** It has something to send again once a cut ends, and is listed; or no more. */
   opened(end: End): void
   closed(end: End): void
-  /** A message was sent. */
-  sent(): void
+  /** The system was handed these messages at once, for the process at the far end. */
+  wrote(from: Endpoint, to: Endpoint | undefined, messages: readonly Buffer[]): void
 }
 
 /** Bytes that the systems at both ends take before the sender's own buffer grows. */
@@ -99,7 +99,6 @@ export class End implements Connection {
 
   send(bytes: Buffer): void {
     if (!this.#isOpen || this.isClosed || this.#closing !== undefined) return
-    this.#network.sent()
     this.#queue.push(bytes)
     this.bufferedAmount += bytes.length
     if (!this.#isCorked) this.#flush()
@@ -196,7 +195,10 @@ export class End implements Connection {
     if (this.bufferedAmount > highMarkBytes) this.#owesDrain = true
     this.bufferedAmount -= bytes
     this.#onWire += bytes
-    if (frames.length > 0) this.#ship({ frames, bytes, news: undefined, reason: '' })
+    if (frames.length > 0) {
+      this.#network.wrote(this.process, this.#far?.process, frames)
+      this.#ship({ frames, bytes, news: undefined, reason: '' })
+    }
     if (this.#closing !== undefined && !this.#closing.sent && this.#queue.length === 0) {
       this.#closing.sent = true
       this.#ship({ frames: [], bytes: 0, news: 'fin', reason: this.#closing.reason })
@@ -271,7 +273,7 @@ export class End implements Connection {
 }
 
 /** The kind of a frame: the first element of a msgpack array, a small number; -1 where it is none. */
-function kindOf(bytes: Buffer): number {
+export function kindOf(bytes: Buffer): number {
   const at = (bytes[0] ?? 0) >= 0xdc ? 3 : 1
   const kind = bytes[at] ?? 0xff
   return kind < 128 ? kind : -1

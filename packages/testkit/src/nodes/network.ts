@@ -31,7 +31,7 @@ export class Network implements Wires {
   readonly #listening = new Map<string, VirtualTransport>()
   readonly #cuts = new Set<Cut>()
   readonly #ends = new Set<End>()
-  /** Messages that were sent. */
+  /** Messages that were written. */
   frames = 0
 
   constructor(loop: Loop, random: Random, shape: NetworkShape) {
@@ -95,8 +95,8 @@ export class Network implements Wires {
     this.#listening.set(address, transport)
   }
 
-  sent(): void {
-    this.frames++
+  wrote(_from: Endpoint, _to: Endpoint | undefined, messages: readonly Buffer[]): void {
+    this.frames += messages.length
   }
 
   unlisten(transport: VirtualTransport): void {
