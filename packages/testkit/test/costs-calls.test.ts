@@ -5,6 +5,8 @@
  * A number that went down: take the new one (`npx vitest run packages/testkit/test/costs -u`). One that went up makes
  * every call dearer: take it only with its reason in the commit message.
  */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { defineActor, via } from 'skep'
 import { expect, test } from 'vitest'
 import { type Bill, framesOf, Metered, priceList } from './costs.js'
@@ -160,3 +162,27 @@ function difference(more: Counts, less: Counts, by: number): number[] {
 function repeat(count: number, work: () => unknown): void {
   for (let i = 0; i < count; i++) work()
 }
+
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
+
+// Bytes are no exact count, they depend on what has been compiled how far; so the bound is three times what was found.
+test.each([
+  ['next door', 4000, ({ near }: Pair) => near.add(1)],
+  ['to another node, and its answer,', 16_500, ({ far }: Pair) => far.add(1)],
+] as const)('a call %s makes less than %d bytes of garbage', async (_, bound, call) => {
+  const two = await pair()
+  await using world = two.world
+  const used = async (calls: number): Promise<number> => {
+    collect()
+    const before = process.memoryUsage().heapUsed
+    repeat(calls, () => void call(two))
+    await world.pass(20)
+    return process.memoryUsage().heapUsed - before
+  }
+  const perCall: number[] = []
+  for (let round = 0; round < 5; round++) perCall.push((-(await used(100)) + (await used(600))) / 500)
+  // The one in the middle; a collection within a round makes it less, never more.
+  const [median = 0] = perCall.sort((a, b) => a - b).slice(2)
+  expect(median).toBeLessThan(bound)
+})

@@ -151,7 +151,7 @@ async function holding(names: number): Promise<Metered> {
   const world = await Metered.start(3, [Counter])
   const { tracker } = layersOf(world.node(1))
   const pid = await world.node(1).start(Counter, anonymous)
-  await each(numbered('name', names), (name) => tracker.register(name, pid, { claim: 'local' }))
+  await each(numbered('name', names), (name) => tracker.register(name, pid, { mode: 'local' }))
   await world.pass(2000)
   return world
 }
@@ -175,7 +175,7 @@ test('copies travel at a price for each name, and nothing does when the holder i
     the holder is lost |     0 |        0 |      0 |
     a node joins       |  1000 |        3 |  25790 | pull, 2 state
     the holder is lost |  1000 |        0 |      0 |
-    a node joins       | 10000 |       17 | 331691 | pull, 13 state, 3 more
+    a node joins       | 10000 |       17 | 260671 | pull, 13 state, 3 more
     the holder is lost | 10000 |        0 |      0 |"
   `)
   // Whatever becomes of the table: no more for each where there are ten times as many, but for longer numbers.
@@ -205,16 +205,19 @@ test('placed names of a lost node start again at a price for each', async () => 
 // Who dials whom first, and who hears of it from whom, is another story with each change of anything: what nodes say of
 // each other is bounded, by half as much again as was counted.
 test.each([
-  { nodes: 3, what: 'joins', messages: 78, bytes: 11_000 },
-  { nodes: 3, what: 'leaves', messages: 36, bytes: 3_400 },
-  { nodes: 3, what: 'is lost', messages: 18, bytes: 2_400 },
-  { nodes: 9, what: 'joins', messages: 340, bytes: 64_000 },
-  { nodes: 9, what: 'leaves', messages: 410, bytes: 155_000 },
-  { nodes: 9, what: 'is lost', messages: 410, bytes: 150_000 },
-] as const)('where nothing is held one of $nodes nodes $what for at most $messages messages', async (bound) => {
-  await using world = await Metered.start(bound.nodes, [Counter])
-  const changes = { joins: () => world.join(), leaves: () => world.node(1).drain(), 'is lost': () => world.crash(1) }
-  const { messages, bytes } = await world.spend(changes[bound.what], 10_000)
-  expect(messages).toBeLessThan(bound.messages)
-  expect(bytes).toBeLessThan(bound.bytes)
-})
+  [3, 'joins', 78, 11_000],
+  [3, 'leaves', 36, 3_400],
+  [3, 'is lost', 18, 2_400],
+  [9, 'joins', 340, 64_000],
+  [9, 'leaves', 410, 155_000],
+  [9, 'is lost', 410, 150_000],
+] as const)(
+  'where nothing is held one of %d nodes %s for at most %d messages, %d bytes',
+  async (nodes, what, most, mostBytes) => {
+    await using world = await Metered.start(nodes, [Counter])
+    const changes = { joins: () => world.join(), leaves: () => world.node(1).drain(), 'is lost': () => world.crash(1) }
+    const { messages, bytes } = await world.spend(changes[what], 10_000)
+    expect(messages).toBeLessThanOrEqual(most)
+    expect(bytes).toBeLessThanOrEqual(mostBytes)
+  },
+)

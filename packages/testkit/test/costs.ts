@@ -3,23 +3,36 @@
  * the event loop. All of it is counted, nothing is timed, so equal code gives equal numbers on any machine.
  */
 import { createHook } from 'node:async_hooks'
+import type { AnyActor } from '@skep/actor'
 import { seedRandom } from '@skep/cluster/core'
-import type { AnyActor, SkepNode } from 'skep'
+import type { SkepNode } from 'skep'
 import { type Endpoint, kindOf } from '../src/nodes/connection.js'
 import { Fleet } from '../src/nodes/fleet.js'
 import { kinds, Loop, type LoopEvent, type Owner } from '../src/nodes/loop.js'
 import { calmNetwork, Network } from '../src/nodes/network.js'
 import { unrest } from '../src/nodes/rest.js'
 
-/** How frames are called, by the first number of each. */
+/** How frames are called, by the first number of each; no two alike. */
 const frameNames: ReadonlyMap<number, string> = new Map([
   ...named(1, 'hello', 'proof', 'refuse', 'up'),
   ...named(8, 'chunk', 'last', 'lastRead'),
-  ...named(16, 'ping', 'ack', 'pingReq', 'pingReqAck', 'news', 'refused', 'bye', 'carry', 'relay'),
-  ...named(32, 'digest', 'pull', 'busy', 'ops', 'state', 'claim', 'grant', 'refuse', 'elsewhere', 'unused', 'check'),
-  ...named(43, 'handing', 'take', 'ack', 'spawn', 'spawned', 'spawnFailed', 'start', 'startFailed', 'running', 'runs'),
+  ...named(16, 'ping', 'ack', 'pingReq', 'pingReqAck', 'news', 'noPort', 'bye', 'carry', 'relay'),
+  ...named(32, 'digest', 'pull', 'busy', 'ops', 'state', 'claim', 'grant', 'taken', 'elsewhere', 'unused', 'check'),
+  ...named(
+    43,
+    'handing',
+    'take',
+    'yield',
+    'spawn',
+    'spawned',
+    'spawnFailed',
+    'start',
+    'startFailed',
+    'running',
+    'runs',
+  ),
   ...named(53, 'idAsk', 'idGrant', 'idPoint', 'idConfirm', 'idGive', 'idGot', 'request', 'answer', 'flush', 'flushed'),
-  ...named(63, 'more', 'call', 'reply', 'thrown', 'refused', 'cast', 'cancel', 'open', 'item', 'credit', 'passed'),
+  ...named(63, 'more', 'call', 'reply', 'thrown', 'notDone', 'cast', 'cancel', 'open', 'item', 'credit', 'passed'),
 ])
 
 function named(first: number, ...names: readonly string[]): (readonly [number, string])[] {
@@ -29,7 +42,7 @@ function named(first: number, ...names: readonly string[]): (readonly [number, s
 const upkeep: readonly string[] = ['ping', 'ack', 'digest']
 const membership: readonly string[] = [
   ...['hello', 'proof', 'refuse', 'up', 'last', 'lastRead'],
-  ...['pingReq', 'pingReqAck', 'news', 'refused', 'bye', 'carry', 'relay'],
+  ...['pingReq', 'pingReqAck', 'news', 'noPort', 'bye', 'carry', 'relay', 'take', 'yield'],
   ...['idAsk', 'idGrant', 'idPoint', 'idConfirm', 'idGive', 'idGot'],
 ]
 
