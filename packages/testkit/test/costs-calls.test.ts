@@ -92,14 +92,14 @@ test('what is asked of another node costs so much on the wire', async () => {
     call by name, the second |        2 |    25 |      2 | call, reply
     call with an object      |        2 |    78 |      2 | call, reply
     call that throws         |        2 |    62 |      2 | call, thrown
-    64 calls in one turn     |      128 |  1600 |      2 | 64 call, 64 reply
+    64 calls in one turn     |        2 |  1858 |      2 | 64 call, 64 reply
     cast                     |        1 |    15 |      1 | cast
-    64 casts in one turn     |       64 |   960 |      1 | 64 cast
-    stream of 1 item         |        3 |    34 |      2 | open, item, reply
-    stream of 100 items      |      114 |   676 |     14 | open, 100 item, 12 credit, reply
+    64 casts in one turn     |        1 |  1089 |      1 | 64 cast
+    stream of 1 item         |        2 |    39 |      2 | open, item, reply
+    stream of 100 items      |       14 |   915 |     14 | open, 100 item, 12 credit, reply
     monitor                  |        1 |    21 |      1 | call
-    stop                     |        3 |    88 |      2 | call, ops, reply
-    stop of a monitored one  |        4 |   101 |      2 | call, 2 reply, ops"
+    stop                     |        2 |    93 |      2 | call, ops, reply
+    stop of a monitored one  |        2 |   108 |      2 | call, 2 reply, ops"
   `)
 })
 
@@ -112,7 +112,7 @@ const inTheLoop: readonly (readonly [string, (pair: Pair) => unknown])[] = [
   ['cast by name', ({ far }) => far.$.cast.add(1)],
 ]
 
-test('a call costs so many promises, jobs, turns and timers, those of both nodes together', async () => {
+test('a call costs so many promises, jobs, turns and timeouts, those of both nodes together', async () => {
   const two = await pair()
   await using world = two.world
   const nothing = await cheapest(world, () => {})
@@ -123,24 +123,24 @@ test('a call costs so many promises, jobs, turns and timers, those of both nodes
     const whole = await cheapest(world, () => repeat(40, () => work(two)))
     rows.push([`${what}, alone`, ...difference(one, nothing, 1)], [`${what}, one more`, ...difference(whole, half, 32)])
   }
-  expect(priceList(['operation', 'promises', 'jobs', 'turns', 'timers'], rows)).toMatchInlineSnapshot(`
-    "operation                               | promises | jobs | turns | timers
-    call next door, alone                   |        1 |    1 |     0 |      0
-    call next door, one more                |        1 |    0 |     0 |      0
-    call next door with an object, alone    |        1 |    1 |     0 |      0
-    call next door with an object, one more |        1 |    0 |     0 |      0
-    cast next door, alone                   |        0 |    1 |     0 |      0
-    cast next door, one more                |        0 |    0 |     0 |      0
-    call by name, alone                     |        1 |    1 |     2 |      0
-    call by name, one more                  |        1 |    0 |     0 |      0
-    call by name with an object, alone      |        1 |    1 |     2 |      0
-    call by name with an object, one more   |        1 |    0 |     0 |      0
-    cast by name, alone                     |        0 |    1 |     1 |      0
-    cast by name, one more                  |        0 |    0 |     0 |      0"
+  expect(priceList(['operation', 'promises', 'jobs', 'turns', 'timeouts'], rows)).toMatchInlineSnapshot(`
+    "operation                               | promises | jobs | turns | timeouts
+    call next door, alone                   |        1 |    2 |     0 |        0
+    call next door, one more                |        1 |    0 |     0 |        0
+    call next door with an object, alone    |        1 |    2 |     0 |        0
+    call next door with an object, one more |        1 |    0 |     0 |        0
+    cast next door, alone                   |        0 |    1 |     0 |        0
+    cast next door, one more                |        0 |    0 |     0 |        0
+    call by name, alone                     |        1 |    2 |     2 |        0
+    call by name, one more                  |        1 |    0 |     0 |        0
+    call by name with an object, alone      |        1 |    2 |     2 |        0
+    call by name with an object, one more   |        1 |    0 |     0 |        0
+    cast by name, alone                     |        0 |    1 |     1 |        0
+    cast by name, one more                  |        0 |    0 |     0 |        0"
   `)
 })
 
-const counted = ['promises', 'jobs', 'turns', 'timers'] as const
+const counted = ['promises', 'jobs', 'turns', 'timeouts'] as const
 type Counts = Readonly<Record<(typeof counted)[number], number>>
 
 /** Of some rounds the least of each: what else happens in this process, or is due at a node just then, only adds. */
@@ -151,7 +151,7 @@ async function cheapest(world: Metered, work: () => unknown): Promise<Counts> {
     await world.pass(37)
   }
   const least = (key: keyof Counts): number => Math.min(...bills.map((bill) => bill[key]))
-  return { promises: least('promises'), jobs: least('jobs'), turns: least('turns'), timers: least('timers') }
+  return { promises: least('promises'), jobs: least('jobs'), turns: least('turns'), timeouts: least('timeouts') }
 }
 
 function difference(more: Counts, less: Counts, by: number): number[] {

@@ -5,6 +5,7 @@
 import { createHook } from 'node:async_hooks'
 import type { AnyActor } from '@skep/actor'
 import { seedRandom } from '@skep/cluster/core'
+import { bytesTogether, joinFrames, splitFrames } from '@skep/cluster/internal'
 import type { SkepNode } from 'skep'
 import { type Endpoint, kindOf } from '../src/nodes/connection.js'
 import { Fleet } from '../src/nodes/fleet.js'
@@ -63,10 +64,10 @@ export interface Bill {
   /** The most that one node sent. */
   readonly mostMessages: number
   readonly mostBytes: number
-  /** Messages by the name of their frame. */
+  /** By their name; small ones of one turn are one message. */
   readonly frames: ReadonlyMap<string, number>
   /** Timers set, and turns of the event loop asked for. */
-  readonly timers: number
+  readonly timeouts: number
   readonly turns: number
   /** Made by anybody in this process: promises, and jobs queued in front of the event loop. */
   readonly promises: number
@@ -77,7 +78,7 @@ class Meter {
   readonly frames = new Map<string, number>()
   readonly sent = new Map<number, { messages: number; bytes: number }>()
   writes = 0
-  timers = 0
+  timeouts = 0
   turns = 0
   promises = 0
   jobs = 0
@@ -95,28 +96,34 @@ class Meter {
   }
 
   wrote(from: number, messages: readonly Buffer[]): void {
-    const counted = messages.map((bytes) => [nameOf(bytes), bytes.length] as const)
-    const mine = counted.filter(([name]) => this.#counts(name))
-    if (mine.length === 0) return
-    this.writes++
     const sent = this.sent.get(from) ?? { messages: 0, bytes: 0 }
-    this.sent.set(from, sent)
-    for (const [name, bytes] of mine) {
+    const before = sent.messages
+    for (const message of messages) {
+      const lengths: number[] = []
+      splitFrames(message, (frame) => {
+        const name = nameOf(frame)
+        if (!this.#counts(name)) return
+        lengths.push(frame.length)
+        this.frames.set(name, (this.frames.get(name) ?? 0) + 1)
+      })
+      if (lengths.length === 0) continue
       sent.messages++
-      sent.bytes += bytes
-      this.frames.set(name, (this.frames.get(name) ?? 0) + 1)
+      sent.bytes += bytesOf(lengths)
     }
+    if (sent.messages === before) return
+    this.writes++
+    this.sent.set(from, sent)
   }
 
   end(): Bill {
     this.#hook.disable()
-    const { frames, writes, timers, turns, promises, jobs } = this
+    const { frames, writes, timeouts, turns, promises, jobs } = this
     const sent = [...this.sent.values()]
     const sum = (counts: readonly number[]): number => counts.reduce((all, one) => all + one, 0)
     const messages = sent.map((one) => one.messages)
     const bytes = sent.map((one) => one.bytes)
     return {
-      ...{ messages: sum(messages), bytes: sum(bytes), writes, frames, timers, turns, promises, jobs },
+      ...{ messages: sum(messages), bytes: sum(bytes), writes, frames, timeouts, turns, promises, jobs },
       ...{ mostMessages: Math.max(0, ...messages), mostBytes: Math.max(0, ...bytes) },
     }
   }
@@ -139,7 +146,7 @@ class MeteredLoop extends Loop {
   override at(atMs: number, kind: number, owner: Owner | undefined, run: () => void): LoopEvent {
     if (kind === kinds.defer && this.meter !== undefined) this.meter.turns++
     if (kind !== kinds.timer) return super.at(atMs, kind, owner, run)
-    if (this.meter !== undefined) this.meter.timers++
+    if (this.meter !== undefined) this.meter.timeouts++
     const event = super.at(atMs, kind, owner, () => {
       this.armed.delete(event)
       run()
@@ -256,6 +263,17 @@ export function priceList(head: readonly string[], rows: readonly (readonly (str
 /** The frames of a bill, in words. */
 export function framesOf({ frames }: Bill): string {
   return [...frames].map(([name, count]) => (count === 1 ? name : `${count} ${name}`)).join(', ')
+}
+
+/** Of a message of frames of these lengths: what else there was in it, such as a probe, is left out. */
+function bytesOf(lengths: readonly number[]): number {
+  const frames = lengths.map((length) => Buffer.alloc(length))
+  const [first] = frames
+  if (first !== undefined && frames.length === 1) return first.length
+  return joinFrames(
+    frames,
+    frames.reduce((sum, frame) => sum + bytesTogether(frame), 0),
+  ).length
 }
 
 function nameOf(bytes: Buffer): string {

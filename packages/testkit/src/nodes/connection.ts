@@ -4,7 +4,7 @@
  */
 import type { Timers } from '@skep/cluster'
 import { nextFloat, type Random } from '@skep/cluster/core'
-import type { Connection, ConnectionEnd, ConnectionEvents } from '@skep/cluster/internal'
+import { type Connection, type ConnectionEnd, type ConnectionEvents, splitFrames } from '@skep/cluster/internal'
 import { type Delays, drawBase } from '../machines/plan.js'
 import { kinds, type Loop, type Owner } from './loop.js'
 
@@ -151,7 +151,7 @@ export class End implements Connection {
     const held = this.#held.reduce((sum, { frames }) => sum + frames.length, 0)
     if (held + this.#queue.length === 0 || this.#far === undefined) return undefined
     const way = `machine ${this.process.index + 1} -> machine ${this.#far.process.index + 1}`
-    const kindsHeld = [...this.#held.flatMap(({ frames }) => frames), ...this.#queue].map(kindOf)
+    const kindsHeld = [...this.#held.flatMap(({ frames }) => frames), ...this.#queue].flatMap(kindsOf)
     const list = [...new Set(kindsHeld)].sort((a, b) => a - b).join(', ')
     return `${way}: ${held} frames held by a cut, ${this.#queue.length} not sent (kinds ${list})`
   }
@@ -270,6 +270,12 @@ export class End implements Connection {
       if (!this.isClosed) this.events.drain?.()
     })
   }
+}
+
+function kindsOf(message: Buffer): number[] {
+  const found: number[] = []
+  splitFrames(message, (frame) => found.push(kindOf(frame)))
+  return found
 }
 
 /** The kind of a frame: the first element of a msgpack array, a small number; -1 where it is none. */
