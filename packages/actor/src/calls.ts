@@ -14,6 +14,7 @@ import type { Moved } from './incoming.js'
 import { type Isolation, isolate, isolateAll } from './isolation.js'
 import { control, noMethod, onceOf, workFor } from './message.js'
 import { Monitor } from './monitor.js'
+import type { OnceImage } from './once.js'
 import { NameOrder } from './order.js'
 import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
 import { type Back, type Errand, Passing } from './passing.js'
@@ -111,10 +112,13 @@ export class Calls implements RefHost, Router {
     return this.#promised(address, control, ['stop', reason], deadline) as Promise<void>
   }
 
-  /** Gives what a copy that has lost its name was to the one that has it; resolves when that one has merged it. */
-  merge(actor: ActorCode, to: Pid, saved: unknown, timeoutMs: number): Promise<unknown> {
+  /**
+   * Gives what a copy that has lost its name was to the one that has it, with the answers of its calls with a key; resolves
+   * when that one has merged it.
+   */
+  merge(actor: ActorCode, to: Pid, saved: unknown, answers: readonly OnceImage[], timeoutMs: number): Promise<unknown> {
     const address: Address = { host: this, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }
-    return this.#promised(address, control, ['merge', saved], this.#outside.time.now() + timeoutMs)
+    return this.#promised(address, control, ['merge', saved, answers], this.#outside.time.now() + timeoutMs)
   }
 
   /** Asks one side of a link for the other one; see links.ts. */

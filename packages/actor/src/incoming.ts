@@ -10,7 +10,7 @@ import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { type ActorFrame, castFrame, payloadFrame, refusedFrame } from './frames.js'
 import { packThrown } from './isolation.js'
-import { beginWork, control, Message, noMethod, onceOf, type Runner, type Work, workFor } from './message.js'
+import { beginWork, control, isBeside, Message, noMethod, onceOf, type Runner, type Work, workFor } from './message.js'
 import type { Back, Errand } from './passing.js'
 import type { Process } from './process.js'
 import { Feeder, maxStreams, type Sink } from './stream.js'
@@ -303,7 +303,7 @@ class RemoteCall extends Message implements Open {
     this.#work = work
     this.#args = args
     if (work === 'stop') this.#process.deliverStop(this, String(args[1]))
-    else if (typeof work === 'string') this.#process.beside(work, this, args)
+    else if (isBeside(work)) this.#process.beside(work, this, args)
     else this.#process.deliver(this)
   }
 

@@ -1,11 +1,12 @@
 /**
  * Calls with a key: within a window the first one is done and its answer is given to all that repeat it, also while it
  * still runs, also where the method threw. The window is bounded in entries, time and bytes, and finished answers go
- * along at a handoff. A call that was refused was not done, so its key is free again.
+ * along with the state: at a handoff, and to the copy that merges this one. A call that was refused was not done, so its
+ * key is free again.
  */
 import { type ErrorCode, errorCodes, type Sent } from '@skep/cluster'
 import type { Pid, Timers } from '@skep/tracker'
-import { unpack } from './decode.js'
+import { BadBytes, unpack } from './decode.js'
 import { pack } from './encode.js'
 import { packThrown } from './isolation.js'
 import { Message, type Runner } from './message.js'
@@ -83,9 +84,27 @@ export class OnceWindow {
 
   #repeat(message: Message, outcome: Outcome): void {
     message.began()
-    if (outcome.type === 'refused') message.refuse(outcome.code, outcome.text, 'yes')
-    else if (outcome.type === 'reply') message.answer(unpack(outcome.payload, this.actor.refs))
-    else message.fail(unpack(outcome.payload, this.actor.refs))
+    if (outcome.type === 'refused') return message.refuse(outcome.code, outcome.text, 'yes')
+    let value: unknown
+    try {
+      value = unpack(outcome.payload, this.actor.refs)
+    } catch (error) {
+      if (!(error instanceof BadBytes)) throw error
+      // It came along from a node that knows more kinds of actors, say.
+      const text = `a call with this key was done; its answer cannot be read here: ${error.message}`
+      return message.refuse('ERR_BAD_REPLY', text, 'yes')
+    }
+    if (outcome.type === 'reply') message.answer(value)
+    else message.fail(value)
+  }
+
+  /** It is about to begin. Where its answer has come along meanwhile, its callers get that. */
+  answersNow(joint: Joint, calls: readonly Message[]): boolean {
+    const done = this.#done.get(joint.id)
+    if (done === undefined) return false
+    this.forget(joint)
+    for (const call of calls) this.#repeat(call, done.outcome)
+    return true
   }
 
   /** It was not done, or nobody knows: who asks again finds nothing here. */
@@ -159,16 +178,25 @@ export class OnceWindow {
     )
   }
 
-  /** What came along from another node, which may be of another version. */
+  /**
+   * What came along from another node, which may be of another version. Own answers win: they were given here. Sorted in
+   * by age, for the oldest are the first to go.
+   */
   restore(images: readonly unknown[]): void {
+    this.#forgetOld()
     const now = this.actor.time.now()
+    const all: [id: string, outcome: Outcome, untilMs: number][] = []
     for (const image of images) {
       if (!Array.isArray(image)) continue
       const [id, leftMs, type, what, text] = image as unknown[]
       const outcome = outcomeFrom(type, what, text)
       if (typeof id !== 'string' || typeof leftMs !== 'number' || !(leftMs > 0) || outcome === undefined) continue
-      this.#keep(id, outcome, now + Math.min(leftMs, this.actor.limits.ms))
+      if (!this.#done.has(id)) all.push([id, outcome, now + Math.min(leftMs, this.actor.limits.ms)])
     }
+    for (const [id, { outcome, untilMs }] of this.#done) all.push([id, outcome, untilMs])
+    this.#done.clear()
+    this.#bytes = 0
+    for (const [id, outcome, untilMs] of all.sort((a, b) => a[2] - b[2])) this.#keep(id, outcome, untilMs)
   }
 }
 
@@ -196,6 +224,8 @@ class Joint extends Message {
   readonly #first: Message
   readonly #calls: Message[] = []
   #begun = false
+  /** Its callers have had an answer that came along: it is not done. */
+  #known = false
 
   constructor(window: OnceWindow, id: string, first: Message) {
     super()
@@ -235,11 +265,14 @@ class Joint extends Message {
 
   begin(runner: Runner): unknown {
     this.#begun = true
+    this.#known = this.#window.answersNow(this, this.#calls)
+    if (this.#known) return undefined
     for (const call of this.#calls) call.began()
     return this.#first.begin(runner, this)
   }
 
   answer(value: unknown): void {
+    if (this.#known) return
     this.#window.answered(this, value)
     for (const call of this.#calls) call.answer(value)
   }

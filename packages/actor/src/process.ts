@@ -688,6 +688,15 @@ export class Process implements Runner, Runnable, SelfOwner {
     else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already: end some monitors`, 'no')
   }
 
+  async merge(message: Message, [, saved, answers]: readonly unknown[]): Promise<void> {
+    const { onConflict, handoff } = this.actor
+    if (onConflict === undefined) throw new SkepError('ERR_NO_METHOD', `${this.title} has no onConflict (any more)`)
+    const theirs = handoff === false || handoff.in === undefined ? saved : await handoff.in(saved)
+    await onConflict(this.selfFor(message), theirs)
+    // Not before: what was done there is done here only from now on. A node of an older version sends none.
+    if (Array.isArray(answers) && answers.length > 0) this.once.restore(answers)
+  }
+
   /** What is done at once, beside the mailbox. */
   beside(work: Beside, message: Message, args: readonly unknown[]): void {
     if (work === 'monitor') return this.watch(message)

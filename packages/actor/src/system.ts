@@ -31,7 +31,7 @@ import { type Isolation, isolateAll } from './isolation.js'
 import type { LinkHost } from './links.js'
 import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
-import type { OnceLimits } from './once.js'
+import type { OnceImage, OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
@@ -611,8 +611,8 @@ class System implements ProcessHost, ActorHome {
     return this.stopGraceMs
   }
 
-  merge(actor: ActorCode, to: Pid, saved: unknown, timeoutMs: number): Promise<unknown> {
-    return this.calls.merge(actor, to, saved, timeoutMs)
+  merge(actor: ActorCode, to: Pid, saved: unknown, answers: readonly OnceImage[], timeoutMs: number): Promise<unknown> {
+    return this.calls.merge(actor, to, saved, answers, timeoutMs)
   }
 
   passOn(errand: Errand, to: Pid, back: Back): Passing {
