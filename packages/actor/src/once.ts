@@ -24,9 +24,6 @@ export interface OnceLimits {
 /** What a window needs of its actor. */
 export interface OnceActor {
   readonly time: Timers
-  readonly limits: OnceLimits
-  /** Calls that may wait for one answer. */
-  readonly most: number
   readonly maxPayloadBytes: number
   readonly refs: RefSource
   deliver(message: Message): void
@@ -60,9 +57,26 @@ export class OnceWindow {
   /** In the order in which they were done. */
   readonly #done = new Map<string, Done>()
   #bytes = 0
+  #limits: OnceLimits
+  /** Calls that may wait for one answer. */
+  most: number
 
-  constructor(actor: OnceActor) {
+  constructor(actor: OnceActor, limits: OnceLimits, most: number) {
     this.actor = actor
+    this.#limits = limits
+    this.most = most
+  }
+
+  /** Its actor has other code: other bounds hold, also for what is remembered already. */
+  rebound(limits: OnceLimits, most: number): void {
+    this.#forgetOld()
+    const more = limits.ms - this.#limits.ms
+    this.#limits = limits
+    this.most = most
+    const all = [...this.#done]
+    this.#done.clear()
+    this.#bytes = 0
+    for (const [id, { outcome, untilMs }] of all) this.#keep(id, outcome, untilMs + more)
   }
 
   /** A call with a key has come: it is the first, joins one that is under way, or is answered. */
@@ -137,12 +151,11 @@ export class OnceWindow {
   #remember(joint: Joint, outcome: Outcome): void {
     if (this.#running.get(joint.id) !== joint) return
     this.#running.delete(joint.id)
-    const { limits, time } = this.actor
-    this.#keep(joint.id, outcome, time.now() + limits.ms)
+    this.#keep(joint.id, outcome, this.actor.time.now() + this.#limits.ms)
   }
 
   #keep(id: string, given: Outcome, untilMs: number): void {
-    const { limits } = this.actor
+    const limits = this.#limits
     const outcome = bytesOf(id, given) > limits.bytes ? tooLarge : given
     const bytes = bytesOf(id, outcome)
     this.#drop(id)
@@ -191,7 +204,7 @@ export class OnceWindow {
       const [id, leftMs, type, what, text] = image as unknown[]
       const outcome = outcomeFrom(type, what, text)
       if (typeof id !== 'string' || typeof leftMs !== 'number' || !(leftMs > 0) || outcome === undefined) continue
-      if (!this.#done.has(id)) all.push([id, outcome, now + Math.min(leftMs, this.actor.limits.ms)])
+      if (!this.#done.has(id)) all.push([id, outcome, now + Math.min(leftMs, this.#limits.ms)])
     }
     for (const [id, { outcome, untilMs }] of this.#done) all.push([id, outcome, untilMs])
     this.#done.clear()
@@ -248,7 +261,7 @@ class Joint extends Message {
   }
 
   join(call: Message): void {
-    const { most } = this.#window.actor
+    const { most } = this.#window
     if (this.#calls.length >= most)
       return call.refuse('ERR_OVERLOADED', `${most} calls with this key wait for the first one`, 'no')
     this.#calls.push(call)

@@ -303,6 +303,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       this.state = state
       this.actor = next
       this.#timers?.recheck()
+      this.#once?.rebound(this.#onceLimits, this.#mailboxLimit)
       this.#idle?.stop()
       this.#idle = next.idleAfter === undefined ? undefined : new Idleness(this, next.idleAfter)
     } finally {
@@ -513,16 +514,16 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Answers of calls with a key. */
   get once(): OnceWindow {
-    const { time, maxPayloadBytes, onceLimits } = this.host
-    this.#once ??= new OnceWindow({
-      time,
-      limits: { ...onceLimits, ...this.actor.keys },
-      most: this.#mailboxLimit,
-      maxPayloadBytes,
-      refs: this.refs,
-      deliver: (message) => this.deliver(message),
-    })
+    if (this.#once !== undefined) return this.#once
+    const { time, maxPayloadBytes } = this.host
+    const { refs } = this
+    const actor = { time, maxPayloadBytes, refs, deliver: (message: Message): void => this.deliver(message) }
+    this.#once = new OnceWindow(actor, this.#onceLimits, this.#mailboxLimit)
     return this.#once
+  }
+
+  get #onceLimits(): OnceLimits {
+    return { ...this.host.onceLimits, ...this.actor.keys }
   }
 
   /** Those that go along to another node. */
@@ -540,7 +541,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       time: this.host.time,
       title: this.title,
       logger: this.logger,
-      most: this.#mailboxLimit,
+      most: () => this.#mailboxLimit,
       maxPayloadBytes: this.host.maxPayloadBytes,
       hasMethod: (name) => this.actor.methods.has(name) && !this.actor.streams.has(name),
       deliver: (message) => this.deliverStep(message),
@@ -725,15 +726,16 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** One that it started has ended. Where they are linked it hears of it by that. */
   childEnded(child: Process): void {
-    const { onChild } = this.actor
     const { pid } = child.info
-    if (onChild !== undefined) this.deliverStep(new Notice(this, 'onChild', (self) => onChild(self, child)))
+    // Its code may be another one by the time of its turn.
+    if (this.actor.onChild !== undefined)
+      this.deliverStep(new Notice(this, 'onChild', (self) => this.actor.onChild?.(self, child)))
     else if (this.#links?.has(pid) !== true) this.#tellExit({ pid, reason: child.end })
   }
 
   #tellExit(down: Down): void {
-    const { onExit } = this.actor
-    if (onExit !== undefined) this.deliverStep(new Notice(this, 'onExit', (self) => onExit(self, down)))
+    if (this.actor.onExit !== undefined)
+      this.deliverStep(new Notice(this, 'onExit', (self) => this.actor.onExit?.(self, down)))
   }
 
   unwatch(message: Message): void {

@@ -485,8 +485,9 @@ class System implements ProcessHost, ActorHome {
   }
 
   /** Start it where the ring says. */
-  async spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid> {
+  async spawn(given: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid> {
     this.#refuseWhenLeaving()
+    const actor = this.know(given)
     let bytes: Uint8Array
     try {
       // The tracker keeps it as long as the actor lives: a piece of its own, not a view on a shared one.
@@ -497,13 +498,13 @@ class System implements ProcessHost, ActorHome {
     const { meta, timeout, visible } = options
     const wait = timeout === undefined ? {} : { timeout }
     const placement = options.placement ?? this.#ruleOf(actor)
-    const given = {
+    const terms = {
       ...(meta === undefined ? {} : { meta }),
       ...wait,
       placement,
       restart: options.restart ?? actor.restart,
     }
-    const claim = await this.tracker.spawn(name, actor.kind, { args: bytes }, given).catch(maybeStarted)
+    const claim = await this.tracker.spawn(name, actor.kind, { args: bytes }, terms).catch(maybeStarted)
     if (visible !== undefined) await this.tracker.flush({ want: visible, ...wait })
     return claim.pid
   }
