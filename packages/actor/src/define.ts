@@ -262,6 +262,7 @@ function wearOff(kind: string, options: object): ActorCode {
     onStop: functionAt(kind, given, 'onStop', false),
     onExit: functionAt(kind, given, 'onExit', false),
     onChild: undefined,
+    renew: undefined,
     onConflict: functionAt(kind, given, 'onConflict', false),
     handoff: handoffOf(kind, given.handoff),
     reentrant: given.reentrant === true,

@@ -31,6 +31,8 @@ export interface ActorCode {
   readonly onExit: AnyFunction | undefined
   /** A supervisor's: told of the end of a child, by its process, in place of `onExit`. */
   readonly onChild: AnyFunction | undefined
+  /** A supervisor's: makes its state go on with this code, in place of `handoff`. */
+  readonly renew: AnyFunction | undefined
   /** Merges the state of another copy, which lost the name to this one. */
   readonly onConflict: AnyFunction | undefined
   /** How its state travels to another node; false: it never does. */

@@ -54,6 +54,8 @@ export interface ProcessHost {
   startChild(parent: Process, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
   /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
   stand(process: Process, find: () => Process | undefined): () => Pid
+  /** Nobody will stand behind it any more. */
+  unstand(process: Process, pid: Pid): void
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
 }
@@ -163,7 +165,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 
   /** Ids under which this node finds others while this one lives. */
-  get stands(): readonly number[] {
+  get stands(): Iterable<number> {
     return this.#children?.stands ?? []
   }
 

@@ -48,11 +48,17 @@ export async function reloadAll(processes: readonly Reloadable[], code: ActorCod
 /** The state as the new code has it. */
 export async function converted(process: Reloadable, next: ActorCode): Promise<unknown> {
   const { actor } = process
+  if (actor.renew !== undefined || next.renew !== undefined) return renewed(process, next)
   if (reclassed(process.state, actor, next)) return process.state
   const out = actor.handoff === false ? undefined : actor.handoff.out
   const into = next.handoff === false ? undefined : next.handoff.in
   const saved = out === undefined ? process.state : await out(process.self)
   return into === undefined ? saved : into(saved)
+}
+
+function renewed({ actor, state }: Reloadable, { kind, renew }: ActorCode): unknown {
+  if (actor.renew !== undefined && renew !== undefined) return renew(state)
+  throw new TypeError(`'${kind}' is a supervisor in only one of its two definitions: stop what runs, and start it anew`)
 }
 
 /** What an actor keeps of replaced code, and while it is being replaced. */

@@ -578,9 +578,16 @@ class System implements ProcessHost, ActorHome {
   stand(process: Process, find: () => Process | undefined): () => Pid {
     const { id } = this.tracker.nextPid()
     this.#stands.set(id, find)
-    process.children.stands.push(id)
+    process.children.stands.add(id)
     // Its node may go on as another boot.
     return () => new Pid(this.boot, id, this.nodeName)
+  }
+
+  unstand(process: Process, pid: Pid): void {
+    process.children.stands.delete(pid.id)
+    this.#stands.delete(pid.id)
+    // It may have names and groups, as any pid.
+    if (!this.#closed) this.tracker.gone(pid)
   }
 
   async #watch(pid: Pid, signal: AbortSignal): Promise<DownReason> {
@@ -727,11 +734,7 @@ class System implements ProcessHost, ActorHome {
     const { pid, placed } = process.info
     this.#processes.delete(pid.id)
     this.#movement.forget(pid.id)
-    for (const id of process.stands) {
-      this.#stands.delete(id)
-      // It may have names and groups, as any pid.
-      if (!this.#closed) this.tracker.gone(new Pid(this.boot, id, this.nodeName))
-    }
+    for (const id of process.stands) this.unstand(process, new Pid(this.boot, id, this.nodeName))
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
     const keepPlaced = this.#leaving && placed && !process.forGood
