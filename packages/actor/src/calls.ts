@@ -122,8 +122,15 @@ export class Calls implements RefHost, Router {
   }
 
   /** Asks one side of a link for the other one; see links.ts. */
-  tellLinked(actor: ActorCode, to: Pid, what: 'link' | 'unlink', by: Pid): Promise<unknown> {
-    const address: Address = { host: this, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }
+  tellLinked(
+    actor: ActorCode,
+    to: Pid,
+    what: 'link' | 'unlink',
+    by: Pid,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    const options = signal === undefined ? {} : { signal }
+    const address: Address = { host: this, actor, target: { by: 'pid', pid: to }, options, context: undefined }
     return this.#promised(address, control, [what, by], this.#outside.time.now() + this.#outside.callTimeoutMs)
   }
 
@@ -141,16 +148,21 @@ export class Calls implements RefHost, Router {
           const own: Address = { ...address, target: { by: 'pid', pid }, options: { signal }, context: undefined }
           return this.#promised(own, control, ['monitor'], Number.POSITIVE_INFINITY)
         },
-        alive: ({ boot }) => boot === this.#outside.boot || this.#outside.known(boot) === 'alive',
+        alive: (pid) => this.alive(pid),
         unheard,
-        pause: (ms, signal) => this.#pause(ms, signal),
+        pause: (ms, signal) => this.pause(ms, signal),
       },
       find,
       address.options.signal,
     )
   }
 
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
+  /** Is its node, in that life, still counted in? */
+  alive({ boot }: Pid): boolean {
+    return boot === this.#outside.boot || this.#outside.known(boot) === 'alive'
+  }
+
+  pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         cancel()

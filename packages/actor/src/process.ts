@@ -186,8 +186,11 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Its node goes on as another boot. */
   rename(pid: Pid): void {
-    this.#links?.rename(this.info.pid.boot, pid)
+    const before = this.info.pid.boot
     this.info = { ...this.info, pid }
+    const lost = this.#links?.rename(before, pid) ?? []
+    // Not within the step that says so.
+    for (const other of lost) queueMicrotask(() => this.exited({ pid: other, reason: 'node-down' }))
     if (this.#doubt !== undefined) this.#doubt = 'name'
     this.#logger = undefined
   }

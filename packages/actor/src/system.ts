@@ -207,7 +207,9 @@ class System implements ProcessHost, ActorHome {
   readonly startTimeoutMs: number
   readonly links: LinkHost = {
     watch: (pid, signal) => this.#watch(pid, signal),
-    tell: (pid, what, by) => this.calls.tellLinked(anyKind, pid, what, by),
+    tell: (pid, what, by, signal) => this.calls.tellLinked(anyKind, pid, what, by, signal),
+    alive: (pid) => this.calls.alive(pid),
+    pause: (ms, signal) => this.calls.pause(ms, signal),
   }
   readonly #cluster: ActorCluster
   readonly #deadlines: Deadlines
