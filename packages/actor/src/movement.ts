@@ -161,12 +161,13 @@ export class Movement implements Handing {
   /** A start of what was handed over: for `Process.startFrom`. */
   made(process: Process, image: Uint8Array, source: BootId | undefined): () => unknown {
     const { handoff } = process.actor
+    const into = handoff === false ? undefined : handoff.in
     if (source !== undefined) this.#gated.set(process.info.pid.id, source)
     return () => {
       const [saved, timers, answers] = unpack(image, this.#movers.refs()) as unknown[]
       if (Array.isArray(timers) && timers.length > 0) process.timers.restore(timers)
       if (Array.isArray(answers) && answers.length > 0) process.once.restore(answers)
-      return handoff === false || handoff.in === undefined ? saved : handoff.in(saved)
+      return into === undefined ? saved : process.insideHandoff(() => into(saved))
     }
   }
 
@@ -207,6 +208,8 @@ function isRunning({ phase }: Process): boolean {
 }
 
 /** What goes of a process that has come to rest. */
-function savedOf({ actor: { handoff }, state, self }: Process): unknown {
-  return handoff === false || handoff.out === undefined ? state : handoff.out(self)
+function savedOf(process: Process): unknown {
+  const { actor, self } = process
+  const out = actor.handoff === false ? undefined : actor.handoff.out
+  return out === undefined ? process.state : process.insideHandoff(() => out(self))
 }

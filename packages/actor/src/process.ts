@@ -179,6 +179,14 @@ export class Process implements Runner, Runnable, SelfOwner {
     return this.#whose.run(fn)
   }
 
+  /**
+   * The same for `handoff.out` and `in`. What those leave behind is told in the log and is no crash: that would lose the
+   * state which is on its way, where what they throw does not.
+   */
+  insideHandoff<T>(fn: () => T): T {
+    return new Whose(handoffOf(this)).run(fn)
+  }
+
   /** Nothing may begin under it any more. */
   get isEnding(): boolean {
     return this.phase === 'stopping' || this.phase === 'stopped' || this.#stopping !== undefined
@@ -697,7 +705,8 @@ export class Process implements Runner, Runnable, SelfOwner {
   async merge(message: Message, [, saved, answers]: readonly unknown[]): Promise<void> {
     const { onConflict, handoff } = this.actor
     if (onConflict === undefined) throw new SkepError('ERR_NO_METHOD', `${this.title} has no onConflict (any more)`)
-    const theirs = handoff === false || handoff.in === undefined ? saved : await handoff.in(saved)
+    const into = handoff === false ? undefined : handoff.in
+    const theirs = into === undefined ? saved : await this.insideHandoff(() => into(saved))
     await onConflict(this.selfFor(message), theirs)
     // Not before: what was done there is done here only from now on. A node of an older version sends none.
     if (Array.isArray(answers) && answers.length > 0) this.once.restore(answers)
@@ -955,6 +964,11 @@ function lateFor({ title, host: { logger } }: Process): { rejected(error: unknow
   return {
     rejected: (err) => logger.error({ err }, `${title} has ended; a promise that it made was rejected, unhandled`),
   }
+}
+
+function handoffOf({ title, host: { logger } }: Process): { rejected(error: unknown): void } {
+  const text = `a promise that the handoff of ${title} made was rejected, and nobody handled that`
+  return { rejected: (err) => logger.error({ err }, text) }
 }
 
 /** The process behind a `self`. */

@@ -15,6 +15,7 @@ export interface Reloadable {
   readonly phase: string
   readonly state: unknown
   readonly self: unknown
+  insideHandoff<T>(fn: () => T): T
   reload(next: ActorCode): Promise<void>
 }
 
@@ -52,8 +53,8 @@ export async function converted(process: Reloadable, next: ActorCode): Promise<u
   if (reclassed(process.state, actor, next)) return process.state
   const out = actor.handoff === false ? undefined : actor.handoff.out
   const into = next.handoff === false ? undefined : next.handoff.in
-  const saved = out === undefined ? process.state : await out(process.self)
-  return into === undefined ? saved : into(saved)
+  const saved = out === undefined ? process.state : await process.insideHandoff(() => out(process.self))
+  return into === undefined ? saved : process.insideHandoff(() => into(saved))
 }
 
 function renewed({ actor, state }: Reloadable, { kind, renew }: ActorCode): unknown {
