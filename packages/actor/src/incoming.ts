@@ -103,7 +103,7 @@ export class Incoming {
       answers.refuse('ERR_OVERLOADED', `${process.title} feeds ${maxStreams} streams already: end some`, 'no')
     } else {
       const onward = (to: Pid): void => this.#onward(from, frame, { to, actor: process.actor, end: 'moved' }, answers)
-      const feeder = new Feeder(process, work, args, frame.credit, answers, onward)
+      const feeder = new Feeder(process, frame.method, work, args, frame.credit, answers, onward)
       feeder.passedOn = frame.passedOn
       feeder.chain = frame.chain
       open.set(frame.id, feeder)
@@ -304,6 +304,7 @@ class RemoteCall extends Message implements Open {
     this.#args = args
     if (work === 'stop') this.#process.deliverStop(this, String(args[1]))
     else if (isBeside(work)) this.#process.beside(work, this, args)
+    else if (work === 'merge') this.#process.deliverVital(this)
     else this.#process.deliver(this)
   }
 

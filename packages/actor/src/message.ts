@@ -10,8 +10,8 @@ import type { RefSource } from './values.js'
 export interface Runner {
   selfFor(message: Message): unknown
   stop(reason: string, abort: boolean): Promise<void>
-  /** What runs in the place of this method, where the code was replaced since. */
-  latest(work: AnyFunction): AnyFunction
+  /** What runs in the place of this method, which was called so, where the code was replaced since. */
+  latest(work: AnyFunction, name: string | undefined): AnyFunction
   /** A place in the chain of those who wait, for a message that runs. */
   waiter(): Waiter
   /** Another copy has lost its name to this actor: what that one was, as `$` sent it. */
@@ -27,12 +27,14 @@ export abstract class Message {
   withdrawn = false
   /** A later part of something that was accepted before, or a timer: never refused while its actor is paused. */
   step = false
+  /** It has its place however full the mailbox is. */
+  vital = false
   /** What it calls, for people. */
   abstract readonly method: string | undefined
   /** It has a key: what was done under that once is not done again. Its method belongs to it. */
   once: string | undefined
   /** The one run for all that have its key. */
-  joint: { left(reason: unknown): void } | undefined
+  joint: { left(call: Message, reason: unknown): void } | undefined
   /** Who waits for it, where it was called from inside an actor. */
   chain: Chain | undefined
   /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
@@ -100,7 +102,7 @@ export abstract class Message {
     if (this.withdrawn) return
     this.withdrawn = true
     this.#controller?.abort(reason)
-    this.joint?.left(reason)
+    this.joint?.left(this, reason)
   }
 }
 
@@ -165,7 +167,7 @@ export function beginWork(work: Work, runner: Runner, message: Message, args: re
     // All else is done beside the mailbox, and never begins.
     return undefined
   }
-  const method = runner.latest(work)
+  const method = runner.latest(work, message.method)
   const self = runner.selfFor(message)
   switch (args.length) {
     case 0:

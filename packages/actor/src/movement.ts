@@ -132,13 +132,15 @@ export class Movement implements Handing {
       // The tracker bounds a handover; nobody bounds this.
       await process.hold()
       const saved = await process.inTime(() => savedOf(process), mergeMs)
+      // Its state is not to be trusted then.
+      if (process.end === 'crashed') throw new SkepError('ERR_ACTOR_STOPPED', `${process.title} has crashed`)
       await this.#merge(process, to, saved)
       logger.info({ name, to: String(to) }, `'${name}' was merged into the copy that has the name`)
       // Only now: what waits here may count on what its caller did before.
       this.#depart(process, to, end)
     } catch (err) {
       logger.warn({ err, actor: process.title }, `what this copy of '${name}' was could not be merged`)
-      process.end = end
+      if (process.end !== 'crashed') process.end = end
     }
     await process.stop(end === 'conflict' ? 'conflict' : 'superseded', true)
   }

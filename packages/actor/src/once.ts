@@ -113,7 +113,7 @@ export class OnceWindow {
   }
 
   /** It is about to begin. Where its answer has come along meanwhile, its callers get that. */
-  answersNow(joint: Joint, calls: readonly Message[]): boolean {
+  answersNow(joint: Joint, calls: Iterable<Message>): boolean {
     const done = this.#done.get(joint.id)
     if (done === undefined) return false
     this.forget(joint)
@@ -235,7 +235,8 @@ class Joint extends Message {
   readonly id: string
   readonly #window: OnceWindow
   readonly #first: Message
-  readonly #calls: Message[] = []
+  /** Those that wait. */
+  readonly #calls = new Set<Message>()
   #begun = false
   /** Its callers have had an answer that came along: it is not done. */
   #known = false
@@ -262,18 +263,19 @@ class Joint extends Message {
 
   join(call: Message): void {
     const { most } = this.#window
-    if (this.#calls.length >= most)
+    if (this.#calls.size >= most)
       return call.refuse('ERR_OVERLOADED', `${most} calls with this key wait for the first one`, 'no')
-    this.#calls.push(call)
+    this.#calls.add(call)
     call.joint = this
     this.deadline = Math.max(this.deadline, call.deadline)
     if (this.context !== undefined) this.context.deadline = this.deadline
     if (this.#begun) call.began()
   }
 
-  /** Its caller gave up. */
-  left(reason: unknown): void {
-    if (this.#calls.every(({ withdrawn }) => withdrawn)) this.withdraw(reason)
+  /** Its caller gave up: it does not count any more among those that may wait. */
+  left(call: Message, reason: unknown): void {
+    this.#calls.delete(call)
+    if (this.#calls.size === 0) this.withdraw(reason)
   }
 
   begin(runner: Runner): unknown {

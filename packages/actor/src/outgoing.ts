@@ -219,6 +219,7 @@ export class Call extends Outgoing {
     this.#process = process
     if (work === 'stop') process.deliverStop(this, String(this.args[1]))
     else if (isBeside(work)) process.beside(work, this, this.args)
+    else if (work === 'merge') process.deliverVital(this)
     else process.deliver(this)
   }
 

@@ -312,7 +312,7 @@ export class Process implements Runner, Runnable, SelfOwner {
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
       const state = await this.inTime(() => converted(this, next), this.host.stopGraceMs)
       if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-      reloads.add(this.actor, next)
+      reloads.add(this.actor)
       this.state = state
       this.actor = next
       this.#timers?.recheck()
@@ -325,8 +325,8 @@ export class Process implements Runner, Runnable, SelfOwner {
     }
   }
 
-  latest(work: AnyFunction): AnyFunction {
-    return this.#reloads === undefined ? work : this.#reloads.latest(work, this.actor)
+  latest(work: AnyFunction, name: string | undefined): AnyFunction {
+    return this.#reloads === undefined ? work : this.#reloads.latest(work, name, this.actor)
   }
 
   get time(): Timers {
@@ -441,7 +441,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       // It would wait for itself.
     } else if (message.once !== undefined && (this.#gate === undefined || message.passedOn)) {
       this.once.admit(message, message.once)
-    } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
+    } else if (!message.vital && this.#isFull) {
       message.refuse(
         'ERR_OVERLOADED',
         `the mailbox of ${this.title} is full, ${this.waiting} messages wait: call it more slowly, or raise its mailbox`,
@@ -452,6 +452,16 @@ export class Process implements Runner, Runnable, SelfOwner {
     } else {
       this.#enqueue(message)
     }
+  }
+
+  get #isFull(): boolean {
+    return this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit
+  }
+
+  /** The same, however full the mailbox is: what it brings would be lost. */
+  deliverVital(message: Message): void {
+    message.vital = true
+    this.deliver(message)
   }
 
   #refusedAsCycle(message: Message, chain: Chain): boolean {

@@ -172,6 +172,60 @@ describe('of two copies of a name', () => {
     }
   })
 
+  test('the loser is not merged where the call that it waits for crashes it', async () => {
+    const Frail = defineActor('frail', {
+      init: () => 0,
+      on: {
+        value: (self) => self.state,
+        spoil: async (self) => {
+          self.state = -1
+          await running.promise
+          self.crash(new Error('spoilt'))
+        },
+      },
+      onConflict: (self, theirs) => {
+        self.state += theirs
+      },
+    })
+    const cluster = await split(Frail as never)
+    const { a, c, loser } = cluster
+    const old = c.system.ref(Frail, loser)
+    const down = old.$.monitor().next()
+    const spoilt = old.spoil()
+    await rest()
+    lose(cluster)
+    await rest()
+    running.open()
+    await rest()
+    expect((await down).value).toMatchObject({ reason: 'crashed' })
+    expect(a.system.stats().actors).toBe(0)
+    expect(await c.system.via(Frail, 'x').value()).toBe(0)
+    await spoilt
+  })
+
+  test('the one that keeps it merges however full its mailbox is', async () => {
+    const Small = defineActor('small', {
+      init: () => 0,
+      mailbox: 1,
+      on: { value: (self) => self.state, add: (self) => ++self.state, wait: async () => running.promise },
+      onConflict: (self, theirs) => {
+        self.state += theirs
+      },
+    })
+    const cluster = await split(Small as never)
+    const { c, loser } = cluster
+    await c.system.ref(Small, loser).add()
+    const winner = c.system.via(Small, 'x')
+    const busy = [winner.wait(), winner.add()]
+    await rest()
+    lose(cluster)
+    await rest()
+    running.open()
+    await Promise.all(busy)
+    await rest()
+    expect(await winner.value()).toBe(2)
+  })
+
   test('who watches the loser hears of a conflict', async () => {
     const cluster = await split(Votes)
     const { c, loser } = cluster

@@ -246,6 +246,32 @@ describe('reload', () => {
     }
   })
 
+  test('goes by the names of methods, not by functions, which may be shared: within one definition, or by both', async () => {
+    const shared = (text: string) => (): string => text
+    const [one, two, three] = ['one', 'two', 'three'].map(shared) as [() => string, () => string, () => string]
+    const make = (a: () => string, b: () => string, wait: () => Promise<void> = () => open.promise) =>
+      defineActor('swap', {
+        init: () => 0,
+        on: { a, b, wait },
+        handoff: {},
+      })
+    open = gate()
+    const before = make(one, one)
+    const at = new World().add('a', { actors: [before] })
+    await at.system.start(before, via('x'))
+    const ref = at.system.via(before, 'x')
+    const held = ref.wait()
+    await rest()
+    const waiting = [ref.a(), ref.b()]
+    const reloading = at.system.reload(make(two, one))
+    await rest()
+    open.open()
+    await Promise.all([held, reloading])
+    expect(await Promise.all(waiting)).toEqual(['two', 'one'])
+    await at.system.reload(make(one, three))
+    expect([await ref.a(), await ref.b()]).toEqual(['one', 'three'])
+  })
+
   test('of a kind that nobody knows here is a mistake of the caller', async () => {
     const { a } = await thing()
     await expect(a.system.reload(defineActor('other', { init: () => 0, on: {} }))).rejects.toThrow(TypeError)
