@@ -1,6 +1,7 @@
 /** The actors that are called, and what their answers must be. */
 import { defineActor } from 'skep'
-import { textOf } from './slice.js'
+import { cpuUs, textOf } from './slice.js'
+import { work } from './work.js'
 
 /** A small object. */
 export interface Item {
@@ -37,5 +38,7 @@ export const Bench = defineActor('bench', {
     add: (_, n: number): number => n + 1,
     price: (_, item: Item) => priced(item),
     node: (self): string => self.node.name,
+    work: (_, i: number): number => work(i),
+    cpu: (): number => cpuUs(),
   },
 })

@@ -27,7 +27,10 @@ const contestants: readonly (readonly [string, string])[] = [
     'hashring, bare',
     'The package that builds the ring, asked for each name, with MD5 and without its cache of answers; Skep hashes to a slot and reads an array.',
   ],
-  ['bare processes', 'As many, started at once, that import the same modules and do nothing.'],
+  [
+    'bare processes',
+    'Of a cold start: as many, started at once, that import the same modules and do nothing. Of the work on several cores: as many that do the same work in a loop, without calls.',
+  ],
 ]
 
 /** The page, in Markdown. `command` is what made the run. */

@@ -1,5 +1,6 @@
 /** The rows of the table by name, in the order in which they run. */
 import { localCall, remoteCall } from './calls.js'
+import { cores } from './cores.js'
 import { join } from './join.js'
 import { massExit } from './mass-exit.js'
 import { memory } from './memory.js'
@@ -14,6 +15,7 @@ export const rows: Readonly<Record<string, Row>> = {
   whereis,
   localCall,
   remoteCall,
+  cores,
   register,
   spawn,
   join,

@@ -1,7 +1,8 @@
 /** What a node is asked that calls actors. */
-import { type SkepNode, via } from 'skep'
+import { isSkepError, pinned, type SkepNode, via } from 'skep'
 import { Bench, itemOf, rightItem, rightNumber, rightText } from './actors.js'
-import { drive, quantilesOf, type Slice, textOf } from './slice.js'
+import { cpuUs, drive, quantilesOf, type Slice, textOf } from './slice.js'
+import { rightWork } from './work.js'
 
 /** Calls at a steady pace, each timed from when it was due: a node that stands still does not make its delay look small. */
 class Pace {
@@ -57,6 +58,39 @@ export function calling(node: SkepNode) {
     price: (name: string, callers: number, ms: number): Promise<Slice> => {
       const actor = node.via(Bench, name)
       return drive({ callers, end: { ms }, ask: (i) => actor.price(itemOf(i)), right: rightItem, timed: false })
+    },
+    /** So many actors on each of these nodes, in turn. */
+    hostOn: async (nodes: readonly string[], each: number, timeout: number): Promise<string[]> => {
+      const places = Array.from({ length: each }, () => nodes).flat()
+      const until = performance.now() + timeout
+      return Promise.all(
+        places.map(async (place, i) => {
+          const name = `${place} ${i}`
+          for (;;) {
+            try {
+              await node.spawn(Bench, via(name, { placement: pinned({ node: place }), visible: 'all' }))
+              return name
+            } catch (error) {
+              // Whoever places it has yet to hear of that node.
+              if (!isSkepError(error, 'ERR_NO_HOST') || performance.now() > until) throw error
+              await new Promise((resolve) => setTimeout(resolve, 20))
+            }
+          }
+        }),
+      )
+    },
+    /** Work by these in turn, with the processor's time of their nodes and of this one. */
+    work: async (names: readonly string[], callers: number, ms: number): Promise<Slice & { cpuUs: number }> => {
+      const actors = names.map((name) => node.via(Bench, name))
+      const nodes = new Map(await Promise.all(actors.map(async (actor) => [await actor.node(), actor] as const)))
+      const used = async (): Promise<number> => {
+        const each = await Promise.all([...nodes.values()].map((actor) => actor.cpu()))
+        return each.reduce((sum, us) => sum + us, cpuUs())
+      }
+      const before = await used()
+      const ask = (i: number): Promise<number> => (actors[i % actors.length] as (typeof actors)[number]).work(i)
+      const slice = await drive({ callers, end: { ms }, ask, right: rightWork, timed: true })
+      return { ...slice, cpuUs: (await used()) - before }
     },
     beginCalls: (name: string, everyMs: number): void => {
       const actor = node.via(Bench, name)

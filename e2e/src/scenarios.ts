@@ -5,6 +5,7 @@ import { badinput } from './badinput.js'
 import { comeBack, restartall, scale } from './changes.js'
 import { churn } from './churn.js'
 import { coldstart } from './coldstart.js'
+import { cores } from './cores.js'
 import { demo } from './demo.js'
 import { drain } from './drain.js'
 import { gossip } from './gossip.js'
@@ -70,6 +71,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   return: one(comeBack, { times: 3 }),
   rolling: one((_, say) => rolling(say)),
   drain: one((_, say) => drain(say)),
+  cores: one((_, say) => cores(say)),
   upgrade: one((_, say) => upgrade(say)),
   actors: one(actors, { seed: 0 }),
   twoclusters: one((_, say) => twoclusters(say)),
@@ -93,6 +95,7 @@ const selection: readonly ((say: Say) => Promise<Report>)[] = [
   (say) => comeBack({ times: 1 }, say),
   (say) => rolling(say),
   (say) => drain(say),
+  (say) => cores(say),
   (say) => upgrade(say),
   (say) => scale(say),
   (say) => kubernetes({ times: 4 }, say),

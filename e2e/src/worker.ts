@@ -83,6 +83,13 @@ function call(drive: Drive, name: string): void {
 
 let drive: Drive | undefined
 
+/**
+ * Which name came to which node, as it is seen from here. Not by `moved`: the end at the old place may be heard of before
+ * the beginning at the new one.
+ */
+const arrivals: { readonly name: string; readonly at: string }[] = []
+node.on('registered', ({ name, pid }) => void arrivals.push({ name, at: pid.node }))
+
 const steps = {
   ready: async (timeout: number) => {
     await node.ready({ timeout })
@@ -125,6 +132,8 @@ const steps = {
     const outcomes = await Promise.allSettled(names.map((name) => node.via(Blob, name).touch()))
     return outcomes.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
   },
+  /** Since it was asked last. */
+  arrivals: () => arrivals.splice(0),
   drain: (timeout: number) => node.drain({ timeout }),
   /** Sends everybody frames of kinds that no version has a use for. */
   babble: () => {

@@ -22,7 +22,7 @@ import type { Process } from './process.js'
 import { Reader } from './reader.js'
 import type { Address, RefHost } from './ref.js'
 import { Releases } from './releases.js'
-import { type RefSource, Refused } from './values.js'
+import { isPrimitive, type RefSource, Refused } from './values.js'
 import type { ViaOptions } from './via.js'
 import { LinkWaits } from './waits.js'
 
@@ -104,7 +104,14 @@ export class Calls implements RefHost, Router {
   // --- what refs ask for ---
 
   call(address: Address, method: string, args: unknown[]): Promise<unknown> {
-    return this.#promised(address, method, args, this.deadlineFor(address, this.#outside.callTimeoutMs))
+    const { options, context } = address
+    return this.#promised(
+      address,
+      method,
+      args,
+      context?.deadline ?? Number.POSITIVE_INFINITY,
+      options.timeout ?? this.#outside.callTimeoutMs,
+    )
   }
 
   stop(address: Address, reason: string): Promise<void> {
@@ -174,12 +181,20 @@ export class Calls implements RefHost, Router {
     })
   }
 
-  #promised(address: Address, method: string, args: unknown[], deadline: number): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const call = new Call(this, address, method, args, resolve, reject)
-      call.deadline = deadline
-      this.launch(call)
-    })
+  /** `forMs`: how long it has, where that ends before the deadline. */
+  #promised(
+    address: Address,
+    method: string,
+    args: unknown[],
+    deadline: number,
+    forMs: number = Number.POSITIVE_INFINITY,
+  ): Promise<unknown> {
+    const promise = new Promise(keepSettlers)
+    const call = new Call(this, address, method, args, resolveKept, rejectKept)
+    call.deadline = deadline
+    call.forMs = forMs
+    this.launch(call)
+    return promise
   }
 
   stream(address: Address, method: string, args: unknown[]): AsyncIterableIterator<unknown> {
@@ -217,7 +232,7 @@ export class Calls implements RefHost, Router {
     }
     if (this.#closed)
       return out.reject(new SkepError('ERR_STOPPED', `${out.what}: this node has been stopped`, { sent: 'no' }))
-    if (out.address.context !== undefined && out.deadline <= this.#outside.time.now()) {
+    if (out.address.context !== undefined && this.#isPast(out.deadline)) {
       return out.reject(
         new SkepError(
           'ERR_TIMEOUT',
@@ -231,9 +246,17 @@ export class Calls implements RefHost, Router {
     if (out instanceof Call && out.method !== control) {
       out.address.context?.await(out)
       const { key } = out.address.options
-      if (key !== undefined) out.once = onceOf(out.method, key)
+      if (key !== undefined) {
+        out.once = onceOf(out.method, key)
+        // Those that have one key wait together, as long as the last of them does.
+        this.deadlines.begin()
+      }
     }
     this.#find(out)
+  }
+
+  #isPast(deadline: number): boolean {
+    return deadline !== Number.POSITIVE_INFINITY && deadline <= this.#outside.time.now()
   }
 
   #find(out: Outgoing): void {
@@ -272,7 +295,7 @@ export class Calls implements RefHost, Router {
     if (target.by === 'pid' || out.method === control) return false
     // Where a later call went there before, it would be done after that.
     if (out.overtaken) return false
-    if (out.deadline <= this.#outside.time.now()) return false
+    if (this.#isPast(out.deadline)) return false
     const pid = this.resolve(out.address)
     const elsewhere = pid === undefined ? target.by === 'ensure' : !pid.equals(out.pid)
     if (elsewhere && out.redirects < maxRedirects) {
@@ -365,10 +388,11 @@ export class Calls implements RefHost, Router {
 
   #isolateArgs(out: Outgoing, process: Process): void {
     const { isolation } = this.#outside
+    if (isolation === 'off' || out.args.every(isPrimitive)) return
     const refs = out.streamed ? process.refs : process.refsFor(out)
     // The bytes, where there are some, are what the caller gave at the time of the call; the objects may have changed.
-    if (out.payload !== undefined && isolation !== 'off') out.args = unpack(out.payload, refs) as unknown[]
-    else if (out.args.length > 0) isolateAll(isolation, out.args, 'args', refs)
+    if (out.payload !== undefined) out.args = unpack(out.payload, refs) as unknown[]
+    else isolateAll(isolation, out.args, 'args', refs)
   }
 
   #sendAway(out: Outgoing, pid: Pid): void {
@@ -493,8 +517,10 @@ export class Calls implements RefHost, Router {
   }
 
   /** Milliseconds left, as frames carry it: 0 for no end. */
-  left(deadline: number): number {
-    return deadline === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(deadline - this.#outside.time.now()))
+  left({ deadline, forMs }: Outgoing): number {
+    const until = deadline === Number.POSITIVE_INFINITY ? deadline : deadline - this.#outside.time.now()
+    const ms = Math.min(until, forMs)
+    return ms === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(ms))
   }
 
   refs(address: Address): RefSource {
@@ -540,6 +566,15 @@ export class Calls implements RefHost, Router {
       )
     }
   }
+}
+
+/** How the promise that was made last is settled. Kept here, so that a call needs no closure of its own for it. */
+let resolveKept: (value: unknown) => void
+let rejectKept: (error: unknown) => void
+
+function keepSettlers(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+  resolveKept = resolve
+  rejectKept = reject
 }
 
 /** A key repeats an answer: what has none, or many, cannot have one. */

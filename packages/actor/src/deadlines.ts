@@ -10,8 +10,12 @@ const sweepMs = 10
 export interface Timed {
   /** On the clock of `Timers`; Infinity never comes. */
   readonly deadline: number
+  /** Milliseconds that it has besides, from when the clock is read next; Infinity once its deadline says so. */
+  forMs: number
   later: Timed | undefined
   earlier: Timed | undefined
+  /** This is its deadline. */
+  endBy(deadline: number): void
   /** The deadline has passed; it has been taken off the list. */
   expire(): void
 }
@@ -31,6 +35,8 @@ export class Deadlines {
   #first: Timed | undefined
   #armedFor = Number.POSITIVE_INFINITY
   #cancel: (() => void) | undefined
+  /** Those whose time begins when the clock is read next. */
+  #fresh: Timed[] = []
   /** How many wait. */
   size = 0
 
@@ -50,6 +56,30 @@ export class Deadlines {
       this.#nextLookMs = this.#time.now() + this.#looking.everyMs
     const dueMs = Math.min(timed.deadline, this.#nextLookMs)
     if (dueMs < this.#armedFor) this.#arm(dueMs)
+  }
+
+  /**
+   * The same for one that has `forMs` from now: until the next microtask, which sees what that comes to for all of one
+   * turn. To read the clock for each of many calls would cost a tenth of all that is done for them.
+   */
+  addFor(timed: Timed): void {
+    this.add(timed)
+    if (this.#fresh.length === 0) queueMicrotask(() => this.begin())
+    this.#fresh.push(timed)
+  }
+
+  /** The time begins of those that have some; before anybody goes by their deadlines. */
+  begin(): void {
+    if (this.#fresh.length === 0) return
+    const now = this.#time.now()
+    let earliest = Number.POSITIVE_INFINITY
+    for (const timed of this.#fresh) {
+      timed.endBy(Math.min(timed.deadline, now + timed.forMs))
+      timed.forMs = Number.POSITIVE_INFINITY
+      if (timed.deadline < earliest) earliest = timed.deadline
+    }
+    this.#fresh = []
+    if (earliest < this.#armedFor) this.#arm(earliest)
   }
 
   /** Watch it no more; it must be on the list. */

@@ -78,7 +78,13 @@ export abstract class Message {
     return this.#context
   }
 
-  /** The same, where it was asked for. */
+  /** Its deadline is known, or another, by now; what it has called is bound by that too. */
+  endBy(deadline: number): void {
+    this.deadline = deadline
+    if (this.#context !== undefined && !this.over) this.#context.deadline = deadline
+  }
+
+  /** What `contextIn` gave, where that was asked for. */
   get context(): CallContext | undefined {
     return this.#context
   }

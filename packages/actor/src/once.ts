@@ -267,8 +267,7 @@ class Joint extends Message {
       return call.refuse('ERR_OVERLOADED', `${most} calls with this key wait for the first one`, 'no')
     this.#calls.add(call)
     call.joint = this
-    this.deadline = Math.max(this.deadline, call.deadline)
-    if (this.context !== undefined) this.context.deadline = this.deadline
+    this.endBy(Math.max(this.deadline, call.deadline))
     if (this.#begun) call.began()
   }
 

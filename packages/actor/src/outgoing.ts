@@ -14,7 +14,7 @@ import { beginWork, control, isBeside, Message, type Runner, type Work } from '.
 import type { Ordered } from './order.js'
 import type { Process } from './process.js'
 import type { Address } from './ref.js'
-import { runAs, type Whose, whoseNow } from './rejections.js'
+import { rejectAs, type Whose, whoseNow } from './rejections.js'
 import { type RefSource, Refused } from './values.js'
 
 /** The outcomes after which the name may by now have another holder. */
@@ -48,7 +48,7 @@ export interface Router {
   refs(address: Address): RefSource
   deadlineFor(address: Address, otherwiseMs: number): number
   /** Milliseconds left, as frames carry it: 0 for no end. */
-  left(deadline: number): number
+  left(out: Outgoing): number
   dropped(reason: string): void
 }
 
@@ -66,6 +66,8 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   /** Whom it went to last. */
   pid: Pid | undefined
   id = 0
+  /** Milliseconds that it has, while its deadline does not say that yet: see deadlines.ts. */
+  forMs: number = Number.POSITIVE_INFINITY
   redirects = 0
   /** Times that it was seen to wait: see patience.ts. */
   looked = 0
@@ -167,7 +169,8 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
 
   list(): void {
     this.listed = true
-    this.calls.deadlines.add(this)
+    if (this.forMs === Number.POSITIVE_INFINITY) this.calls.deadlines.add(this)
+    else this.calls.deadlines.addFor(this)
   }
 
   unlist(): void {
@@ -263,11 +266,11 @@ export class Call extends Outgoing {
 
   reject(error: unknown): void {
     this.release()
-    runAs(this.#whose, this.#reject, error)
+    rejectAs(this.#whose, this.#reject, error)
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
-    const left = this.calls.left(this.deadline)
+    const left = this.calls.left(this)
     return callFrame(this.id, pid.id, this.method, left, payload, nameOf(this.address), this)
   }
 

@@ -69,7 +69,7 @@ export class Passing extends Outgoing {
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {
-    const left = this.calls.left(this.deadline)
+    const left = this.calls.left(this)
     if (this.#credit === undefined) return callFrame(this.id, pid.id, this.method, left, payload, undefined, this)
     return openFrame(this.id, pid.id, this.method, left, payload, undefined, this.#credit, this)
   }

@@ -593,6 +593,11 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 
   turn(max: number, now: number): number {
+    return this.#whose.run(takeTurn, this, max, now)
+  }
+
+  /** Its turn, as its own code. */
+  handle(max: number, now: number): number {
     let done = 0
     while (done < max && this.#current === undefined && this.#mayBegin) {
       const message = this.#queue?.shift()
@@ -613,7 +618,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.#current = message
     let result: unknown
     try {
-      result = this.#whose.run(begin, message, this)
+      result = message.begin(this)
       if (isThenable(result)) {
         this.#onValue ??= (value) => this.#ended()?.answer(value)
         this.#onError ??= (error) => this.#threw(this.#ended(), error)
@@ -664,7 +669,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     }
     let result: unknown
     try {
-      result = this.#whose.run(begin, message, this)
+      result = message.begin(this)
     } catch (error) {
       end()
       this.#threw(message, error)
@@ -965,8 +970,8 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 }
 
-function begin(message: Message, runner: Runner): unknown {
-  return message.begin(runner)
+function takeTurn(process: Process, max: number, now: number): number {
+  return process.handle(max, now)
 }
 
 /** What an actor leaves behind may be rejected long after its end. It is not held for that. */

@@ -39,15 +39,24 @@ export class Whose {
   }
 }
 
-/** Whose code runs now; undefined for code of no actor. */
+/**
+ * Where contexts are V8's own (Node 24 and later), Node goes by where a promise was rejected; where they are kept by
+ * async_hooks, by where it was made. What is not known counts as the former: it costs a look at the context per call.
+ */
+const byWhereRejected = !('_propagate' in AsyncLocalStorage.prototype)
+
+/** As whose a promise that is made now has to be rejected: undefined for code of no actor, and where Node knows. */
 export function whoseNow(): Whose | undefined {
-  return current.getStore()
+  return byWhereRejected ? current.getStore() : undefined
 }
 
-/**
- * Run it as code of that one. Some versions of Node go by where a promise was rejected, not by where it was made, so
- * what an actor is given is rejected as its own.
- */
+/** Reject a promise as that of whoever made it, as `whoseNow` told it. */
+export function rejectAs(whose: Whose | undefined, reject: (error: unknown) => void, error: unknown): void {
+  if (byWhereRejected) runAs(whose, reject, error)
+  else reject(error)
+}
+
+/** Run it as code of that one. */
 export function runAs<Args extends unknown[], T>(whose: Whose | undefined, fn: (...args: Args) => T, ...args: Args): T {
   return current.run(whose, fn, ...args)
 }

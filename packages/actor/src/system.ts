@@ -262,6 +262,7 @@ class System implements ProcessHost, ActorHome {
       () => {
         this.#cluster.noticeStall()
         this.tracker.haltIfDue()
+        this.#deadlines.begin()
       },
       // What is scheduled here is processes alone.
       (process, ms, messages) => patience.busy(process as Process, ms, messages),

@@ -40,10 +40,13 @@ const Till = defineActor('till', {
     async *items() {
       yield 1
     },
+    nest: (self): Promise<unknown> => self.node.via(Slow, 'u').wait(),
     sum: (self) => self.state.sum,
   },
   keys: { entries: 3, ms: 1000 },
 })
+
+const Slow = defineActor('slow', { init: () => 0, on: { wait: () => open.promise } })
 
 interface Shop {
   readonly world: World
@@ -57,7 +60,7 @@ interface Shop {
 async function shop(limits = {}): Promise<Shop> {
   open = gate()
   const world = new World()
-  const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Till], limits })) as [TestNode, TestNode]
+  const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Till, Slow], limits })) as [TestNode, TestNode]
   await a.system.spawn(Till, via('t'))
   return { world, a, b, near: a.system.via(Till, 't'), far: b.system.via(Till, 't') }
 }
@@ -156,6 +159,17 @@ describe('a call with a key', () => {
     open.open()
     await blocker
     expect(await patient).toEqual({ sum: 5 })
+  })
+
+  test('binds what it calls itself by the deadline of those who wait for it', async () => {
+    const { world, a, b, near } = await shop()
+    await b.system.start(Slow, via('u'))
+    const late = errorOf(keyed(near, 'k', 300).nest())
+    await world.time.pass(200)
+    expect(a.system.stats().pending).toBe(1)
+    await world.time.pass(150)
+    expect((await late).code).toBe('ERR_TIMEOUT')
+    expect(a.system.stats().pending).toBe(0)
   })
 
   test('that was given up before it began may be done under the same key', async () => {

@@ -6,8 +6,18 @@ import { Queue } from '../src/queue.js'
 import { type Runnable, Scheduler } from '../src/scheduler.js'
 import { rest, TestTime } from './world.js'
 
-function timed(deadline: number, expire: () => void): Timed {
-  return { deadline, earlier: undefined, later: undefined, expire }
+function timed(deadline: number, expire: () => void, forMs: number = Number.POSITIVE_INFINITY): Timed {
+  const one = {
+    deadline,
+    forMs,
+    earlier: undefined,
+    later: undefined,
+    expire,
+    endBy(at: number) {
+      one.deadline = at
+    },
+  }
+  return one
 }
 
 describe('deadlines', () => {
@@ -34,6 +44,32 @@ describe('deadlines', () => {
       }),
       { numRuns: 30 },
     )
+  })
+
+  test('of one turn begin with one look at the clock, and end as if each had been looked up', async () => {
+    const time = new TestTime()
+    let looks = 0
+    const deadlines = new Deadlines({
+      now: () => {
+        looks += 1
+        return time.now()
+      },
+      setTimer: (fn, ms) => time.setTimer(fn, ms),
+      defer: (fn) => time.defer(fn),
+    })
+    const expired: [number, number][] = []
+    const begun = time.now()
+    for (const ms of [100, 50, 400]) {
+      deadlines.addFor(timed(Number.POSITIVE_INFINITY, () => expired.push([ms, time.now() - begun]), ms))
+    }
+    // What ends before anyway is not put off.
+    deadlines.addFor(timed(begun + 20, () => expired.push([20, time.now() - begun]), 1000))
+    expect(looks).toBe(1)
+    await rest()
+    expect(looks).toBe(2)
+    await time.pass(500)
+    expect(expired.map(([ms]) => ms)).toEqual([20, 50, 100, 400])
+    for (const [ms, at] of expired) expect(at - ms).toBeLessThanOrEqual(10)
   })
 
   test('that never come cost no timer', () => {

@@ -291,7 +291,8 @@ class ClusterNode implements Cluster {
       events: {
         up: (peer, link, _role, continues) => this.#edge(() => this.#linkUp(peer, link.via, continues)),
         down: (boot, byPeer, reason) => this.#edge(() => this.#linkDown(boot, byPeer, reason)),
-        frame: (boot, frame, open) => this.#edge(() => this.#receive(boot, frame, open)),
+        message: (read) => this.#read(read),
+        frame: (boot, frame, open) => this.#receive(boot, frame, open),
         drained: (boot) => this.#edge(() => this.#tell({ type: 'drained', boot })),
         dialled: (address, outcome, boot) => this.#edge(() => this.#dialled(address, outcome, boot)),
         dialledThrough: (boot, via, linked) =>
@@ -428,15 +429,17 @@ class ClusterNode implements Cluster {
       link.noteRefused()
       return 'overloaded'
     }
-    const bytes = this.#pack(frame, undefined, () => frame)
+    const bytes = packChecked(frame, this.#settings.limits.maxFrameBytes)
     this.#frames.out++
     const isSent = link.send(bytes, 'call')
     this.#noteUsed(link)
     return isSent ? 'sent' : 'unlinked'
   }
 
-  /** After the frame has been sent: what comes of it may end this very link. */
+  /** After the frame has been sent: what comes of it may end this very link. Once a turn, for it takes a look at the clock. */
   #noteUsed(link: Link): void {
+    if (link.notedUse) return
+    link.notedUse = true
     const now = this.#time.now()
     if (now < link.tellUsedAt) return
     link.tellUsedAt = now + usedAgainMs
@@ -709,10 +712,18 @@ class ClusterNode implements Cluster {
     return bytes
   }
 
+  #read(read: () => void): void {
+    this.#edge(() => {
+      // A stalled process must learn that time has passed before it reads what waited in its sockets.
+      this.#wakeIfDue()
+      read()
+    })
+  }
+
   #receive(from: BootId, frame: readonly unknown[], open: boolean): void {
+    // An earlier frame of the message may have ended this boot.
+    if (this.#ended || this.#condemnedBy !== undefined) return
     this.#frames.in++
-    // A stalled process must learn that time has passed before it reads what waited in its sockets.
-    this.#wakeIfDue()
     const kind = frame[0] as number
     const layer = isLayerKind(kind) ? this.#layerOf(kind) : undefined
     const isOurs = kind >= clusterKinds[0] && kind <= clusterKinds[1]

@@ -2,7 +2,7 @@
  * One link to one peer after its handshake: frames out in order of urgency and within bounds, frames in as arrays.
  *
  * Out: all that is sent in one turn of the event loop leaves as one write (the connection is corked at the first frame
- * and released after the turn). What is urgent or small goes straight to the connection; large frames are cut and wait
+ * and released after the turn), and small frames of a turn as one message. What is urgent or small goes straight to the connection; large frames are cut and wait
  * in a queue of their own, which is drained only while the connection holds little, so that a big state never delays a
  * probe. In: what is not msgpack, or not an array with a kind, is dropped and counted.
  */
@@ -10,10 +10,21 @@ import type { BootId } from './core/member.js'
 import type { Lane, LinkLimits } from './limits.js'
 import type { Timers } from './time.js'
 import type { Connection, ConnectionEnd } from './transport.js'
-import { chunkBytes, linkKinds, packFrame, unpackFrame } from './wire.js'
+import {
+  bytesTogether,
+  chunkBytes,
+  joinFrames,
+  linkKinds,
+  maxTogetherBytes,
+  packFrame,
+  splitFrames,
+  unpackFrame,
+} from './wire.js'
 
 /** What a link tells its owner. `closed` comes once, and not after `close` or `replace`. */
 export interface LinkEvents {
+  /** A message has come: `read` gives its frames. */
+  message(read: () => void): void
   frame(link: Link, frame: readonly unknown[]): void
   dropped(link: Link, reason: string): void
   drained(link: Link): void
@@ -25,6 +36,7 @@ export interface LinkEvents {
 
 /** Bytes in the connection up to which waiting bulk is added: enough to keep it busy, little for a probe to wait behind. */
 const bulkWindowBytes = 2 * chunkBytes
+
 export class Link {
   readonly boot: BootId
   /** The neighbour through which it goes; undefined for a direct one. */
@@ -33,6 +45,8 @@ export class Link {
   peerIsDone = false
   /** When the machine is to be told next that it is used. */
   tellUsedAt = 0
+  /** What was sent since the turn began has been noted as its use. */
+  notedUse = false
   /** Counters for `stats`. */
   readonly counts: { framesIn: number; framesOut: number; bytesIn: number; bytesOut: number } = {
     framesIn: 0,
@@ -45,6 +59,11 @@ export class Link {
   readonly #limits: LinkLimits
   readonly #events: LinkEvents
   readonly #bulk: BulkQueue = new BulkQueue()
+  /** The far end takes several frames in one message. */
+  readonly #joins: boolean
+  /** Small frames of this turn that are still to become a message. */
+  #together: Buffer[] = []
+  #togetherBytes = 0
   #overloaded = false
   #hasDropped = false
   /** While another link runs dry: what is sent waits here, in order. */
@@ -62,10 +81,11 @@ export class Link {
     time: Timers,
     limits: LinkLimits,
     events: LinkEvents,
-    via?: BootId,
+    { via, joins = false }: { readonly via?: BootId | undefined; readonly joins?: boolean } = {},
   ) {
     this.boot = boot
     this.via = via
+    this.#joins = joins
     this.#connection = connection
     this.#time = time
     this.#limits = limits
@@ -80,7 +100,7 @@ export class Link {
 
   /** Bytes that wait, in the connection and in the queue. */
   get waitingBytes(): number {
-    return this.#connection.bufferedAmount + this.#bulk.bytes + this.#pausedBytes
+    return this.#connection.bufferedAmount + this.#togetherBytes + this.#bulk.bytes + this.#pausedBytes
   }
 
   /** Above the high water mark, until the low one is reached again. */
@@ -160,17 +180,34 @@ export class Link {
     }
     this.counts.framesOut++
     this.counts.bytesOut += bytes.length
-    this.#connection.send(bytes)
+    const more = bytesTogether(bytes)
+    if (this.#togetherBytes + more > maxTogetherBytes) this.#flush()
+    if (!this.#joins || more > maxTogetherBytes) return this.#connection.send(bytes)
+    this.#together.push(bytes)
+    this.#togetherBytes += more
+  }
+
+  #flush(): void {
+    const frames = this.#together
+    const [first] = frames
+    if (first === undefined) return
+    this.#connection.send(frames.length === 1 ? first : joinFrames(frames, this.#togetherBytes))
+    this.#together = []
+    this.#togetherBytes = 0
   }
 
   #uncork(): void {
     if (!this.#corked) return
     this.#corked = false
+    this.notedUse = false
+    this.#flush()
     this.#connection.uncork()
+    if (!this.#over) this.#pump()
   }
 
   #pump(): void {
-    while (this.#bulk.bytes > 0 && this.#connection.bufferedAmount < bulkWindowBytes) this.#write(this.#bulk.next())
+    while (this.#bulk.bytes > 0 && this.#connection.bufferedAmount + this.#togetherBytes < bulkWindowBytes)
+      this.#write(this.#bulk.next())
   }
 
   /** The connection is empty: there is room for bulk, and perhaps the peer is no longer overloaded. */
@@ -196,10 +233,18 @@ export class Link {
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (this.#unreadable) return
-    this.counts.framesIn++
-    this.counts.bytesIn += data.length
-    if (!isBinary) return this.#events.dropped(this, 'a text frame')
-    this.#unpack(data, false)
+    if (!isBinary) {
+      this.counts.framesIn++
+      return this.#events.dropped(this, 'a text frame')
+    }
+    this.#events.message(() => {
+      const isWhole = splitFrames(data, (frame) => {
+        this.counts.framesIn++
+        this.counts.bytesIn += frame.length
+        if (!this.#unreadable) this.#unpack(frame, false)
+      })
+      if (!isWhole) this.#events.dropped(this, 'not frames')
+    })
   }
 
   #unpack(bytes: Uint8Array, fromChunks: boolean): void {

@@ -26,7 +26,7 @@ import { Link, type LinkEvents } from './link.js'
 import { RelayedConnection, Relays, relayCapability } from './relays.js'
 import type { Timers } from './time.js'
 import type { Connection, Transport } from './transport.js'
-import { linkKinds } from './wire.js'
+import { linkKinds, togetherCapability } from './wire.js'
 
 export interface LinksEvents {
   /**
@@ -35,6 +35,8 @@ export interface LinksEvents {
    */
   up(peer: Hello, link: Link, role: Role, continues: boolean): void
   down(boot: BootId, byPeer: boolean, reason: string): void
+  /** A message has come; `read` gives its frames. */
+  message(read: () => void): void
   /** `open` is false for what was under way when this side closed the link. */
   frame(boot: BootId, frame: readonly unknown[], open: boolean): void
   drained(boot: BootId): void
@@ -257,7 +259,7 @@ export class Links {
       ...protocol,
       cluster,
       ...this.#options.self(),
-      capabilities: [relayCapability],
+      capabilities: [relayCapability, togetherCapability],
       nonce: world.chance.bytes(32),
     }
     const handshake = new Handshake(role, hello, {
@@ -328,7 +330,10 @@ export class Links {
     const { boot } = peer.info
     const old = this.#links.get(boot)
     this.#endMeeting(meeting)
-    const link = new Link(boot, connection, this.#time, this.#options.limits, this.#linkEvents, relayed?.via)
+    const link = new Link(boot, connection, this.#time, this.#options.limits, this.#linkEvents, {
+      via: relayed?.via,
+      joins: peer.capabilities.includes(togetherCapability),
+    })
     if (relayed === undefined && peer.capabilities.includes(relayCapability)) this.#carriers.add(link)
     this.#links.set(boot, link)
     const continues = old !== undefined && this.#replace(old, link)
@@ -447,6 +452,7 @@ export class Links {
   }
 
   readonly #linkEvents: LinkEvents = {
+    message: (read: () => void): void => this.#events.message(read),
     frame: (link: Link, frame: readonly unknown[]): void => this.#frame(link, frame),
     dropped: (link: Link, reason: string): void => this.#events.dropped(link.boot, reason),
     drained: (link: Link): void => this.#events.drained(link.boot),

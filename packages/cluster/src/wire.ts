@@ -1,6 +1,7 @@
 /**
- * Bytes on a link: one ws binary message is one msgpack array `[kind, ...fields]`, packed by itself, so that a bad one
- * never spoils the next. Kinds 0-15 belong to the link (handshake, chunks); the others to the layers above.
+ * Bytes on a link: a frame is one msgpack array `[kind, ...fields]`, packed by itself, so that a bad one never spoils the
+ * next. One ws binary message is one frame, or several, each behind its length. Kinds 0-15 belong to the link
+ * (handshake, chunks); the others to the layers above.
  */
 import { Packr, Unpackr } from 'msgpackr'
 import { checkGrammar } from './core/grammar.js'
@@ -34,4 +35,53 @@ export function packFrame(frame: readonly unknown[]): Buffer {
 export function unpackFrame(bytes: Uint8Array): unknown {
   checkGrammar(bytes, maxLevels)
   return unpackr.unpack(bytes)
+}
+
+/** What a node says of itself in its HELLO that reads several frames in one message. */
+export const togetherCapability = 'together'
+
+/** Begins a message of several frames: no value of msgpack does. */
+const severalMark = 0xc1
+
+/** Before each of several frames: its length. */
+const lengthBytes = 2
+
+/** Bytes of a message of several frames at most, so that each has a length of two bytes. */
+export const maxTogetherBytes: number = chunkBytes - 1
+
+/** What a frame takes among several. */
+export function bytesTogether(frame: Buffer): number {
+  return lengthBytes + frame.length
+}
+
+/** Frames as one message; together they take `bytes`. */
+export function joinFrames(frames: readonly Buffer[], bytes: number): Buffer {
+  const message = Buffer.allocUnsafe(1 + bytes)
+  message[0] = severalMark
+  let at = 1
+  for (const frame of frames) {
+    message[at] = frame.length >> 8
+    message[at + 1] = frame.length & 0xff
+    at += lengthBytes
+    message.set(frame, at)
+    at += frame.length
+  }
+  return message
+}
+
+/** Gives each frame of a message to `read`. False where its end is not that of a frame; what is before that was given. */
+export function splitFrames(message: Buffer, read: (frame: Buffer) => void): boolean {
+  if (message[0] !== severalMark) {
+    read(message)
+    return true
+  }
+  let at = 1
+  while (at + lengthBytes <= message.length) {
+    const begins = at + lengthBytes
+    const ends = begins + (((message[at] as number) << 8) | (message[at + 1] as number))
+    if (ends > message.length) return false
+    read(message.subarray(begins, ends))
+    at = ends
+  }
+  return at === message.length
 }

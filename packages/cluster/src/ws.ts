@@ -52,7 +52,8 @@ export class WsTransport implements Transport {
     this.#events = events
     return new Promise((resolve, reject) => {
       this.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)))
-      this.#server.listen(address.port, address.host, () => {
+      // Exclusive: in a process of `node:cluster` a peer would else reach any of its siblings, and port 0 be one for all.
+      this.#server.listen({ port: address.port, host: address.host, exclusive: true }, () => {
         this.#server.removeAllListeners('error')
         this.#server.on('error', (error) => events.dropped('listener', error.message))
         const { port } = this.#server.address() as AddressInfo

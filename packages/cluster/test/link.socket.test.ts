@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { type LinkLimits, linkLimits } from '../src/limits.js'
-import { Link } from '../src/link.js'
+import { Link, type LinkEvents } from '../src/link.js'
 import { realTime } from '../src/time.js'
 import { maxWireBytes, packFrame } from '../src/wire.js'
 import { WsConnection } from '../src/ws.js'
@@ -23,6 +23,7 @@ class End {
   readonly socket: Socket
   readonly frames: (readonly unknown[])[] = []
   readonly closed: unknown[] = []
+  messages = 0
   drained = 0
   #waiting: (() => void)[] = []
 
@@ -31,14 +32,19 @@ class End {
     const connection = new WsConnection(realTime, name, socket)
     connection.carriedBy(ws)
     connection.opened(socket)
-    this.link = new Link(name, connection, realTime, limits, {
+    const events: LinkEvents = {
+      message: (read) => {
+        this.messages += 1
+        read()
+      },
       frame: (_link, frame) => this.#note(() => this.frames.push(frame)),
       dropped: () => {},
       drained: () => this.#note(() => this.drained++),
       last: () => {},
       lastRead: () => {},
       closed: (_link, byPeer, reason) => this.#note(() => this.closed.push({ byPeer, reason })),
-    })
+    }
+    this.link = new Link(name, connection, realTime, limits, events, { joins: true })
   }
 
   async until(test: () => boolean): Promise<void> {
@@ -80,6 +86,20 @@ describe('a link', () => {
     for (let i = 0; i < 10; i++) a.link.send(packFrame([40, i]), 'call')
     await b.until(() => b.frames.length === 110)
     expect(count()).toBe(2)
+  })
+
+  it('puts the small frames of one turn into one message, of no more than a chunk', async () => {
+    const [a, b] = await ends()
+    for (let i = 0; i < 100; i++) a.link.send(packFrame([40, i]), 'call')
+    await b.until(() => b.frames.length === 100)
+    expect(b.messages).toBe(1)
+    const load = Buffer.alloc(1000, 7)
+    for (let i = 0; i < 200; i++) a.link.send(packFrame([40, i, load]), 'call')
+    await b.until(() => b.frames.length === 300)
+    expect(b.messages).toBe(1 + Math.ceil((200 * 1009) / maxWireBytes))
+    expect(b.frames.slice(100).map((frame) => frame[1])).toEqual(Array.from({ length: 200 }, (_, i) => i))
+    expect([a.link.waitingBytes, a.link.counts.framesOut, b.link.counts.framesIn]).toEqual([0, 300, 300])
+    expect(b.link.counts.bytesIn).toBe(a.link.counts.bytesOut)
   })
 
   it('cuts what is large, and lets what is urgent overtake it', async () => {

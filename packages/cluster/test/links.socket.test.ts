@@ -51,6 +51,7 @@ class Side {
       events: {
         up: (peer, _link, role) => this.#add({ type: 'up', boot: peer.info.boot, role }),
         down: (boot, byPeer, reason) => this.#add({ type: 'down', boot, byPeer, reason }),
+        message: (read) => read(),
         frame: (boot, frame, open) => this.#add({ type: 'frame', boot, frame, open }),
         drained: (boot) => this.#add({ type: 'drained', boot }),
         dialled: (address, outcome, boot) => this.#add({ type: 'dialled', address, outcome, boot }),

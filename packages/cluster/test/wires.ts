@@ -207,6 +207,7 @@ export class Peer {
           this.onUp(hello.info.boot)
         },
         down: (boot, _byPeer, reason) => this.downs.push({ boot, reason }),
+        message: (read) => read(),
         frame: (from, frame) => this.frames.push({ from, frame }),
         drained: () => void this.drained++,
         dialled: () => {},

@@ -21,6 +21,8 @@ export interface AdminOptions {
 /** What the listener asks of its node. */
 export interface AdminTarget {
   readiness(): Readiness
+  /** How each worker is, by its number, where the target has any. */
+  workers?(): Readonly<Record<string, string>>
   drain(): Promise<unknown>
 }
 
@@ -66,7 +68,8 @@ export async function startAdmin(options: AdminOptions, target: AdminTarget): Pr
 function listen(server: Server, address: Address): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, address)))
-    server.listen(address.port, address.host, () => {
+    // Never shared with siblings of `node:cluster`: any of them would answer for this one.
+    server.listen({ port: address.port, host: address.host, exclusive: true }, () => {
       const bound = server.address()
       resolve(typeof bound === 'object' && bound !== null ? bound.port : address.port)
     })
@@ -92,7 +95,7 @@ function answer(
   if (path === '/ready') {
     const readiness = target.readiness()
     const ready = readiness === 'ready'
-    return reply(response, ready ? 200 : 503, { ready, readiness })
+    return reply(response, ready ? 200 : 503, { ready, readiness, workers: target.workers?.() })
   }
   const refusal = refusalOf(request, token)
   if (refusal !== undefined) {

@@ -166,8 +166,13 @@ export function configFaults(config: unknown): string[] {
 
 /** The configuration as it is, when nothing is wrong with it. Throws ERR_CONFIG with all `faults` otherwise. */
 export function checkConfig(config: NodeConfig): NodeConfig {
-  const faults = configFaults(config)
-  if (faults.length === 0) return config
+  refuseFaults(configFaults(config))
+  return config
+}
+
+/** Throws ERR_CONFIG with all of them where there are any. */
+export function refuseFaults(faults: readonly string[]): void {
+  if (faults.length === 0) return
   const count = faults.length === 1 ? 'a fault' : `${faults.length} faults`
   const lines = faults.map((fault) => `  - ${fault}`).join('\n')
   throw new SkepError('ERR_CONFIG', `the configuration has ${count}:\n${lines}`, { faults })
@@ -224,7 +229,7 @@ function kindOf(value: unknown): string | undefined {
   return made ? (value as { kind?: string }).kind : undefined
 }
 
-function adminFaults(admin: unknown): string[] {
+export function adminFaults(admin: unknown): string[] {
   if (admin === undefined) return []
   const isOptions = typeof admin === 'object' && admin !== null && !Array.isArray(admin)
   if (typeof admin !== 'string' && !isOptions)
@@ -302,7 +307,7 @@ function partitionFaults(partition: unknown): string[] {
   return faults
 }
 
-function loggerFaults(logger: unknown): string[] {
+export function loggerFaults(logger: unknown): string[] {
   if (logger === undefined || LEVELS.includes(logger as LogLevel)) return []
   const methods = ['debug', 'info', 'warn', 'error', 'fatal', 'child'] as const
   const shaped = typeof logger === 'object' && logger !== null
@@ -310,7 +315,7 @@ function loggerFaults(logger: unknown): string[] {
   return [`logger must be like one of pino, or one of ${LEVELS.join(', ')}, not ${shown(logger)}`]
 }
 
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   const text = inspect(value, {
     depth: 0,
     breakLength: Number.POSITIVE_INFINITY,
@@ -321,7 +326,7 @@ function shown(value: unknown): string {
 }
 
 /** A key as it was written, when it can be read in a log. */
-function shownKey(key: string): string {
+export function shownKey(key: string): string {
   return /^[\w.$-]{1,64}$/.test(key) ? key : shown(key)
 }
 

@@ -5,14 +5,16 @@
 
 import type { NodeConfig } from './config.js'
 import { type SkepNode, startNodeIn } from './node.js'
+import { ownWorker } from './worker.js'
 import { realWorld } from './world.js'
 
 /**
  * Starts a node: resolves when it listens, and looks for its peers from then on; `node.ready()` says when it has joined.
+ * In a process that `startWorkers` started its name and its ports are followed by the number of the worker.
  * Errors: ERR_CONFIG with all `faults`, ERR_ADDRESS_IN_USE, ERR_LISTEN.
  */
 export function startNode(config: NodeConfig): Promise<SkepNode> {
-  return startNodeIn(realWorld, config)
+  return ownWorker()?.start(config) ?? startNodeIn(realWorld, config)
 }
 
 export {
@@ -114,3 +116,4 @@ export type { LogLevel, NodeConfig } from './config.js'
 export type { NodeEvents } from './events.js'
 export type { NodeMember } from './member.js'
 export type { DrainOptions, DrainReport, NodeExplanation, SkepNode } from './node.js'
+export { startWorkers, type Workers, type WorkersOptions } from './workers.js'

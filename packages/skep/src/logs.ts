@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import type { NodeConfig } from './config.js'
 
 /** The configured logger, or JSON lines on stdout. */
-export function rootLogger({ logger = 'info' }: NodeConfig): Logger {
+export function rootLogger({ logger = 'info' }: Pick<NodeConfig, 'logger'>): Logger {
   if (typeof logger !== 'string') return logger
   return pino({ level: logger, base: null, timestamp: pino.stdTimeFunctions.isoTime })
 }

@@ -1,12 +1,14 @@
 /** A member of the cluster as users see it. */
 
-import type { BootId, Member } from '@skep/cluster/core'
+import { type BootId, type Member, machineOf } from '@skep/cluster/core'
 
 /** A member of the cluster as a node sees it; plain data. */
 export interface NodeMember {
   readonly name: string
   /** `host:port` at which others reach it. */
   readonly address: string
+  /** The host in that address: members with the same one share a machine, as all workers of a program do. */
+  readonly machine: string
   /** The life of the node: another one after each restart. */
   readonly boot: BootId
   readonly phase: Member['phase']
@@ -27,5 +29,6 @@ export interface NodeMember {
 
 export function memberOf({ info, phase, suspect }: Member, via?: string): NodeMember {
   const { name, address, boot, roles, weight, cordoned, kinds, version, halted = false } = info
-  return { name, address, boot, phase, suspect, roles, weight, cordoned, kinds, version, halted, via }
+  const machine = machineOf(info)
+  return { name, address, machine, boot, phase, suspect, roles, weight, cordoned, kinds, version, halted, via }
 }

@@ -303,12 +303,18 @@ class RunningNode implements SkepNode {
   drain({ timeout = DRAIN_MS }: DrainOptions = {}): Promise<DrainReport> {
     if (typeof timeout !== 'number' || !(timeout >= 0))
       throw new TypeError(`drain: timeout must be a number of milliseconds, not ${String(timeout)}`)
-    this.#drained ??= this.#stopped === undefined ? this.#drain(timeout) : this.#stopped.then(() => NOTHING)
+    if (this.#drained === undefined) {
+      this.#drained = this.#stopped === undefined ? this.#drain(timeout) : this.#stopped.then(() => NOTHING)
+      this.#world.turned?.('leaving')
+    }
     return this.#drained
   }
 
   stop(): Promise<void> {
-    this.#stopped ??= this.#close()
+    if (this.#stopped === undefined) {
+      this.#stopped = this.#close()
+      this.#world.turned?.('leaving')
+    }
     return this.#stopped
   }
 
@@ -425,7 +431,18 @@ class RunningNode implements SkepNode {
     )
     cluster.on('condemned', (by) => {
       logger.warn({ by }, 'the others hold this node to be down: it joins anew as another boot, its actors live on')
+      this.#world.turned?.('joining')
+      // Until this turn ends it still counts as ready.
+      this.#world.time.defer(() => this.#tellReady())
     })
+    this.#tellReady()
+  }
+
+  #tellReady(): void {
+    const tell = (): void => {
+      if (this.#readiness() === 'ready') this.#world.turned?.('ready')
+    }
+    this.#layers.tracker.ready({ timeout: Number.POSITIVE_INFINITY }).then(tell, () => {})
   }
 }
 

@@ -28,6 +28,15 @@ export interface DriverOptions {
   readonly also: { readonly deadline: number; sweep(now: number): void }
 }
 
+/** This node's own ops of one step, on their way to these peers. */
+interface Held {
+  readonly message: Extract<TrackerMessage, { type: 'ops' }>
+  readonly to: string[]
+}
+
+/** Steps whose ops leave as one message at most: with the largest specs and metadata in them it is a frame still. */
+const maxStepsTogether = 64
+
 /** Most different reasons that are counted apart; the rest is counted together. */
 const maxReasons = 64
 
@@ -40,6 +49,8 @@ export class Driver {
   readonly #inputs: TrackerInput[] = []
   #feeding = false
   #stopped = false
+  /** Ops that no peer has been sent yet, of steps that followed one another, and for whom they are. */
+  readonly #ops: Held[] = []
   #timer: { readonly at: number; readonly cancel: () => void } | undefined
 
   constructor(options: DriverOptions) {
@@ -59,6 +70,8 @@ export class Driver {
       decode: decodeMessage,
       lane: laneOf,
       input: (input) => {
+        // They were an earlier boot's, whose links are gone.
+        if (input.type === 'rejoined') this.#ops.length = 0
         // The registry believes what it is told; only processes wait.
         if (input.type === 'stalled' || input.type === 'trusted') return
         if (input.type === 'message' && this.#options.intercept(input.from, input.message as TrackerMessage)) return
@@ -91,12 +104,18 @@ export class Driver {
 
   #step(input: TrackerInput): void {
     if (this.#stopped) return
-    try {
+    this.#guarded(() => {
       for (const output of stepTracker(this.state, input, this.#options.time.now())) {
         // An earlier output may have ended it all.
         if (this.#stopped) return
         this.#perform(output)
       }
+    })
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work()
     } catch (error) {
       this.stop()
       this.#options.onFatal(error)
@@ -131,6 +150,9 @@ export class Driver {
     const { cluster, logger, time } = this.#options
     switch (output.type) {
       case 'send':
+        if (output.message.type === 'ops' && !output.message.reply) return this.#holdOps(output.to, output.message)
+        // Each peer is sent everything in the order in which it was given.
+        this.#sendOps()
         cluster.send(output.to, output.message, { carry: output.carry, relay: output.relay })
         return
       case 'ready':
@@ -152,9 +174,60 @@ export class Driver {
     }
   }
 
+  /**
+   * What peers ask for or answer comes many frames at a time, and each frame is a step with ops of its own: those of one
+   * turn leave as one message. Before anybody who waits for one of these steps goes on, they have left: he needs more
+   * than one turn of the queue of promises, and what he sends then comes behind.
+   */
+  #holdOps(to: string, message: Held['message']): void {
+    const last = this.#ops.at(-1)
+    if (last?.message === message) {
+      last.to.push(to)
+      return
+    }
+    if (last === undefined) queueMicrotask(() => this.#guarded(() => this.#sendOps()))
+    this.#ops.push({ message, to: [to] })
+  }
+
+  #sendOps(): void {
+    if (this.#ops.length === 0) return
+    const all = this.#ops.splice(0)
+    if (this.#stopped) return
+    for (const { message, to } of together(all)) {
+      for (const boot of to) this.#options.cluster.send(boot, message, { carry: false, relay: false })
+    }
+  }
+
   #drop(from: string, reason: string): void {
     const key = this.dropped.has(reason) || this.dropped.size < maxReasons ? reason : 'other'
     this.dropped.set(key, (this.dropped.get(key) ?? 0) + 1)
     this.#options.logger.debug({ from, reason }, 'dropped a tracker message')
   }
+}
+
+/** Ops that follow one another and go to the same peers, as one message. */
+function together(all: readonly Held[]): Held[] {
+  const joined: Held[] = []
+  let run: Held[] = []
+  const end = (): void => {
+    const [first] = run
+    const last = run.at(-1)
+    if (first === undefined || last === undefined) return
+    const ops = run.flatMap(({ message }) => message.ops)
+    joined.push(first === last ? first : { ...last, message: { ...last.message, first: first.message.first, ops } })
+    run = []
+  }
+  for (const one of all) {
+    const before = run.at(-1)
+    if (before !== undefined && (run.length === maxStepsTogether || !continues(before, one))) end()
+    run.push(one)
+  }
+  end()
+  return joined
+}
+
+function continues(before: Held, { message, to }: Held): boolean {
+  const { boot, first, ops } = before.message
+  const sameLog = message.boot === boot && message.first === first + ops.length
+  return sameLog && to.length === before.to.length && to.every((peer, i) => peer === before.to[i])
 }

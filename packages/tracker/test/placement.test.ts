@@ -199,6 +199,7 @@ describe('an own strategy', () => {
     const spy: OwnStrategy = (name, members) => {
       seen.add(JSON.stringify(members))
       expect(Object.isFrozen(members[0])).toBe(true)
+      expect(members.map(({ machine }) => machine)).toEqual(['a', 'b'])
       return byLetter(name, members)
     }
     const members = { b: { roles: ['x'] }, a: {}, c: { weight: 0 }, d: { kinds: ['other'] } }

@@ -2,6 +2,7 @@ import type { Lane, SkepError } from '@skep/cluster'
 import { describe, expect, test, vi } from 'vitest'
 import type { TrackerMessage } from '../src/core/messages.js'
 import { laneOf } from '../src/core/messages.js'
+import { decodeMessage } from '../src/core/wire.js'
 import { eventBufferSize, type MissedEvents } from '../src/events.js'
 import { type Claim, type NameEvent, Pid, type Tracker } from '../src/index.js'
 import { Fabric } from './fabric.js'
@@ -44,6 +45,46 @@ describe('registering a name', () => {
     expect(error).toMatchObject({ code: 'ERR_ALREADY_REGISTERED', sent: 'no', pid })
     const started = await failure(fabric, one.claim('printer'))
     expect(started).toMatchObject({ code: 'ERR_ALREADY_REGISTERED', pid })
+  })
+
+  test('names that are agreed to in one turn go to each peer in one message, before anybody who waits goes on', async () => {
+    const fabric = await cluster(3)
+    const one = fabric.tracker('n1')
+    const names = Array.from({ length: 300 }, (_, i) => `many-${i}`)
+    const own = names.filter((name) => one.explain(name).owner?.node === 'n1').slice(0, 70)
+    expect(own).toHaveLength(70)
+    const sent: string[] = []
+    fabric.filter = (from, to, frame) => {
+      const message = decodeMessage(frame)
+      if (from === 'n1' && message?.type === 'ops') sent.push(`${to}: ${message.ops.length}`)
+      return true
+    }
+    const registered = own.map((name) => one.register(name, one.nextPid()))
+    expect(sent).toEqual([])
+    await registered[0]
+    // As many together as are sure to fit.
+    expect(sent).toEqual(['n2: 64', 'n3: 64', 'n2: 6', 'n3: 6'])
+    await fabric.time.until(Promise.all(registered))
+    await fabric.time.advance(10)
+    for (const { tracker } of fabric.nodes) for (const name of own) expect(tracker.whereis(name)?.node).toBe('n1')
+  })
+
+  test('ops never pass, nor are passed by, what is sent between them', async () => {
+    const fabric = await cluster(2)
+    const one = fabric.tracker('n1')
+    const names = Array.from({ length: 100 }, (_, i) => `mixed-${i}`)
+    const mine = names.filter((name) => one.explain(name).owner?.node === 'n1')
+    const theirs = names.find((name) => one.explain(name).owner?.node === 'n2') ?? ''
+    const sent: string[] = []
+    fabric.filter = (from, _, frame) => {
+      const message = decodeMessage(frame)
+      if (from === 'n1') sent.push(message?.type === 'ops' ? `ops ${message.ops.length}` : (message?.type ?? ''))
+      return true
+    }
+    const asked = [mine[0], mine[1], theirs, mine[2]].map((name = '') => one.register(name, one.nextPid()))
+    await asked[0]
+    expect(sent).toEqual(['ops 2', 'claim', 'ops 1'])
+    await fabric.time.until(Promise.all(asked))
   })
 
   test('of many at once exactly one succeeds, and the others learn who', async () => {
@@ -548,8 +589,8 @@ describe('the node itself', () => {
       throw broken
     }
     one.join('group', one.nextPid()).catch(() => {})
-    expect(onFatal).toHaveBeenCalledExactlyOnceWith(broken)
     const error = await waiting
+    expect(onFatal).toHaveBeenCalledExactlyOnceWith(broken)
     expect(error).toMatchObject({ code: 'ERR_STOPPED' })
     expect(error.cause).toBe(broken)
     expect(await failure(fabric, one.register('y', one.nextPid()))).toMatchObject({ code: 'ERR_STOPPED', sent: 'no' })

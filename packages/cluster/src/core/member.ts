@@ -94,6 +94,11 @@ export function succeeds(a: MemberInfo, b: MemberInfo): boolean {
   return a.startedAt !== b.startedAt ? a.startedAt > b.startedAt : a.boot > b.boot
 }
 
+/** The host of the address at which others reach it: members with the same one stand and fall with one machine. */
+export function machineOf({ address }: MemberInfo): string {
+  return address.slice(0, address.lastIndexOf(':'))
+}
+
 export function compareInfo(a: MemberInfo, b: MemberInfo): number {
   if (a.name !== b.name) return a.name < b.name ? -1 : 1
   return a.boot < b.boot ? -1 : a.boot > b.boot ? 1 : 0

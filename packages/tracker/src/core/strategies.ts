@@ -4,7 +4,7 @@
  * here may depend on anything else.
  */
 
-import type { MemberInfo } from '@skep/cluster/core'
+import { type MemberInfo, machineOf } from '@skep/cluster/core'
 import type { Strategy } from './messages.js'
 import { slotOf } from './ring.js'
 
@@ -14,6 +14,8 @@ export interface PlacementMember {
   readonly roles: readonly string[]
   readonly weight: number
   readonly version: string
+  /** The host in its address: members with the same one share a machine. */
+  readonly machine: string
 }
 
 /**
@@ -111,8 +113,9 @@ function drawOf(key: string, node: string): number {
   return (slotOf(`${key} ${node}`, parts) + 0.5) / parts
 }
 
-function shown({ name, roles, weight, version }: MemberInfo): PlacementMember {
-  return Object.freeze({ name, roles: Object.freeze([...roles]), weight, version })
+function shown(info: MemberInfo): PlacementMember {
+  const { name, roles, weight, version } = info
+  return Object.freeze({ name, roles: Object.freeze([...roles]), weight, version, machine: machineOf(info) })
 }
 
 function byName(a: PlacementMember, b: PlacementMember): number {
