@@ -14,6 +14,7 @@ import type { Moved } from './incoming.js'
 import { type Isolation, isolate, isolateAll } from './isolation.js'
 import { control, noMethod, onceOf, workFor } from './message.js'
 import { Monitor } from './monitor.js'
+import type { OnceImage } from './once.js'
 import { NameOrder } from './order.js'
 import { Call, Cast, Outgoing, type Router, refusedError } from './outgoing.js'
 import { type Back, type Errand, Passing } from './passing.js'
@@ -118,15 +119,25 @@ export class Calls implements RefHost, Router {
     return this.#promised(address, control, ['stop', reason], deadline) as Promise<void>
   }
 
-  /** Gives what a copy that has lost its name was to the one that has it; resolves when that one has merged it. */
-  merge(actor: ActorCode, to: Pid, saved: unknown, timeoutMs: number): Promise<unknown> {
+  /**
+   * Gives what a copy that has lost its name was to the one that has it, with the answers of its calls with a key; resolves
+   * when that one has merged it.
+   */
+  merge(actor: ActorCode, to: Pid, saved: unknown, answers: readonly OnceImage[], timeoutMs: number): Promise<unknown> {
     const address: Address = { host: this, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }
-    return this.#promised(address, control, ['merge', saved], this.#outside.time.now() + timeoutMs)
+    return this.#promised(address, control, ['merge', saved, answers], this.#outside.time.now() + timeoutMs)
   }
 
   /** Asks one side of a link for the other one; see links.ts. */
-  tellLinked(actor: ActorCode, to: Pid, what: 'link' | 'unlink', by: Pid): Promise<unknown> {
-    const address: Address = { host: this, actor, target: { by: 'pid', pid: to }, options: {}, context: undefined }
+  tellLinked(
+    actor: ActorCode,
+    to: Pid,
+    what: 'link' | 'unlink',
+    by: Pid,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    const options = signal === undefined ? {} : { signal }
+    const address: Address = { host: this, actor, target: { by: 'pid', pid: to }, options, context: undefined }
     return this.#promised(address, control, [what, by], this.#outside.time.now() + this.#outside.callTimeoutMs)
   }
 
@@ -144,16 +155,21 @@ export class Calls implements RefHost, Router {
           const own: Address = { ...address, target: { by: 'pid', pid }, options: { signal }, context: undefined }
           return this.#promised(own, control, ['monitor'], Number.POSITIVE_INFINITY)
         },
-        alive: ({ boot }) => boot === this.#outside.boot || this.#outside.known(boot) === 'alive',
+        alive: (pid) => this.alive(pid),
         unheard,
-        pause: (ms, signal) => this.#pause(ms, signal),
+        pause: (ms, signal) => this.pause(ms, signal),
       },
       find,
       address.options.signal,
     )
   }
 
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
+  /** Is its node, in that life, still counted in? */
+  alive({ boot }: Pid): boolean {
+    return boot === this.#outside.boot || this.#outside.known(boot) === 'alive'
+  }
+
+  pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         cancel()

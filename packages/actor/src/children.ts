@@ -20,7 +20,7 @@ export class Children<Child extends Startable> {
   /** The order in which they stand, where that is not the one in which they were started; those it leaves out come last. */
   standing: (() => readonly Child[]) | undefined
   /** Process ids under which this node finds whatever process stands behind them at present. */
-  readonly stands: number[] = []
+  readonly stands: Set<number> = new Set()
 
   constructor(parent: { childEnded(child: Child): void }) {
     this.#parent = parent

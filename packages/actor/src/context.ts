@@ -46,7 +46,7 @@ export class ContextNode implements ActorNode {
 
   spawn<D extends AnyActor>(definition: D, where: Via, ...args: InitArgs<D>): Promise<Pid> {
     const { name, options } = named(where, 'spawn')
-    return this.#system.spawn(this.#system.know(codeOf(definition)), name, args, options)
+    return this.#system.spawn(codeOf(definition), name, args, options)
   }
 
   ensure<D extends AnyActor>(definition: D, where: Via, ...args: InitArgs<D>): RefOf<D> {

@@ -85,7 +85,10 @@ export interface Self<State> {
    * ERR_NODE_DOWN, ERR_NOT_REGISTERED, ERR_TIMEOUT, or ERR_OVERLOADED past 10,000 links; then there is no link.
    */
   link(other: Pid | object): Promise<void>
-  /** Undo that, for both sides. What came of the other one's end before, and waits in the mailbox, still comes. */
+  /**
+   * Undo that, for both sides. What came of the other one's end before, and waits in the mailbox, still comes. Rejects where
+   * the other node cannot be told at present (ERR_UNREACHABLE, ERR_TIMEOUT, ERR_OVERLOADED): it is told as soon as it can.
+   */
   unlink(other: Pid | object): Promise<void>
   /**
    * End after the running call; what waits is refused with ERR_ACTOR_STOPPED. A placed actor is started again only where
@@ -262,6 +265,7 @@ function wearOff(kind: string, options: object): ActorCode {
     onStop: functionAt(kind, given, 'onStop', false),
     onExit: functionAt(kind, given, 'onExit', false),
     onChild: undefined,
+    renew: undefined,
     onConflict: functionAt(kind, given, 'onConflict', false),
     handoff: handoffOf(kind, given.handoff),
     reentrant: given.reentrant === true,

@@ -31,6 +31,8 @@ export interface ActorCode {
   readonly onExit: AnyFunction | undefined
   /** A supervisor's: told of the end of a child, by its process, in place of `onExit`. */
   readonly onChild: AnyFunction | undefined
+  /** A supervisor's: makes its state go on with this code, in place of `handoff`. */
+  readonly renew: AnyFunction | undefined
   /** Merges the state of another copy, which lost the name to this one. */
   readonly onConflict: AnyFunction | undefined
   /** How its state travels to another node; false: it never does. */
@@ -118,8 +120,8 @@ export interface CallOptions {
   /**
    * Idempotency: what was called with this key is done once, and who repeats it gets the answer of that, also while it
    * still runs, also an error that the method threw. The key belongs to one method of one actor; arguments are not
-   * compared. Remembered within the definition's `keys` window, and across a handoff; not across a crash, a restart or
-   * the end of a node. Only for calls with one answer: TypeError for streams and casts. 1 to 200 characters.
+   * compared. Remembered within the definition's `keys` window, across a handoff, and by the copy that merges this one by
+   * `onConflict`; not across a crash, a restart or the end of a node. Only for calls with one answer: TypeError for streams and casts. 1 to 200 characters.
    */
   readonly key?: string
 }

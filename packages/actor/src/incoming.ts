@@ -10,7 +10,7 @@ import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { type ActorFrame, castFrame, payloadFrame, refusedFrame } from './frames.js'
 import { packThrown } from './isolation.js'
-import { beginWork, control, Message, noMethod, onceOf, type Runner, type Work, workFor } from './message.js'
+import { beginWork, control, isBeside, Message, noMethod, onceOf, type Runner, type Work, workFor } from './message.js'
 import type { Back, Errand } from './passing.js'
 import type { Process } from './process.js'
 import { Feeder, maxStreams, type Sink } from './stream.js'
@@ -103,7 +103,7 @@ export class Incoming {
       answers.refuse('ERR_OVERLOADED', `${process.title} feeds ${maxStreams} streams already: end some`, 'no')
     } else {
       const onward = (to: Pid): void => this.#onward(from, frame, { to, actor: process.actor, end: 'moved' }, answers)
-      const feeder = new Feeder(process, work, args, frame.credit, answers, onward)
+      const feeder = new Feeder(process, frame.method, work, args, frame.credit, answers, onward)
       feeder.passedOn = frame.passedOn
       feeder.chain = frame.chain
       open.set(frame.id, feeder)
@@ -303,7 +303,8 @@ class RemoteCall extends Message implements Open {
     this.#work = work
     this.#args = args
     if (work === 'stop') this.#process.deliverStop(this, String(args[1]))
-    else if (typeof work === 'string') this.#process.beside(work, this, args)
+    else if (isBeside(work)) this.#process.beside(work, this, args)
+    else if (work === 'merge') this.#process.deliverVital(this)
     else this.#process.deliver(this)
   }
 

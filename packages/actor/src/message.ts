@@ -10,10 +10,12 @@ import type { RefSource } from './values.js'
 export interface Runner {
   selfFor(message: Message): unknown
   stop(reason: string, abort: boolean): Promise<void>
-  /** What runs in the place of this method, where the code was replaced since. */
-  latest(work: AnyFunction): AnyFunction
+  /** What runs in the place of this method, which was called so, where the code was replaced since. */
+  latest(work: AnyFunction, name: string | undefined): AnyFunction
   /** A place in the chain of those who wait, for a message that runs. */
   waiter(): Waiter
+  /** Another copy has lost its name to this actor: what that one was, as `$` sent it. */
+  merge(message: Message, args: readonly unknown[]): unknown
 }
 
 export abstract class Message {
@@ -25,12 +27,14 @@ export abstract class Message {
   withdrawn = false
   /** A later part of something that was accepted before, or a timer: never refused while its actor is paused. */
   step = false
+  /** It has its place however full the mailbox is. */
+  vital = false
   /** What it calls, for people. */
   abstract readonly method: string | undefined
   /** It has a key: what was done under that once is not done again. Its method belongs to it. */
   once: string | undefined
   /** The one run for all that have its key. */
-  joint: { left(reason: unknown): void } | undefined
+  joint: { left(call: Message, reason: unknown): void } | undefined
   /** Who waits for it, where it was called from inside an actor. */
   chain: Chain | undefined
   /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
@@ -104,7 +108,7 @@ export abstract class Message {
     if (this.withdrawn) return
     this.withdrawn = true
     this.#controller?.abort(reason)
-    this.joint?.left(reason)
+    this.joint?.left(this, reason)
   }
 }
 
@@ -123,7 +127,12 @@ export function onceOf(method: string, key: string): string {
 export type Beside = 'monitor' | 'link' | 'unlink'
 
 /** What a method call runs: a method of the definition, what `$` and links ask, or what a lost copy sends. */
-export type Work = AnyFunction | 'stop' | Beside
+export type Work = AnyFunction | 'stop' | 'merge' | Beside
+
+/** It does not wait in the mailbox. */
+export function isBeside(work: Work): work is Beside {
+  return work === 'monitor' || work === 'link' || work === 'unlink'
+}
 
 /** The work behind a method name; undefined where the actor has none of it. `streamed` must be as the caller has it. */
 export function workFor(
@@ -135,7 +144,7 @@ export function workFor(
   if (method === control) {
     const [what] = args
     if (streamed) return undefined
-    if (what === 'merge') return mergeOf(actor)
+    if (what === 'merge') return actor.onConflict === undefined ? undefined : what
     if ((what === 'link' || what === 'unlink') && args[1] instanceof Pid) return what
     return what === 'stop' || what === 'monitor' ? what : undefined
   }
@@ -155,25 +164,16 @@ export function noMethod(
   return `${title} has no method '${method}', it has ${names.slice(0, mostNames).join(', ')}${more}: is its node of another version?`
 }
 
-/** `['merge', saved]`: another copy has lost its name to this one, and this is what its state was. */
-function mergeOf({ onConflict, handoff }: ActorCode): AnyFunction | undefined {
-  if (onConflict === undefined) return undefined
-  return async (self, _, saved) => {
-    const theirs = handoff === false || handoff.in === undefined ? saved : await handoff.in(saved)
-    // Nobody reads what it gives.
-    await onConflict(self, theirs)
-  }
-}
-
 /** Begins the work: the usual few arguments without spreading them. */
 export function beginWork(work: Work, runner: Runner, message: Message, args: readonly unknown[]): unknown {
   if (typeof work === 'string') {
     // Not waited for here: the actor ends only after this message has. The answer waits for it instead.
     if (work === 'stop') void runner.stop(String(args[1]), false)
+    if (work === 'merge') return runner.merge(message, args)
     // All else is done beside the mailbox, and never begins.
     return undefined
   }
-  const method = runner.latest(work)
+  const method = runner.latest(work, message.method)
   const self = runner.selfFor(message)
   switch (args.length) {
     case 0:

@@ -7,7 +7,7 @@
  *
  * So each call that was accepted is answered once, and what one caller sent is done in its order, across the move.
  */
-import { type Logger, SkepError } from '@skep/cluster'
+import { isSkepError, type Logger, SkepError } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
 import type { Claim, Handing, Pid } from '@skep/tracker'
 import { unpack } from './decode.js'
@@ -15,6 +15,7 @@ import type { ActorCode, DownReason } from './definition.js'
 import { pack } from './encode.js'
 import { passedFrame } from './frames.js'
 import type { Moved } from './incoming.js'
+import type { OnceImage } from './once.js'
 import type { Process } from './process.js'
 import { type RefSource, Refused } from './values.js'
 
@@ -30,7 +31,7 @@ export interface Movers {
   process(id: number): Process | undefined
   linked(boot: BootId): boolean
   postSurely(to: BootId, frame: readonly unknown[]): unknown
-  merge(actor: ActorCode, to: Pid, saved: unknown, timeoutMs: number): Promise<unknown>
+  merge(actor: ActorCode, to: Pid, saved: unknown, answers: readonly OnceImage[], timeoutMs: number): Promise<unknown>
   refs(): RefSource
 }
 
@@ -131,15 +132,30 @@ export class Movement implements Handing {
       // The tracker bounds a handover; nobody bounds this.
       await process.hold()
       const saved = await process.inTime(() => savedOf(process), mergeMs)
-      await this.#movers.merge(process.actor, to, saved, mergeMs)
+      // Its state is not to be trusted then.
+      if (process.end === 'crashed') throw new SkepError('ERR_ACTOR_STOPPED', `${process.title} has crashed`)
+      await this.#merge(process, to, saved)
       logger.info({ name, to: String(to) }, `'${name}' was merged into the copy that has the name`)
       // Only now: what waits here may count on what its caller did before.
       this.#depart(process, to, end)
     } catch (err) {
       logger.warn({ err, actor: process.title }, `what this copy of '${name}' was could not be merged`)
-      process.end = end
+      if (process.end !== 'crashed') process.end = end
     }
     await process.stop(end === 'conflict' ? 'conflict' : 'superseded', true)
+  }
+
+  /** What was answered under a key is in the state, so its answers go along: who asks again must not be counted twice. */
+  async #merge(process: Process, to: Pid, saved: unknown): Promise<void> {
+    const { mergeMs } = this.#movers
+    const answers = process.onceImages()
+    try {
+      await this.#movers.merge(process.actor, to, saved, answers, mergeMs)
+    } catch (error) {
+      // A state that is nearly too large goes without them.
+      if (answers.length === 0 || !isSkepError(error, 'ERR_TOO_LARGE')) throw error
+      await this.#movers.merge(process.actor, to, saved, [], mergeMs)
+    }
   }
 
   // --- the target ---
@@ -147,12 +163,13 @@ export class Movement implements Handing {
   /** A start of what was handed over: for `Process.startFrom`. */
   made(process: Process, image: Uint8Array, source: BootId | undefined): () => unknown {
     const { handoff } = process.actor
+    const into = handoff === false ? undefined : handoff.in
     if (source !== undefined) this.#gated.set(process.info.pid.id, source)
     return () => {
       const [saved, timers, answers] = unpack(image, this.#movers.refs()) as unknown[]
       if (Array.isArray(timers) && timers.length > 0) process.timers.restore(timers)
       if (Array.isArray(answers) && answers.length > 0) process.once.restore(answers)
-      return handoff === false || handoff.in === undefined ? saved : handoff.in(saved)
+      return into === undefined ? saved : process.insideHandoff(() => into(saved))
     }
   }
 
@@ -193,6 +210,8 @@ function isRunning({ phase }: Process): boolean {
 }
 
 /** What goes of a process that has come to rest. */
-function savedOf({ actor: { handoff }, state, self }: Process): unknown {
-  return handoff === false || handoff.out === undefined ? state : handoff.out(self)
+function savedOf(process: Process): unknown {
+  const { actor, self } = process
+  const out = actor.handoff === false ? undefined : actor.handoff.out
+  return out === undefined ? process.state : process.insideHandoff(() => out(self))
 }

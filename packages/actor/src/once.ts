@@ -1,11 +1,12 @@
 /**
  * Calls with a key: within a window the first one is done and its answer is given to all that repeat it, also while it
  * still runs, also where the method threw. The window is bounded in entries, time and bytes, and finished answers go
- * along at a handoff. A call that was refused was not done, so its key is free again.
+ * along with the state: at a handoff, and to the copy that merges this one. A call that was refused was not done, so its
+ * key is free again.
  */
 import { type ErrorCode, errorCodes, type Sent } from '@skep/cluster'
 import type { Pid, Timers } from '@skep/tracker'
-import { unpack } from './decode.js'
+import { BadBytes, unpack } from './decode.js'
 import { pack } from './encode.js'
 import { packThrown } from './isolation.js'
 import { Message, type Runner } from './message.js'
@@ -23,9 +24,6 @@ export interface OnceLimits {
 /** What a window needs of its actor. */
 export interface OnceActor {
   readonly time: Timers
-  readonly limits: OnceLimits
-  /** Calls that may wait for one answer. */
-  readonly most: number
   readonly maxPayloadBytes: number
   readonly refs: RefSource
   deliver(message: Message): void
@@ -59,9 +57,26 @@ export class OnceWindow {
   /** In the order in which they were done. */
   readonly #done = new Map<string, Done>()
   #bytes = 0
+  #limits: OnceLimits
+  /** Calls that may wait for one answer. */
+  most: number
 
-  constructor(actor: OnceActor) {
+  constructor(actor: OnceActor, limits: OnceLimits, most: number) {
     this.actor = actor
+    this.#limits = limits
+    this.most = most
+  }
+
+  /** Its actor has other code: other bounds hold, also for what is remembered already. */
+  rebound(limits: OnceLimits, most: number): void {
+    this.#forgetOld()
+    const more = limits.ms - this.#limits.ms
+    this.#limits = limits
+    this.most = most
+    const all = [...this.#done]
+    this.#done.clear()
+    this.#bytes = 0
+    for (const [id, { outcome, untilMs }] of all) this.#keep(id, outcome, untilMs + more)
   }
 
   /** A call with a key has come: it is the first, joins one that is under way, or is answered. */
@@ -83,9 +98,27 @@ export class OnceWindow {
 
   #repeat(message: Message, outcome: Outcome): void {
     message.began()
-    if (outcome.type === 'refused') message.refuse(outcome.code, outcome.text, 'yes')
-    else if (outcome.type === 'reply') message.answer(unpack(outcome.payload, this.actor.refs))
-    else message.fail(unpack(outcome.payload, this.actor.refs))
+    if (outcome.type === 'refused') return message.refuse(outcome.code, outcome.text, 'yes')
+    let value: unknown
+    try {
+      value = unpack(outcome.payload, this.actor.refs)
+    } catch (error) {
+      if (!(error instanceof BadBytes)) throw error
+      // It came along from a node that knows more kinds of actors, say.
+      const text = `a call with this key was done; its answer cannot be read here: ${error.message}`
+      return message.refuse('ERR_BAD_REPLY', text, 'yes')
+    }
+    if (outcome.type === 'reply') message.answer(value)
+    else message.fail(value)
+  }
+
+  /** It is about to begin. Where its answer has come along meanwhile, its callers get that. */
+  answersNow(joint: Joint, calls: Iterable<Message>): boolean {
+    const done = this.#done.get(joint.id)
+    if (done === undefined) return false
+    this.forget(joint)
+    for (const call of calls) this.#repeat(call, done.outcome)
+    return true
   }
 
   /** It was not done, or nobody knows: who asks again finds nothing here. */
@@ -118,12 +151,11 @@ export class OnceWindow {
   #remember(joint: Joint, outcome: Outcome): void {
     if (this.#running.get(joint.id) !== joint) return
     this.#running.delete(joint.id)
-    const { limits, time } = this.actor
-    this.#keep(joint.id, outcome, time.now() + limits.ms)
+    this.#keep(joint.id, outcome, this.actor.time.now() + this.#limits.ms)
   }
 
   #keep(id: string, given: Outcome, untilMs: number): void {
-    const { limits } = this.actor
+    const limits = this.#limits
     const outcome = bytesOf(id, given) > limits.bytes ? tooLarge : given
     const bytes = bytesOf(id, outcome)
     this.#drop(id)
@@ -159,16 +191,25 @@ export class OnceWindow {
     )
   }
 
-  /** What came along from another node, which may be of another version. */
+  /**
+   * What came along from another node, which may be of another version. Own answers win: they were given here. Sorted in
+   * by age, for the oldest are the first to go.
+   */
   restore(images: readonly unknown[]): void {
+    this.#forgetOld()
     const now = this.actor.time.now()
+    const all: [id: string, outcome: Outcome, untilMs: number][] = []
     for (const image of images) {
       if (!Array.isArray(image)) continue
       const [id, leftMs, type, what, text] = image as unknown[]
       const outcome = outcomeFrom(type, what, text)
       if (typeof id !== 'string' || typeof leftMs !== 'number' || !(leftMs > 0) || outcome === undefined) continue
-      this.#keep(id, outcome, now + Math.min(leftMs, this.actor.limits.ms))
+      if (!this.#done.has(id)) all.push([id, outcome, now + Math.min(leftMs, this.#limits.ms)])
     }
+    for (const [id, { outcome, untilMs }] of this.#done) all.push([id, outcome, untilMs])
+    this.#done.clear()
+    this.#bytes = 0
+    for (const [id, outcome, untilMs] of all.sort((a, b) => a[2] - b[2])) this.#keep(id, outcome, untilMs)
   }
 }
 
@@ -194,8 +235,11 @@ class Joint extends Message {
   readonly id: string
   readonly #window: OnceWindow
   readonly #first: Message
-  readonly #calls: Message[] = []
+  /** Those that wait. */
+  readonly #calls = new Set<Message>()
   #begun = false
+  /** Its callers have had an answer that came along: it is not done. */
+  #known = false
 
   constructor(window: OnceWindow, id: string, first: Message) {
     super()
@@ -218,27 +262,31 @@ class Joint extends Message {
   }
 
   join(call: Message): void {
-    const { most } = this.#window.actor
-    if (this.#calls.length >= most)
+    const { most } = this.#window
+    if (this.#calls.size >= most)
       return call.refuse('ERR_OVERLOADED', `${most} calls with this key wait for the first one`, 'no')
-    this.#calls.push(call)
+    this.#calls.add(call)
     call.joint = this
     this.endBy(Math.max(this.deadline, call.deadline))
     if (this.#begun) call.began()
   }
 
-  /** Its caller gave up. */
-  left(reason: unknown): void {
-    if (this.#calls.every(({ withdrawn }) => withdrawn)) this.withdraw(reason)
+  /** Its caller gave up: it does not count any more among those that may wait. */
+  left(call: Message, reason: unknown): void {
+    this.#calls.delete(call)
+    if (this.#calls.size === 0) this.withdraw(reason)
   }
 
   begin(runner: Runner): unknown {
     this.#begun = true
+    this.#known = this.#window.answersNow(this, this.#calls)
+    if (this.#known) return undefined
     for (const call of this.#calls) call.began()
     return this.#first.begin(runner, this)
   }
 
   answer(value: unknown): void {
+    if (this.#known) return
     this.#window.answered(this, value)
     for (const call of this.#calls) call.answer(value)
   }

@@ -10,7 +10,7 @@ import type { Deadlines, Timed } from './deadlines.js'
 import { actorError } from './fault.js'
 import { type ActorFrame, callFrame, castFrame } from './frames.js'
 import { isolateThrown } from './isolation.js'
-import { beginWork, control, Message, type Runner, type Work } from './message.js'
+import { beginWork, control, isBeside, Message, type Runner, type Work } from './message.js'
 import type { Ordered } from './order.js'
 import type { Process } from './process.js'
 import type { Address } from './ref.js'
@@ -221,7 +221,8 @@ export class Call extends Outgoing {
     this.#work = work
     this.#process = process
     if (work === 'stop') process.deliverStop(this, String(this.args[1]))
-    else if (typeof work === 'string') process.beside(work, this, this.args)
+    else if (isBeside(work)) process.beside(work, this, this.args)
+    else if (work === 'merge') process.deliverVital(this)
     else process.deliver(this)
   }
 

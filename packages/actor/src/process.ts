@@ -54,6 +54,8 @@ export interface ProcessHost {
   startChild(parent: Process, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
   /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
   stand(process: Process, find: () => Process | undefined): () => Pid
+  /** Nobody will stand behind it any more. */
+  unstand(process: Process, pid: Pid): void
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
 }
@@ -163,7 +165,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 
   /** Ids under which this node finds others while this one lives. */
-  get stands(): readonly number[] {
+  get stands(): Iterable<number> {
     return this.#children?.stands ?? []
   }
 
@@ -177,6 +179,14 @@ export class Process implements Runner, Runnable, SelfOwner {
     return this.#whose.run(fn)
   }
 
+  /**
+   * The same for `handoff.out` and `in`. What those leave behind is told in the log and is no crash: that would lose the
+   * state which is on its way, where what they throw does not.
+   */
+  insideHandoff<T>(fn: () => T): T {
+    return new Whose(handoffOf(this)).run(fn)
+  }
+
   /** Nothing may begin under it any more. */
   get isEnding(): boolean {
     return this.phase === 'stopping' || this.phase === 'stopped' || this.#stopping !== undefined
@@ -184,8 +194,11 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Its node goes on as another boot. */
   rename(pid: Pid): void {
-    this.#links?.rename(this.info.pid.boot, pid)
+    const before = this.info.pid.boot
     this.info = { ...this.info, pid }
+    const lost = this.#links?.rename(before, pid) ?? []
+    // Not within the step that says so.
+    for (const other of lost) queueMicrotask(() => this.exited({ pid: other, reason: 'node-down' }))
     if (this.#doubt !== undefined) this.#doubt = 'name'
     this.#logger = undefined
   }
@@ -299,10 +312,11 @@ export class Process implements Runner, Runnable, SelfOwner {
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
       const state = await this.inTime(() => converted(this, next), this.host.stopGraceMs)
       if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-      reloads.add(this.actor, next)
+      reloads.add(this.actor)
       this.state = state
       this.actor = next
       this.#timers?.recheck()
+      this.#once?.rebound(this.#onceLimits, this.#mailboxLimit)
       this.#idle?.stop()
       this.#idle = next.idleAfter === undefined ? undefined : new Idleness(this, next.idleAfter)
     } finally {
@@ -311,8 +325,8 @@ export class Process implements Runner, Runnable, SelfOwner {
     }
   }
 
-  latest(work: AnyFunction): AnyFunction {
-    return this.#reloads === undefined ? work : this.#reloads.latest(work, this.actor)
+  latest(work: AnyFunction, name: string | undefined): AnyFunction {
+    return this.#reloads === undefined ? work : this.#reloads.latest(work, name, this.actor)
   }
 
   get time(): Timers {
@@ -427,7 +441,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       // It would wait for itself.
     } else if (message.once !== undefined && (this.#gate === undefined || message.passedOn)) {
       this.once.admit(message, message.once)
-    } else if (this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit) {
+    } else if (!message.vital && this.#isFull) {
       message.refuse(
         'ERR_OVERLOADED',
         `the mailbox of ${this.title} is full, ${this.waiting} messages wait: call it more slowly, or raise its mailbox`,
@@ -438,6 +452,16 @@ export class Process implements Runner, Runnable, SelfOwner {
     } else {
       this.#enqueue(message)
     }
+  }
+
+  get #isFull(): boolean {
+    return this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit
+  }
+
+  /** The same, however full the mailbox is: what it brings would be lost. */
+  deliverVital(message: Message): void {
+    message.vital = true
+    this.deliver(message)
   }
 
   #refusedAsCycle(message: Message, chain: Chain): boolean {
@@ -513,16 +537,16 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Answers of calls with a key. */
   get once(): OnceWindow {
-    const { time, maxPayloadBytes, onceLimits } = this.host
-    this.#once ??= new OnceWindow({
-      time,
-      limits: { ...onceLimits, ...this.actor.keys },
-      most: this.#mailboxLimit,
-      maxPayloadBytes,
-      refs: this.refs,
-      deliver: (message) => this.deliver(message),
-    })
+    if (this.#once !== undefined) return this.#once
+    const { time, maxPayloadBytes } = this.host
+    const { refs } = this
+    const actor = { time, maxPayloadBytes, refs, deliver: (message: Message): void => this.deliver(message) }
+    this.#once = new OnceWindow(actor, this.#onceLimits, this.#mailboxLimit)
     return this.#once
+  }
+
+  get #onceLimits(): OnceLimits {
+    return { ...this.host.onceLimits, ...this.actor.keys }
   }
 
   /** Those that go along to another node. */
@@ -540,7 +564,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       time: this.host.time,
       title: this.title,
       logger: this.logger,
-      most: this.#mailboxLimit,
+      most: () => this.#mailboxLimit,
       maxPayloadBytes: this.host.maxPayloadBytes,
       hasMethod: (name) => this.actor.methods.has(name) && !this.actor.streams.has(name),
       deliver: (message) => this.deliverStep(message),
@@ -693,6 +717,16 @@ export class Process implements Runner, Runnable, SelfOwner {
     else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already: end some monitors`, 'no')
   }
 
+  async merge(message: Message, [, saved, answers]: readonly unknown[]): Promise<void> {
+    const { onConflict, handoff } = this.actor
+    if (onConflict === undefined) throw new SkepError('ERR_NO_METHOD', `${this.title} has no onConflict (any more)`)
+    const into = handoff === false ? undefined : handoff.in
+    const theirs = into === undefined ? saved : await this.insideHandoff(() => into(saved))
+    await onConflict(this.selfFor(message), theirs)
+    // Not before: what was done there is done here only from now on. A node of an older version sends none.
+    if (Array.isArray(answers) && answers.length > 0) this.once.restore(answers)
+  }
+
   /** What is done at once, beside the mailbox. */
   beside(work: Beside, message: Message, args: readonly unknown[]): void {
     if (work === 'monitor') return this.watch(message)
@@ -721,15 +755,16 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** One that it started has ended. Where they are linked it hears of it by that. */
   childEnded(child: Process): void {
-    const { onChild } = this.actor
     const { pid } = child.info
-    if (onChild !== undefined) this.deliverStep(new Notice(this, 'onChild', (self) => onChild(self, child)))
+    // Its code may be another one by the time of its turn.
+    if (this.actor.onChild !== undefined)
+      this.deliverStep(new Notice(this, 'onChild', (self) => this.actor.onChild?.(self, child)))
     else if (this.#links?.has(pid) !== true) this.#tellExit({ pid, reason: child.end })
   }
 
   #tellExit(down: Down): void {
-    const { onExit } = this.actor
-    if (onExit !== undefined) this.deliverStep(new Notice(this, 'onExit', (self) => onExit(self, down)))
+    if (this.actor.onExit !== undefined)
+      this.deliverStep(new Notice(this, 'onExit', (self) => this.actor.onExit?.(self, down)))
   }
 
   unwatch(message: Message): void {
@@ -944,6 +979,11 @@ function lateFor({ title, host: { logger } }: Process): { rejected(error: unknow
   return {
     rejected: (err) => logger.error({ err }, `${title} has ended; a promise that it made was rejected, unhandled`),
   }
+}
+
+function handoffOf({ title, host: { logger } }: Process): { rejected(error: unknown): void } {
+  const text = `a promise that the handoff of ${title} made was rejected, and nobody handled that`
+  return { rejected: (err) => logger.error({ err }, text) }
 }
 
 /** The process behind a `self`. */

@@ -77,7 +77,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
 
   deliverTo(process: Process, work: Work): void {
     if (typeof work === 'string') return
-    const feeder = new Feeder(process, work, this.args, streamWindow, this, (to) => this.#follow(to))
+    const feeder = new Feeder(process, this.method, work, this.args, streamWindow, this, (to) => this.#follow(to))
     feeder.chain = this.chain
     this.#feeder = feeder
     this.away = true

@@ -15,6 +15,7 @@ export interface Reloadable {
   readonly phase: string
   readonly state: unknown
   readonly self: unknown
+  insideHandoff<T>(fn: () => T): T
   reload(next: ActorCode): Promise<void>
 }
 
@@ -48,20 +49,26 @@ export async function reloadAll(processes: readonly Reloadable[], code: ActorCod
 /** The state as the new code has it. */
 export async function converted(process: Reloadable, next: ActorCode): Promise<unknown> {
   const { actor } = process
+  if (actor.renew !== undefined || next.renew !== undefined) return renewed(process, next)
   if (reclassed(process.state, actor, next)) return process.state
   const out = actor.handoff === false ? undefined : actor.handoff.out
   const into = next.handoff === false ? undefined : next.handoff.in
-  const saved = out === undefined ? process.state : await out(process.self)
-  return into === undefined ? saved : into(saved)
+  const saved = out === undefined ? process.state : await process.insideHandoff(() => out(process.self))
+  return into === undefined ? saved : process.insideHandoff(() => into(saved))
+}
+
+function renewed({ actor, state }: Reloadable, { kind, renew }: ActorCode): unknown {
+  if (actor.renew !== undefined && renew !== undefined) return renew(state)
+  throw new TypeError(`'${kind}' is a supervisor in only one of its two definitions: stop what runs, and start it anew`)
 }
 
 /** What an actor keeps of replaced code, and while it is being replaced. */
 export class Reloads {
   /**
-   * Methods of earlier code, and what they are called: what was accepted under that code runs under the new one. A method
-   * that the new code has not, or whose reply is a stream in one of them alone, runs as it was.
+   * Methods of earlier code, by what they were called, and whether as streams: what was accepted under that code runs under
+   * the new one. By both, for one function may be several methods, in one definition or in two.
    */
-  readonly #names = new Map<AnyFunction, string>()
+  readonly #earlier = new Map<AnyFunction, Map<string, boolean>>()
   /** Who waits until the actor has started, or has ended before. */
   #waiting: (() => void)[] = []
   /** The last one that was asked for, until it is over. */
@@ -91,14 +98,20 @@ export class Reloads {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
-  add(before: ActorCode, next: ActorCode): void {
-    for (const [name, method] of before.methods)
-      if (before.streams.has(name) === next.streams.has(name)) this.#names.set(method, name)
+  add({ methods, streams }: ActorCode): void {
+    for (const [name, method] of methods) {
+      const names = this.#earlier.get(method) ?? new Map<string, boolean>()
+      this.#earlier.set(method, names.set(name, streams.has(name)))
+    }
   }
 
-  /** What stands in the place of this method now. */
-  latest(work: AnyFunction, { methods }: ActorCode): AnyFunction {
-    const name = this.#names.get(work)
-    return (name === undefined ? undefined : methods.get(name)) ?? work
+  /**
+   * What stands in the place of this method now. One that the new code has not, or whose reply is a stream in one of them
+   * alone, runs as it was.
+   */
+  latest(work: AnyFunction, name: string | undefined, { methods, streams }: ActorCode): AnyFunction {
+    const streamed = name === undefined ? undefined : this.#earlier.get(work)?.get(name)
+    if (name === undefined || streamed === undefined || streams.has(name) !== streamed) return work
+    return methods.get(name) ?? work
   }
 }

@@ -27,6 +27,7 @@ export interface Sink {
 
 export class Feeder extends Message implements Feeding {
   readonly #process: Process
+  readonly #name: string
   readonly #method: AnyFunction
   readonly #args: readonly unknown[]
   readonly #sink: Sink
@@ -42,6 +43,7 @@ export class Feeder extends Message implements Feeding {
   /** `onward`: what to do where the actor goes to another node before the first step. */
   constructor(
     process: Process,
+    name: string,
     method: AnyFunction,
     args: readonly unknown[],
     credit: number,
@@ -51,6 +53,7 @@ export class Feeder extends Message implements Feeding {
     super()
     this.#onward = onward
     this.#process = process
+    this.#name = name
     this.#method = method
     this.#args = args
     this.#credit = Math.min(credit, streamWindow)
@@ -58,7 +61,7 @@ export class Feeder extends Message implements Feeding {
   }
 
   get method(): string {
-    return `the stream ${this.#method.name}`
+    return `the stream ${this.#name}`
   }
 
   /** The generator must get its turn to clean up, whoever gave up. */
@@ -73,7 +76,10 @@ export class Feeder extends Message implements Feeding {
     if (this.#over) return this.#generator?.return(undefined)
     if (this.#generator === undefined) {
       this.#process.feed(this)
-      this.#generator = runner.latest(this.#method)(runner.selfFor(this), ...this.#args) as AsyncGenerator<unknown>
+      this.#generator = runner.latest(this.#method, this.#name)(
+        runner.selfFor(this),
+        ...this.#args,
+      ) as AsyncGenerator<unknown>
     }
     return this.#generator.next()
   }

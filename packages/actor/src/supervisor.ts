@@ -29,6 +29,7 @@ import {
   type seen,
   type types,
 } from './definition.js'
+import { Notice } from './notice.js'
 import { type Process, processOf } from './process.js'
 import { type Anonymous, anonymous, Via } from './via.js'
 
@@ -155,10 +156,15 @@ function wearOff(kind: string, options: object): ActorCode {
     throw new TypeError(`${where}: strategy must be one-for-one, one-for-all or rest-for-one`)
   if (typeof children !== 'function') throw new TypeError(`${where}: children must be a function`)
   const { times, withinMs } = intensityOf(where, given)
+  const rules: Rules = {
+    strategy: strategy as Strategy,
+    times,
+    withinMs,
+    children: (args) => childrenOf(where, children(...args)),
+  }
   return Object.freeze({
     kind,
-    init: (...args: unknown[]) =>
-      new Supervision(strategy as Strategy, times, withinMs, childrenOf(where, children(...args))),
+    init: (...args: unknown[]) => new Supervision(rules, args),
     methods: new Map<string, AnyFunction>([
       ['child', (self, id) => of(self).refTo(self as Self<unknown>, id)],
       ['children', (self) => of(self).report()],
@@ -170,6 +176,7 @@ function wearOff(kind: string, options: object): ActorCode {
     onStop: undefined,
     onExit: undefined,
     onChild: (self: unknown, process: unknown) => of(self).ended(process as Process),
+    renew: (state: unknown) => (state as Supervision).renew(rules),
     onConflict: undefined,
     // It has no state of its own, and its children stay behind: elsewhere it begins anew.
     handoff: false,
@@ -206,13 +213,24 @@ function childrenOf(where: string, given: unknown): Child[] {
   })
 }
 
+/** What a definition says. */
+interface Rules {
+  readonly strategy: Strategy
+  readonly times: number
+  readonly withinMs: number
+  /** Made anew from the arguments that the supervisor was started with. */
+  readonly children: (args: readonly unknown[]) => Child[]
+}
+
 class Child {
   readonly id: string
-  readonly spec: ChildSpec
+  spec: ChildSpec
   /** Undefined from when it is to end until it runs again. */
   process: Process | undefined
   /** It is to run: false after an end that its policy, or somebody, leaves it at. */
   wanted = true
+  /** New code brought it, and it has not run yet. */
+  fresh = false
   restarts = 0
   /** The pid that stays. */
   pid: (() => Pid) | undefined
@@ -222,34 +240,36 @@ class Child {
     this.spec = spec
   }
 
-  get policy(): RestartPolicy {
+  /** As the code that it runs has it. */
+  policyOf(process: Process | undefined): RestartPolicy {
     const { restart, where, definition } = this.spec
     const named = where instanceof Via ? restartOf('via', where.options.restart)?.policy : undefined
-    return restart ?? named ?? codeOf(definition).restart?.policy ?? restartDefaults.policy
+    const { restart: own } = process?.actor ?? codeOf(definition)
+    return restart ?? named ?? own?.policy ?? restartDefaults.policy
   }
 
   /** Is it started again after this end? One that somebody else told to end is not. */
-  comesBack({ ended }: Process): boolean {
+  comesBack(process: Process): boolean {
+    const { ended } = process
     if (ended === undefined) return false
-    return this.policy === 'permanent' || (this.policy === 'transient' && ended.how !== 'stopped')
+    const policy = this.policyOf(process)
+    return policy === 'permanent' || (policy === 'transient' && ended.how !== 'stopped')
   }
 }
 
 /** What a supervisor knows. Its methods run as messages, so one at a time: an end waits until the last one is dealt with. */
 class Supervision {
-  readonly #strategy: Strategy
-  readonly #times: number
-  readonly #withinMs: number
-  readonly #children: readonly Child[]
+  readonly #args: readonly unknown[]
+  #rules: Rules
+  #children: readonly Child[]
   /** When restarts were needed; only those that still count. */
   #needed: number[] = []
   #self: Process | undefined
 
-  constructor(strategy: Strategy, times: number, withinMs: number, children: readonly Child[]) {
-    this.#strategy = strategy
-    this.#times = times
-    this.#withinMs = withinMs
-    this.#children = children
+  constructor(rules: Rules, args: readonly unknown[]) {
+    this.#rules = rules
+    this.#args = args
+    this.#children = rules.children(args)
   }
 
   async begin(self: Process): Promise<void> {
@@ -262,6 +282,52 @@ class Supervision {
     }
   }
 
+  /**
+   * Go on by these rules: children that both lists have run on and are started by the new list the next time. Throws what
+   * `children` throws; then nothing has changed. It takes no time: who ends and who starts is done in a turn of its own.
+   */
+  renew(rules: Rules): this {
+    const self = this.#self as Process
+    const before = this.#children
+    this.#children = rules.children(this.#args).map((child) => {
+      const known = before.find(({ id }) => id === child.id)
+      if (known !== undefined) {
+        known.spec = child.spec
+        return known
+      }
+      child.fresh = true
+      child.pid = self.host.stand(self, () => child.process)
+      return child
+    })
+    this.#rules = rules
+    const removed = before.filter((child) => !this.#children.includes(child))
+    self.deliverStep(new Notice(self, 'new code', () => this.#become(removed)))
+    return this
+  }
+
+  /** First the ends, for a new child may have the name of one that was removed. */
+  async #become(removed: readonly Child[]): Promise<void> {
+    const self = this.#self as Process
+    for (const child of [...removed].reverse()) {
+      await this.#end(child)
+      self.host.unstand(self, (child.pid as () => Pid)())
+    }
+    for (const child of this.#children) {
+      if (!child.fresh || self.isEnding) continue
+      child.wanted = true
+      try {
+        await this.#startUnlessIgnored(child)
+      } catch (err) {
+        // As one that was left out, not as one that ended: nobody relies on it yet.
+        child.wanted = false
+        self.logger.error(
+          { err, child: child.id },
+          `'${child.id}' is new and did not start; the next reload tries again`,
+        )
+      }
+    }
+  }
+
   /** Where its `init` says that there is nothing to run, that is no failure, and it is left at that. */
   async #startUnlessIgnored(child: Child): Promise<void> {
     try {
@@ -269,6 +335,7 @@ class Supervision {
     } catch (error) {
       if (!isSkepError(error, 'ERR_IGNORED')) throw error
       child.wanted = false
+      child.fresh = false
     }
   }
 
@@ -276,6 +343,7 @@ class Supervision {
     const { definition, where, args } = child.spec
     const self = this.#self as Process
     child.process = await self.host.startChild(self, definition, where, args)
+    child.fresh = false
     return child.process
   }
 
@@ -301,11 +369,12 @@ class Supervision {
     for (let last: { child: Child; why: unknown } | undefined = { child: failed, why }; last !== undefined; ) {
       const text = last.why instanceof Error ? last.why.message : String(last.why)
       if (this.#isTooOften(self.host.time.now())) {
-        const limit = `more than ${this.#times} restarts within ${this.#withinMs} ms`
+        const { times, withinMs } = this.#rules
+        const limit = `more than ${times} restarts within ${withinMs} ms`
         return self.crash(new Error(`${limit}; the last was of '${last.child.id}': ${text}`, { cause: last.why }))
       }
       self.logger.warn(
-        { child: last.child.id, strategy: this.#strategy },
+        { child: last.child.id, strategy: this.#rules.strategy },
         `'${last.child.id}' is started again; ${text}`,
       )
       last = await this.#again(this.#concerned(last.child), last.child)
@@ -315,16 +384,18 @@ class Supervision {
 
   /** Whom the strategy starts again with it. */
   #concerned(failed: Child): Child[] {
-    if (this.#strategy === 'one-for-one') return [failed]
-    const first = this.#strategy === 'one-for-all' ? 0 : this.#children.indexOf(failed)
+    const { strategy } = this.#rules
+    if (strategy === 'one-for-one') return [failed]
+    const first = strategy === 'one-for-all' ? 0 : this.#children.indexOf(failed)
     return this.#children.slice(first).filter(({ wanted }) => wanted)
   }
 
   /** The first that did not start, and why. */
   async #again(children: readonly Child[], failed: Child): Promise<{ child: Child; why: unknown } | undefined> {
     for (const child of [...children].reverse()) {
+      const isTemporary = child.policyOf(child.process) === 'temporary'
       await this.#end(child)
-      if (child !== failed && child.policy === 'temporary') child.wanted = false
+      if (child !== failed && isTemporary) child.wanted = false
     }
     for (const child of children) {
       if (!child.wanted) continue
@@ -339,9 +410,9 @@ class Supervision {
   }
 
   #isTooOften(now: number): boolean {
-    this.#needed = this.#needed.filter((at) => now - at < this.#withinMs)
+    this.#needed = this.#needed.filter((at) => now - at < this.#rules.withinMs)
     this.#needed.push(now)
-    return this.#needed.length > this.#times
+    return this.#needed.length > this.#rules.times
   }
 
   #find(id: unknown): Child {
@@ -376,6 +447,7 @@ class Supervision {
   async stop(id: unknown): Promise<void> {
     const child = this.#find(id)
     child.wanted = false
+    child.fresh = false
     await this.#end(child)
   }
 }

@@ -31,7 +31,7 @@ import { type Isolation, isolateAll } from './isolation.js'
 import type { LinkHost } from './links.js'
 import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
-import type { OnceLimits } from './once.js'
+import type { OnceImage, OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
 import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
@@ -207,7 +207,9 @@ class System implements ProcessHost, ActorHome {
   readonly startTimeoutMs: number
   readonly links: LinkHost = {
     watch: (pid, signal) => this.#watch(pid, signal),
-    tell: (pid, what, by) => this.calls.tellLinked(anyKind, pid, what, by),
+    tell: (pid, what, by, signal) => this.calls.tellLinked(anyKind, pid, what, by, signal),
+    alive: (pid) => this.calls.alive(pid),
+    pause: (ms, signal) => this.calls.pause(ms, signal),
   }
   readonly #cluster: ActorCluster
   readonly #deadlines: Deadlines
@@ -486,8 +488,9 @@ class System implements ProcessHost, ActorHome {
   }
 
   /** Start it where the ring says. */
-  async spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid> {
+  async spawn(given: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid> {
     this.#refuseWhenLeaving()
+    const actor = this.know(given)
     let bytes: Uint8Array
     try {
       // The tracker keeps it as long as the actor lives: a piece of its own, not a view on a shared one.
@@ -498,13 +501,13 @@ class System implements ProcessHost, ActorHome {
     const { meta, timeout, visible } = options
     const wait = timeout === undefined ? {} : { timeout }
     const placement = options.placement ?? this.#ruleOf(actor)
-    const given = {
+    const terms = {
       ...(meta === undefined ? {} : { meta }),
       ...wait,
       placement,
       restart: options.restart ?? actor.restart,
     }
-    const claim = await this.tracker.spawn(name, actor.kind, { args: bytes }, given).catch(maybeStarted)
+    const claim = await this.tracker.spawn(name, actor.kind, { args: bytes }, terms).catch(maybeStarted)
     if (visible !== undefined) await this.tracker.flush({ want: visible, ...wait })
     return claim.pid
   }
@@ -578,9 +581,16 @@ class System implements ProcessHost, ActorHome {
   stand(process: Process, find: () => Process | undefined): () => Pid {
     const { id } = this.tracker.nextPid()
     this.#stands.set(id, find)
-    process.children.stands.push(id)
+    process.children.stands.add(id)
     // Its node may go on as another boot.
     return () => new Pid(this.boot, id, this.nodeName)
+  }
+
+  unstand(process: Process, pid: Pid): void {
+    process.children.stands.delete(pid.id)
+    this.#stands.delete(pid.id)
+    // It may have names and groups, as any pid.
+    if (!this.#closed) this.tracker.gone(pid)
   }
 
   async #watch(pid: Pid, signal: AbortSignal): Promise<DownReason> {
@@ -612,8 +622,8 @@ class System implements ProcessHost, ActorHome {
     return this.stopGraceMs
   }
 
-  merge(actor: ActorCode, to: Pid, saved: unknown, timeoutMs: number): Promise<unknown> {
-    return this.calls.merge(actor, to, saved, timeoutMs)
+  merge(actor: ActorCode, to: Pid, saved: unknown, answers: readonly OnceImage[], timeoutMs: number): Promise<unknown> {
+    return this.calls.merge(actor, to, saved, answers, timeoutMs)
   }
 
   passOn(errand: Errand, to: Pid, back: Back): Passing {
@@ -727,11 +737,7 @@ class System implements ProcessHost, ActorHome {
     const { pid, placed } = process.info
     this.#processes.delete(pid.id)
     this.#movement.forget(pid.id)
-    for (const id of process.stands) {
-      this.#stands.delete(id)
-      // It may have names and groups, as any pid.
-      if (!this.#closed) this.tracker.gone(new Pid(this.boot, id, this.nodeName))
-    }
+    for (const id of process.stands) this.unstand(process, new Pid(this.boot, id, this.nodeName))
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
     const keepPlaced = this.#leaving && placed && !process.forGood

@@ -17,8 +17,8 @@ export interface TimedActor {
   readonly time: Timers
   readonly title: string
   readonly logger: Logger
-  /** Timers that may be set at one time. */
-  readonly most: number
+  /** Timers that may be set at one time; fewer end none that is set. */
+  most(): number
   /** Bytes of the arguments of one timer. */
   readonly maxPayloadBytes: number
   /** It has this method, which answers once. */
@@ -67,7 +67,8 @@ export class ActorTimers {
     if (typeof work === 'object') this.#set.get(keyOf(work))?.cancel()
     else if (typeof work !== 'function')
       throw new TypeError(`self.${what}(ms, fn): fn must be a function or the name of a method`)
-    const { title, most } = this.#actor
+    const { title } = this.#actor
+    const most = this.#actor.most()
     if (this.#set.size >= most)
       throw new SkepError('ERR_OVERLOADED', `${title} has ${most} timers already: cancel some, or raise its mailbox`)
     const timer = new ActorTimer(this.#actor, this.#set, work, ms, every ? ms : undefined)
@@ -109,7 +110,7 @@ export class ActorTimers {
   /** What came along from another node, which may be of another version. */
   restore(images: readonly unknown[]): void {
     for (const image of images) {
-      const known = isImage(image) && this.#actor.hasMethod(image[0]) && this.#set.size < this.#actor.most
+      const known = isImage(image) && this.#actor.hasMethod(image[0]) && this.#set.size < this.#actor.most()
       if (!known) {
         const method = String((image as readonly unknown[] | undefined)?.[0]).slice(0, 100)
         this.#actor.logger.warn({ method }, `a timer of ${this.#actor.title} came along that it cannot run`)

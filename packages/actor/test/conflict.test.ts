@@ -2,9 +2,10 @@
 import type { Claim, Pid } from '@skep/tracker'
 import { describe, expect, test } from 'vitest'
 import { defineActor, via } from '../src/index.js'
-import { gate, rest, type TestNode, World } from './world.js'
+import { errorOf, gate, rest, type TestNode, World } from './world.js'
 
 let running = gate()
+let merging = gate()
 let fails = false
 
 /** Counts by who counted, so that what both sides of a cut did can be merged. */
@@ -171,6 +172,60 @@ describe('of two copies of a name', () => {
     }
   })
 
+  test('the loser is not merged where the call that it waits for crashes it', async () => {
+    const Frail = defineActor('frail', {
+      init: () => 0,
+      on: {
+        value: (self) => self.state,
+        spoil: async (self) => {
+          self.state = -1
+          await running.promise
+          self.crash(new Error('spoilt'))
+        },
+      },
+      onConflict: (self, theirs) => {
+        self.state += theirs
+      },
+    })
+    const cluster = await split(Frail as never)
+    const { a, c, loser } = cluster
+    const old = c.system.ref(Frail, loser)
+    const down = old.$.monitor().next()
+    const spoilt = old.spoil()
+    await rest()
+    lose(cluster)
+    await rest()
+    running.open()
+    await rest()
+    expect((await down).value).toMatchObject({ reason: 'crashed' })
+    expect(a.system.stats().actors).toBe(0)
+    expect(await c.system.via(Frail, 'x').value()).toBe(0)
+    await spoilt
+  })
+
+  test('the one that keeps it merges however full its mailbox is', async () => {
+    const Small = defineActor('small', {
+      init: () => 0,
+      mailbox: 1,
+      on: { value: (self) => self.state, add: (self) => ++self.state, wait: async () => running.promise },
+      onConflict: (self, theirs) => {
+        self.state += theirs
+      },
+    })
+    const cluster = await split(Small as never)
+    const { c, loser } = cluster
+    await c.system.ref(Small, loser).add()
+    const winner = c.system.via(Small, 'x')
+    const busy = [winner.wait(), winner.add()]
+    await rest()
+    lose(cluster)
+    await rest()
+    running.open()
+    await Promise.all(busy)
+    await rest()
+    expect(await winner.value()).toBe(2)
+  })
+
   test('who watches the loser hears of a conflict', async () => {
     const cluster = await split(Votes)
     const { c, loser } = cluster
@@ -179,5 +234,154 @@ describe('of two copies of a name', () => {
     lose(cluster)
     expect((await down).value).toMatchObject({ reason: 'conflict' })
     expect((await c.system.ref(Votes, loser).$.monitor().next()).value).toMatchObject({ reason: 'conflict' })
+  })
+})
+
+const Till = defineActor('till', {
+  init: () => ({ by: new Map<string, number>() }),
+  on: {
+    pay: (self, amount: number) => {
+      const sum = (self.state.by.get(self.node.name) ?? 0) + amount
+      self.state.by.set(self.node.name, sum)
+      return `${self.node.name}:${sum}`
+    },
+    sum: (self) => [...self.state.by.values()].reduce((all, one) => all + one, 0),
+    wait: async () => running.promise,
+    // A ref to a kind that not every node knows.
+    who: (self) => self.node.ref(Votes, self.pid),
+  },
+  keys: { entries: 3, ms: 1000 },
+  onConflict: async (self, theirs) => {
+    await merging.promise
+    if (fails) throw new Error('they cannot be merged')
+    for (const [who, sum] of theirs.by) self.state.by.set(who, Math.max(sum, self.state.by.get(who) ?? 0))
+  },
+})
+
+/** The same, but what the other one was is lost. */
+const Forgetful = defineActor('till', {
+  init: () => ({ by: new Map<string, number>() }),
+  on: {
+    pay: (self, amount: number) => {
+      const sum = (self.state.by.get(self.node.name) ?? 0) + amount
+      self.state.by.set(self.node.name, sum)
+      return `${self.node.name}:${sum}`
+    },
+    sum: (self) => [...self.state.by.values()].reduce((all, one) => all + one, 0),
+  },
+})
+
+describe('a call with a key that the loser has answered', () => {
+  const tills = async (
+    actor: typeof Till = Till,
+    limits = {},
+  ): Promise<Split & { pay: (pid: Pid | undefined, key: string, amount?: number) => Promise<string> }> => {
+    running = gate()
+    merging = gate()
+    fails = false
+    const world = new World()
+    const [a, b, c] = ['a', 'b', 'c'].map((name) =>
+      world.add(name, { actors: name === 'a' ? [actor, Votes] : [actor], limits }),
+    ) as [TestNode, TestNode, TestNode]
+    const loser = await a.system.start(actor, via('x'))
+    world.claims.delete('x')
+    await b.system.start(actor, via('x'))
+    return {
+      ...{ world, a, b, c, loser, winner: world.claims.get('x') as Claim },
+      pay: (pid, key, amount = 5) => {
+        const ref = pid === undefined ? c.system.via(actor, 'x') : c.system.ref(actor, pid)
+        return ref.$.with({ key }).pay(amount)
+      },
+    }
+  }
+  const merged = async (cluster: Split): Promise<void> => {
+    lose(cluster)
+    merging.open()
+    await rest()
+  }
+
+  test('is not done again by the winner that has merged it: the answer is repeated', async () => {
+    const cluster = await tills()
+    const { pay, c, loser } = cluster
+    expect(await pay(loser, 'k')).toBe('a:5')
+    await merged(cluster)
+    expect([await pay(undefined, 'k'), await pay(loser, 'k')]).toEqual(['a:5', 'a:5'])
+    expect(await c.system.via(Till, 'x').sum()).toBe(5)
+  })
+
+  test('nor where it is asked again while the winner still merges', async () => {
+    const cluster = await tills()
+    const { pay, c, loser } = cluster
+    await pay(loser, 'k')
+    lose(cluster)
+    await rest()
+    const again = [pay(undefined, 'k'), pay(loser, 'k'), pay(undefined, 'l', 1)]
+    await rest()
+    merging.open()
+    expect(await Promise.all(again)).toEqual(['a:5', 'a:5', 'b:1'])
+    expect(await c.system.via(Till, 'x').sum()).toBe(6)
+  })
+
+  test('is done again where the merge has failed, and where nothing is merged: what it did is lost', async () => {
+    for (const actor of [Till, Forgetful as unknown as typeof Till]) {
+      const cluster = await tills(actor)
+      const { pay, c, loser } = cluster
+      await pay(loser, 'k')
+      fails = true
+      await merged(cluster)
+      expect(await pay(undefined, 'k')).toBe('b:5')
+      expect(await c.system.via(actor, 'x').sum()).toBe(5)
+    }
+  })
+
+  test('of both, has the answer of the winner there', async () => {
+    const cluster = await tills()
+    const { pay, loser } = cluster
+    await pay(loser, 'k')
+    await pay(undefined, 'k', 7)
+    await merged(cluster)
+    expect(await pay(undefined, 'k')).toBe('b:7')
+  })
+
+  test('is forgotten by its age among those of the winner, within the one window', async () => {
+    const cluster = await tills()
+    const { world, pay, loser } = cluster
+    await pay(loser, 'old')
+    await world.time.pass(100)
+    await pay(undefined, 'older than new')
+    await world.time.pass(100)
+    for (const key of ['new', 'newest']) await pay(loser, key)
+    await merged(cluster)
+    // Three are remembered: asked for from the newest on, so that none is forgotten by the asking.
+    expect(await pay(undefined, 'newest')).toBe('a:15')
+    expect(await pay(undefined, 'new')).toBe('a:10')
+    expect(await pay(undefined, 'older than new')).toBe('b:5')
+    expect(await pay(undefined, 'old', 1)).toBe('b:6')
+    await world.time.pass(950)
+    expect(await pay(undefined, 'new')).toBe('a:10')
+    await world.time.pass(50)
+    expect(await pay(undefined, 'new', 1)).toBe('b:7')
+  })
+
+  test('does not keep a state from being merged that is nearly too large', async () => {
+    const cluster = await tills(Till, { maxPayloadBytes: 150 })
+    const { pay, c, loser } = cluster
+    await pay(loser, 'k'.repeat(200))
+    await merged(cluster)
+    expect(await c.system.via(Till, 'x').sum()).toBe(5)
+  })
+
+  test('is not done again where its answer cannot be read at its new place', async () => {
+    const cluster = await tills()
+    const { c, loser } = cluster
+    await c.system
+      .ref(Till, loser)
+      .$.with({ key: 'k' })
+      .who()
+      .catch(() => {})
+    await merged(cluster)
+    const error = await errorOf(c.system.via(Till, 'x').$.with({ key: 'k' }).who())
+    expect([error.code, error.sent]).toEqual(['ERR_BAD_REPLY', 'yes'])
+    expect(error.message).toContain('was done; its answer cannot be read here')
   })
 })

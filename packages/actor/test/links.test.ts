@@ -304,3 +304,139 @@ describe('a link', () => {
     expect(await errorOf(ref.link())).toBeInstanceOf(TypeError)
   })
 })
+
+describe('a link between two nodes', () => {
+  test('ends on both sides, once, where one of them goes on as another boot, whoever asked for it', async () => {
+    for (const asker of ['stays', 'rejoins']) {
+      const both = pair()
+      const { world, a, b } = both
+      const named = async (at: TestNode): Promise<RefOf<typeof Warden>> => {
+        await at.system.start(Warden, via(at.name))
+        return b.system.via(Warden, at.name)
+      }
+      const [x, y] = [await named(a), await named(b)]
+      const [xPid, yPid] = [x.$.pid() as Pid, y.$.pid() as Pid]
+      const [fx, fy] = [await frail(a), await frail(b)]
+      if (asker === 'stays') await y.link(xPid)
+      else await x.link(yPid)
+      await fx.link(fy)
+      world.rejoin(a)
+      await rest()
+      expect([await x.downs(), await y.downs()]).toEqual([[`${yPid.id} node-down`], [`${xPid.id} node-down`]])
+      expect(a.system.stats().actors + b.system.stats().actors).toBe(2)
+      // What comes of either means nothing to the other one now.
+      await y.fall()
+      await rest()
+      expect(await x.downs()).toHaveLength(1)
+      nothingOpen(both)
+    }
+  })
+
+  test('ends on both sides where both go on as other boots', async () => {
+    const { world, a, b } = pair()
+    await a.system.start(Warden, via('x'))
+    await b.system.start(Warden, via('y'))
+    const [x, y] = [a.system.via(Warden, 'x'), a.system.via(Warden, 'y')]
+    await x.link(y.$.pid() as Pid)
+    world.rejoin(a)
+    world.rejoin(b)
+    await rest()
+    expect([await x.downs(), await y.downs()].map((downs) => downs.map((down) => down.split(' ')[1]))).toEqual([
+      ['node-down'],
+      ['node-down'],
+    ])
+  })
+
+  test('stands again under the new pids when it is made anew', async () => {
+    const both = pair()
+    const { world, a, b } = both
+    await a.system.start(Warden, via('x'))
+    const x = b.system.via(Warden, 'x')
+    const y = await warden(b)
+    await x.link(y)
+    world.rejoin(a)
+    await rest()
+    await x.link(y)
+    await y.fall()
+    await rest()
+    const own = y.$.pid()?.id
+    expect(await x.downs()).toEqual([`${own} node-down`, `${own} crashed`])
+    nothingOpen(both)
+  })
+
+  test('is on neither side where it was made there and the answer was lost, however long the connection is cut', async () => {
+    const both = pair()
+    const { world, a, b } = both
+    const [x, y] = [await frail(a), await frail(b)]
+    world.cut.add('b>a')
+    const failed = errorOf(x.link(y))
+    await rest()
+    world.cutLink(a, b)
+    await rest()
+    expect((await failed).code).toBe('ERR_NODE_DOWN')
+    await world.time.pass(30_000)
+    world.mendLink(a, b)
+    await world.time.pass(5000)
+    await x.fall()
+    await world.time.pass(1000)
+    expect(await lives(y)).toBe(true)
+    nothingOpen(both)
+  })
+
+  test('is undone on the other side as soon as that can be told of it, unless it was made anew meanwhile', async () => {
+    for (const again of [false, true]) {
+      const both = pair()
+      const { world, a, b } = both
+      const [x, y] = [await frail(a), await frail(b)]
+      await x.link(y)
+      world.cutLink(a, b)
+      const undone = errorOf(x.unlink(y))
+      await world.time.pass(1000)
+      expect((await undone).code).toBe('ERR_UNREACHABLE')
+      await world.time.pass(10_000)
+      const linked = again ? x.link(y) : undefined
+      world.mendLink(a, b)
+      await linked
+      await world.time.pass(1000)
+      await x.fall()
+      await world.time.pass(1000)
+      expect(await lives(y)).toBe(!again)
+      nothingOpen(both)
+    }
+  })
+
+  test('is undone also where the one that undid it has ended since', async () => {
+    const { world, a, b } = pair()
+    const [x, y] = [await frail(a), await frail(b)]
+    await x.link(y)
+    world.cutLink(a, b)
+    const undone = errorOf(x.unlink(y))
+    await world.time.pass(1000)
+    await undone
+    await x.fall()
+    await world.time.pass(10_000)
+    world.mendLink(a, b)
+    await world.time.pass(1000)
+    expect(await lives(y)).toBe(true)
+  })
+
+  test('is not undone for ever: nobody is told once the other node is gone, or this one is closed', async () => {
+    for (const end of ['dies', 'closes']) {
+      const { world, a, b } = pair()
+      const [x, y] = [await frail(a), await frail(b)]
+      await x.link(y)
+      world.cutLink(a, b)
+      const undone = errorOf(x.unlink(y))
+      await world.time.pass(1000)
+      await undone
+      if (end === 'dies') await world.kill(b)
+      else a.system.close()
+      await world.time.pass(3000)
+      expect(a.system.stats().pending).toBe(0)
+      const before = world.frames.length
+      world.mendLink(a, b)
+      await rest()
+      expect(world.frames.slice(before).filter(({ from }) => from === 'a')).toEqual([])
+    }
+  })
+})

@@ -146,6 +146,21 @@ describe('a call with a key', () => {
     expect(await near.sum()).toBe(6)
   })
 
+  test('does not count those that gave up among those that may wait for it', async () => {
+    const { world, near, far } = await shop({ mailbox: 2 })
+    const blocker = near.$.with({ timeout: 60_000 }).slow(0)
+    await rest()
+    const patient = keyed(near, 'k', 60_000).pay(5)
+    for (let i = 0; i < 5; i++) {
+      const hasty = errorOf(keyed(i % 2 === 0 ? far : near, 'k', 100).pay(5))
+      await world.time.pass(200)
+      expect((await hasty).code).toBe('ERR_TIMEOUT')
+    }
+    open.open()
+    await blocker
+    expect(await patient).toEqual({ sum: 5 })
+  })
+
   test('binds what it calls itself by the deadline of those who wait for it', async () => {
     const { world, a, b, near } = await shop()
     await b.system.start(Slow, via('u'))

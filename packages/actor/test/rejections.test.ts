@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { anonymous, defineActor, type RefOf } from '../src/index.js'
+import { anonymous, defineActor, type RefOf, via } from '../src/index.js'
 import { errorOf, gate, rest, type TestNode, World } from './world.js'
 
 const built = pathToFileURL('packages/actor/dist/rejections.js').href
@@ -233,5 +233,42 @@ describe('an actor', () => {
       await rest()
       expect([await asker.alive().catch(() => false), await answerer.alive()]).toEqual([false, true])
     }
+  })
+
+  test('keeps its state where the handoff lets one loose by which a copy of it is merged, or it gets new code', async () => {
+    const make = (version: number) =>
+      defineActor('handed', {
+        init: (n: number) => ({ n }),
+        on: { value: (self) => `${version}: ${self.state.n}` },
+        onConflict: (self, theirs) => {
+          self.state.n += theirs.n
+        },
+        handoff: {
+          out: ({ state: { n } }) => {
+            loose('out')
+            return { n }
+          },
+          in: (saved: { n: number }) => {
+            loose('in')
+            return saved
+          },
+        },
+      })
+    const world = new World()
+    const one = make(1)
+    const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [one] })) as [TestNode, TestNode]
+    const pid = await a.system.start(one, via('x'), 1)
+    world.claims.delete('x')
+    await b.system.start(one, via('x'), 2)
+    a.deactivate?.({ pid, name: 'x', reason: 'conflict', winner: world.claims.get('x') as never })
+    await rest()
+    expect(await b.system.via(one, 'x').value()).toBe('1: 3')
+    expect(await b.system.reload(make(2))).toEqual({ reloaded: 1, failed: [] })
+    await rest()
+    expect(await b.system.via(one, 'x').value()).toBe('2: 3')
+    const told = [...a.lines, ...b.lines].filter(({ level }) => level === 'error')
+    expect(told.map(({ fields }) => (fields.err as Error).message)).toEqual(['out', 'in', 'out', 'in'])
+    for (const { text } of told)
+      expect(text).toMatch(/^a promise that the handoff of handed 'x' <.*> made was rejected/)
   })
 })

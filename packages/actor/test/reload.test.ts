@@ -246,9 +246,156 @@ describe('reload', () => {
     }
   })
 
+  test('goes by the names of methods, not by functions, which may be shared: within one definition, or by both', async () => {
+    const shared = (text: string) => (): string => text
+    const [one, two, three] = ['one', 'two', 'three'].map(shared) as [() => string, () => string, () => string]
+    const make = (a: () => string, b: () => string, wait: () => Promise<void> = () => open.promise) =>
+      defineActor('swap', {
+        init: () => 0,
+        on: { a, b, wait },
+        handoff: {},
+      })
+    open = gate()
+    const before = make(one, one)
+    const at = new World().add('a', { actors: [before] })
+    await at.system.start(before, via('x'))
+    const ref = at.system.via(before, 'x')
+    const held = ref.wait()
+    await rest()
+    const waiting = [ref.a(), ref.b()]
+    const reloading = at.system.reload(make(two, one))
+    await rest()
+    open.open()
+    await Promise.all([held, reloading])
+    expect(await Promise.all(waiting)).toEqual(['two', 'one'])
+    await at.system.reload(make(one, three))
+    expect([await ref.a(), await ref.b()]).toEqual(['one', 'three'])
+  })
+
   test('of a kind that nobody knows here is a mistake of the caller', async () => {
     const { a } = await thing()
     await expect(a.system.reload(defineActor('other', { init: () => 0, on: {} }))).rejects.toThrow(TypeError)
     expect(() => a.system.reload({} as never)).toThrow('not an actor definition')
+  })
+})
+
+describe('the options of new code', () => {
+  const till = (options: { keys?: { entries?: number; ms?: number }; mailbox?: number }) =>
+    defineActor('till', {
+      init: () => ({ sum: 0 }),
+      on: {
+        pay: (self, amount: number) => (self.state.sum += amount),
+        hold: async () => open.promise,
+        later: (self, word: string) => void self.after(1000, 'note', word),
+        note: (_self, _word: string) => {},
+      },
+      ...options,
+    })
+
+  const started = async (options: Parameters<typeof till>[0]) => {
+    open = gate()
+    const world = new World()
+    const one = till(options)
+    const a = world.add('a', { actors: [one] })
+    await a.system.start(one, via('t'))
+    const ref = a.system.via(one, 't')
+    return { world, a, ref, pay: (key: string) => ref.$.with({ key }).pay(1) }
+  }
+
+  test('bound the keys that actors which run remember: how many, the oldest go first', async () => {
+    const { a, pay } = await started({ keys: { entries: 4 } })
+    for (const key of ['1', '2', '3', '4']) await pay(key)
+    await a.system.reload(till({ keys: { entries: 2 } }))
+    expect([await pay('4'), await pay('3'), await pay('1'), await pay('2')]).toEqual([4, 3, 5, 6])
+    await a.system.reload(till({ keys: { entries: 3 } }))
+    await pay('7')
+    expect([await pay('1'), await pay('2'), await pay('7')]).toEqual([5, 6, 7])
+  })
+
+  test('bound them in time: from when the call was done, also before', async () => {
+    const { world, a, pay } = await started({ keys: { ms: 1000 } })
+    await pay('1')
+    await world.time.pass(500)
+    await pay('2')
+    await a.system.reload(till({ keys: { ms: 400 } }))
+    expect([await pay('2'), await pay('1')]).toEqual([2, 3])
+    await world.time.pass(399)
+    expect(await pay('2')).toBe(2)
+    await a.system.reload(till({ keys: { ms: 2000 } }))
+    await world.time.pass(1600)
+    expect(await pay('2')).toBe(2)
+    await world.time.pass(1)
+    expect([await pay('1'), await pay('2')]).toEqual([4, 5])
+  })
+
+  test('bound their mailboxes, timers and calls with one key; what waits already stays', async () => {
+    const { a, ref, pay } = await started({ mailbox: 3 })
+    for (const word of ['one', 'two', 'three']) await ref.later(word)
+    const first = ref.$.with({ key: 'k' }).hold()
+    await rest()
+    const reloading = a.system.reload(till({ mailbox: 1 }))
+    const waiting = [pay('1'), ref.pay(1), ref.pay(1)]
+    await rest()
+    open.open()
+    await Promise.all([first, reloading])
+    expect(await Promise.all(waiting)).toEqual([1, 2, 3])
+    open = gate()
+    const blocker = ref.hold()
+    await rest()
+    const one = ref.$.with({ key: 'l' }).pay(1)
+    const more = [errorOf(ref.pay(1)), errorOf(ref.$.with({ key: 'l' }).pay(1))]
+    expect((await Promise.all(more)).map(({ code }) => code)).toEqual(['ERR_OVERLOADED', 'ERR_OVERLOADED'])
+    open.open()
+    await Promise.all([blocker, one])
+    expect((await errorOf(ref.later('four'))).code).toBe('ERR_OVERLOADED')
+    await a.system.reload(till({ mailbox: 4 }))
+    expect(await ref.later('four')).toBe(undefined)
+  })
+
+  test('are those of what is begun: an end that waits to be told, and a copy that waits to be merged', async () => {
+    const told: string[] = []
+    const parent = (version: number, extra = {}) =>
+      defineActor('parent', {
+        init: () => ({ version }),
+        on: {
+          raise: (self) => self.start(first, anonymous, 0),
+          hold: async () => open.promise,
+        },
+        onExit: (self, { reason }) => void told.push(`${self.state.version} ${version} ${reason}`),
+        onConflict: (self) => void told.push(`${self.state.version} ${version} merged`),
+        handoff: { in: () => ({ version }) },
+        ...extra,
+      })
+    open = gate()
+    const world = new World()
+    const one = parent(1)
+    const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [one] })) as [TestNode, TestNode]
+    const loser = await b.system.start(one, via('p'))
+    world.claims.delete('p')
+    await a.system.start(one, via('p'))
+    const ref = a.system.via(one, 'p')
+    const child = await ref.raise()
+    const held = ref.hold()
+    await rest()
+    await a.system.ref(first, child).$.stop()
+    b.deactivate?.({ pid: loser, name: 'p', reason: 'conflict', winner: world.claims.get('p') as never })
+    await rest()
+    const reloading = a.system.reload(parent(2))
+    await rest()
+    open.open()
+    await Promise.all([held, reloading])
+    await rest()
+    expect(told).toEqual(['2 2 stopped', '2 2 merged'])
+  })
+
+  test('hold for what is spawned by refs that were made before', async () => {
+    const make = (policy: 'permanent' | 'temporary') =>
+      defineActor('placed', { init: () => 0, on: { value: (self) => self.state }, restart: policy })
+    const one = make('permanent')
+    const a = new World().add('a', { actors: [one] })
+    const ref = a.system.ensure(one, via('x'))
+    await a.system.reload(make('temporary'))
+    await ref.value()
+    expect(a.spawned.map(([, , , options]) => options?.restart)).toMatchObject([{ policy: 'temporary' }])
   })
 })
