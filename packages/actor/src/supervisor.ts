@@ -6,7 +6,7 @@
  * A child's pid changes with every restart. So its supervisor has a pid for it besides, behind which stands whatever
  * process the child is at present: a ref to that is what `child(id)` gives.
  */
-import { isSkepError } from '@skep/cluster'
+import { isSkepError, SkepError } from '@skep/cluster'
 import {
   type OwnPlacement,
   type Pid,
@@ -16,7 +16,6 @@ import {
   restartOf,
 } from '@skep/tracker'
 import { restartDefaults } from '@skep/tracker/core'
-import { shutdown } from './children.js'
 import { codeOf, placementOf, type Self } from './define.js'
 import {
   type ActorCode,
@@ -30,6 +29,7 @@ import {
   type types,
 } from './definition.js'
 import { type Process, processOf } from './process.js'
+import { messageOf } from './self.js'
 import { type Anonymous, anonymous, Via } from './via.js'
 
 /**
@@ -162,8 +162,8 @@ function wearOff(kind: string, options: object): ActorCode {
     methods: new Map<string, AnyFunction>([
       ['child', (self, id) => of(self).refTo(self as Self<unknown>, id)],
       ['children', (self) => of(self).report()],
-      ['restart', (self, id) => of(self).restart(id)],
-      ['stop', (self, id) => of(self).stop(id)],
+      ['restart', (self, id) => of(self).restart(self, id)],
+      ['stop', (self, id) => of(self).stop(self, id)],
     ]),
     streams: new Set<string>(),
     onStart: (self: unknown) => of(self).begin(processOf(self)),
@@ -209,7 +209,7 @@ function childrenOf(where: string, given: unknown): Child[] {
 class Child {
   readonly id: string
   readonly spec: ChildSpec
-  /** Undefined from when it is to end until it runs again. */
+  /** Undefined from when it is to end until it is started again. */
   process: Process | undefined
   /** It is to run: false after an end that its policy, or somebody, leaves it at. */
   wanted = true
@@ -258,32 +258,39 @@ class Supervision {
     self.children.standing = () => this.#children.flatMap(({ process }) => process ?? [])
     for (const child of this.#children) {
       child.pid = self.host.stand(self, () => child.process)
-      await this.#startUnlessIgnored(child)
+      await this.#startUnlessLeft(child)
     }
   }
 
-  /** Where its `init` says that there is nothing to run, that is no failure, and it is left at that. */
-  async #startUnlessIgnored(child: Child): Promise<void> {
+  /** Where there is nothing to run, or it is told to end, that is no failure, and it is left at that. */
+  async #startUnlessLeft(child: Child): Promise<void> {
     try {
       await this.#start(child)
     } catch (error) {
-      if (!isSkepError(error, 'ERR_IGNORED')) throw error
-      child.wanted = false
+      if (child.wanted) throw error
     }
   }
 
   async #start(child: Child): Promise<Process> {
     const { definition, where, args } = child.spec
-    const self = this.#self as Process
-    child.process = await self.host.startChild(self, definition, where, args)
-    return child.process
+    try {
+      return await (this.#self as Process).startSupervised(definition, where, args, (process) => {
+        child.process = process
+      })
+    } catch (error) {
+      const forGood = child.process?.forGood === true
+      if (forGood || isSkepError(error, 'ERR_IGNORED')) child.wanted = false
+      // It may run: that others know of it was part of its start.
+      await this.#end(child)
+      throw error
+    }
   }
 
   async #end(child: Child): Promise<void> {
     const { process } = child
     // Its end is known, then: it is told of no more.
     child.process = undefined
-    await process?.stop(shutdown, false)
+    if (process !== undefined) await (this.#self as Process).endChild(process)
   }
 
   /** This process of a child has ended without being told to by this supervisor. */
@@ -330,7 +337,7 @@ class Supervision {
       if (!child.wanted) continue
       child.restarts += 1
       try {
-        await this.#startUnlessIgnored(child)
+        await this.#startUnlessLeft(child)
       } catch (why) {
         return { child, why }
       }
@@ -363,8 +370,9 @@ class Supervision {
     })
   }
 
-  async restart(id: unknown): Promise<Pid> {
+  async restart(self: unknown, id: unknown): Promise<Pid> {
     const child = this.#find(id)
+    this.#refuseCycle('restart', self, child)
     child.wanted = false
     await this.#end(child)
     const { info } = await this.#start(child)
@@ -373,9 +381,19 @@ class Supervision {
     return info.pid
   }
 
-  async stop(id: unknown): Promise<void> {
+  async stop(self: unknown, id: unknown): Promise<void> {
     const child = this.#find(id)
+    this.#refuseCycle('stop', self, child)
     child.wanted = false
     await this.#end(child)
+  }
+
+  /** It would wait for the end of one that waits for this very call. */
+  #refuseCycle(what: 'restart' | 'stop', self: unknown, { id, process }: Child): void {
+    const chain = messageOf(self)?.chain
+    const names = chain && process && (this.#self as Process).endCycle(process, chain)
+    if (names === undefined) return
+    const cure = `$.cast.${what}('${id}') does not wait, and an actor ends itself by self.stop() or self.crash(error)`
+    throw new SkepError('ERR_CALL_CYCLE', `${what}('${id}') would wait for itself (${names.join(' -> ')}): ${cure}`)
   }
 }

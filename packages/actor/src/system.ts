@@ -18,7 +18,7 @@ import {
   type Tracker,
 } from '@skep/tracker'
 import { Calls } from './calls.js'
-import type { CallContext } from './chain.js'
+import { CallContext } from './chain.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
 import { BadBytes, unpack } from './decode.js'
@@ -34,7 +34,7 @@ import type { ActorNode } from './node.js'
 import type { OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
-import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
+import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal, type Starter } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
 import { takeRejections } from './rejections.js'
 import { type ReloadReport, reloadAll } from './reload.js'
@@ -364,34 +364,31 @@ class System implements ProcessHost, ActorHome {
 
   // --- starting ---
 
-  start(definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Pid> {
-    const actor = this.know(codeOf(definition))
-    return this.#start(actor, where, args).then(({ info }) => info.pid)
-  }
-
-  startChild(
-    parent: Process,
+  start(
     definition: AnyActor,
     where: Via | Anonymous,
     args: readonly unknown[],
-  ): Promise<Process> {
-    return this.#start(this.know(codeOf(definition)), where, args, parent)
+    by: CallContext | undefined,
+  ): Promise<Pid> {
+    return this.startBy({ by }, definition, where, args).then(({ info }) => info.pid)
   }
 
-  #start(actor: ActorCode, where: Via | Anonymous, args: readonly unknown[], parent?: Process): Promise<Process> {
-    if (where === anonymous) return this.#startAnonymous(actor, args, parent)
-    if (where instanceof Via) return this.#startNamed(actor, where, args, parent)
+  startBy(starter: Starter, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process> {
+    const actor = this.know(codeOf(definition))
+    if (where === anonymous) return this.#startAnonymous(actor, args, starter)
+    if (where instanceof Via) return this.#startNamed(actor, where, args, starter)
     throw new TypeError('start(definition, where, ...): where must be via(name) or anonymous')
   }
 
-  async #startAnonymous(actor: ActorCode, args: readonly unknown[], parent?: Process): Promise<Process> {
+  async #startAnonymous(actor: ActorCode, args: readonly unknown[], starter: Starter): Promise<Process> {
     this.#refuseWhenLeaving()
-    const own = this.#initArgs(actor, args)
+    const context = contextOfStart(starter)
+    const own = this.#initArgs(actor, args, context)
     const process = await this.#begin(
       actor,
       { pid: this.tracker.nextPid(), name: undefined, fence: 0, placed: false },
-      (made) => made.start(own, this.startTimeoutMs),
-      parent,
+      (made) => made.start(own, this.startTimeoutMs, context),
+      starter,
     )
     process.open()
     return process
@@ -401,10 +398,11 @@ class System implements ProcessHost, ActorHome {
     actor: ActorCode,
     { name, options }: Via,
     args: readonly unknown[],
-    parent?: Process,
+    starter: Starter,
   ): Promise<Process> {
     this.#refuseWhenLeaving()
-    const own = this.#initArgs(actor, args)
+    const context = contextOfStart(starter)
+    const own = this.#initArgs(actor, args, context)
     const { meta, claim: mode, timeout, visible } = options
     const begun = this.time.now()
     const grant = await this.tracker.claim(name, {
@@ -418,7 +416,7 @@ class System implements ProcessHost, ActorHome {
     try {
       const left = timeout === undefined ? this.startTimeoutMs : Math.max(1, begun + timeout - this.time.now())
       const info = { pid, name, fence: grant.fence, placed: false }
-      process = await this.#begin(actor, info, (made) => made.start(own, left), parent)
+      process = await this.#begin(actor, info, (made) => made.start(own, left, context), starter)
     } catch (error) {
       grant.abandon()
       throw error
@@ -441,7 +439,7 @@ class System implements ProcessHost, ActorHome {
     actor: ActorCode,
     info: ProcessInfo,
     start: (made: Process) => Promise<void>,
-    parent?: Process,
+    { parent, by, begun }: Starter = {},
   ): Promise<Process> {
     // It may have begun to leave since the name was asked for, or its parent to end.
     this.#refuseWhenLeaving()
@@ -452,6 +450,9 @@ class System implements ProcessHost, ActorHome {
     const process = new Process(this, this.know(actor), info, parent)
     this.#processes.set(info.pid.id, process)
     parent?.children.add(process)
+    begun?.(process)
+    const awaited = { pid: info.pid, reentrant: false }
+    by?.await(awaited)
     let why: unknown
     try {
       await start(process)
@@ -459,6 +460,8 @@ class System implements ProcessHost, ActorHome {
       why = new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
     } catch (error) {
       why = error
+    } finally {
+      by?.answered(awaited)
     }
     await process.stop('it did not start', true)
     if (why === ignore) {
@@ -469,10 +472,10 @@ class System implements ProcessHost, ActorHome {
     throw new SkepError('ERR_INIT_FAILED', `${process.title} did not start: ${text}`, { cause: why, sent: 'maybe' })
   }
 
-  #initArgs(actor: ActorCode, args: readonly unknown[]): unknown[] {
+  #initArgs(actor: ActorCode, args: readonly unknown[], context: CallContext | undefined): unknown[] {
     const own = [...args]
     try {
-      isolateAll(this.isolation, own, 'args', this.#rootRefs)
+      isolateAll(this.isolation, own, 'args', this.refsFor(context))
     } catch (error) {
       throw startError(error, actor)
     }
@@ -786,6 +789,12 @@ class System implements ProcessHost, ActorHome {
       dropped: Object.fromEntries(this.#dropped),
     }
   }
+}
+
+/** What the start is bound by where somebody inside an actor waits for it. */
+function contextOfStart({ by }: Starter): CallContext | undefined {
+  const chain = by?.chain
+  return chain && new CallContext(Number.POSITIVE_INFINITY, chain)
 }
 
 function startError(error: unknown, { kind }: ActorCode): unknown {

@@ -290,6 +290,8 @@ export class TestNode {
   /** What the registry does before anybody has a turn. */
   haltIfDue: () => void = () => {}
   noticeStall: () => void = () => {}
+  /** What a write waits for that is to be visible elsewhere. */
+  flush: () => Promise<void> = async () => {}
   phase: Member['phase'] = 'up'
   kinds: readonly string[] = []
   readonly gone: Pid[] = []
@@ -398,7 +400,7 @@ export class TestNode {
       },
       membersOf: (group) => world.groups.get(group) ?? [],
       definePlacement: (id) => ownRule(id),
-      flush: async () => {},
+      flush: () => this.flush(),
       onActivate: (fn) => {
         this.activate = fn
       },
