@@ -233,6 +233,12 @@ class Child {
     if (ended === undefined) return false
     return this.policy === 'permanent' || (this.policy === 'transient' && ended.how !== 'stopped')
   }
+
+  /** Its start came to nothing since it was told to end, or stopped itself. */
+  get staysAway(): boolean {
+    const { process } = this
+    return process?.forGood === true || (process?.ended?.how === 'stopped' && !this.comesBack(process))
+  }
 }
 
 /** What a supervisor knows. Its methods run as messages, so one at a time: an end waits until the last one is dealt with. */
@@ -278,8 +284,7 @@ class Supervision {
         child.process = process
       })
     } catch (error) {
-      const forGood = child.process?.forGood === true
-      if (forGood || isSkepError(error, 'ERR_IGNORED')) child.wanted = false
+      if (isSkepError(error, 'ERR_IGNORED') || child.staysAway) child.wanted = false
       // It may run: that others know of it was part of its start.
       await this.#end(child)
       throw error
@@ -330,8 +335,13 @@ class Supervision {
   /** The first that did not start, and why. */
   async #again(children: readonly Child[], failed: Child): Promise<{ child: Child; why: unknown } | undefined> {
     for (const child of [...children].reverse()) {
+      const { process } = child
+      const endsAlready = process?.isEnding === true
       await this.#end(child)
-      if (child !== failed && child.policy === 'temporary') child.wanted = false
+      if (child === failed || process === undefined) continue
+      // Its own end, or somebody else's word, may have come before this one's, or while it ended.
+      if (endsAlready) child.wanted = child.comesBack(process)
+      else if (process.forGood || child.policy === 'temporary') child.wanted = false
     }
     for (const child of children) {
       if (!child.wanted) continue

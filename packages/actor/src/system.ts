@@ -390,7 +390,7 @@ class System implements ProcessHost, ActorHome {
       (made) => made.start(own, this.startTimeoutMs, context),
       starter,
     )
-    process.open()
+    await this.#open(process)
     return process
   }
 
@@ -428,7 +428,7 @@ class System implements ProcessHost, ActorHome {
       await process.stop('conflict', true)
       throw error
     }
-    process.open()
+    await this.#open(process)
     if (visible !== undefined)
       await this.tracker.flush({ want: visible, ...(timeout === undefined ? {} : { timeout }) })
     return process
@@ -457,7 +457,7 @@ class System implements ProcessHost, ActorHome {
     try {
       await start(process)
       if (process.phase === 'starting') return process
-      why = new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
+      why = endedEarly()
     } catch (error) {
       why = error
     } finally {
@@ -468,8 +468,15 @@ class System implements ProcessHost, ActorHome {
       const text = `${process.title} was not started: its init said ignore`
       throw new SkepError('ERR_IGNORED', text, { sent: 'maybe' })
     }
-    const text = why instanceof Error ? why.message : String(why)
-    throw new SkepError('ERR_INIT_FAILED', `${process.title} did not start: ${text}`, { cause: why, sent: 'maybe' })
+    throw notStarted(process, why)
+  }
+
+  async #open(process: Process): Promise<void> {
+    process.open()
+    // Its start was over, but it may have ended before it had its name.
+    if (process.ran) return
+    await process.stop('it did not start', true)
+    throw notStarted(process, endedEarly())
   }
 
   #initArgs(actor: ActorCode, args: readonly unknown[], context: CallContext | undefined): unknown[] {
@@ -795,6 +802,15 @@ class System implements ProcessHost, ActorHome {
 function contextOfStart({ by }: Starter): CallContext | undefined {
   const chain = by?.chain
   return chain && new CallContext(Number.POSITIVE_INFINITY, chain)
+}
+
+function endedEarly(): SkepError {
+  return new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
+}
+
+function notStarted({ title }: Process, why: unknown): SkepError {
+  const text = why instanceof Error ? why.message : String(why)
+  return new SkepError('ERR_INIT_FAILED', `${title} did not start: ${text}`, { cause: why, sent: 'maybe' })
 }
 
 function startError(error: unknown, { kind }: ActorCode): unknown {

@@ -143,6 +143,134 @@ describe('a child that is told to end while it is started again', () => {
   })
 })
 
+describe('a child that ends while its supervisor ends it, or others, to start all again', () => {
+  const policies = ['permanent', 'transient', 'temporary'] as const
+  /** Ends of `x`, and which policies bring it back then. */
+  const ends = [
+    ['is told to before its turn comes', 'stop', []],
+    ['is told to while it ends', 'stopWhileEnding', []],
+    ['stops itself', 'leave', ['permanent']],
+    ['crashes', 'fall', ['permanent', 'transient']],
+    ['does not end before', 'stay', ['permanent', 'transient']],
+  ] as const
+
+  test.each(ends)('comes back as its policy says where it %s', async (_, end, again) => {
+    for (const policy of policies) {
+      const world = new World()
+      const at = world.add('n', { isolation: 'off' })
+      const ending = { x: gate(), y: gate() }
+      const Slow = defineActor('slow', {
+        init: (name: 'x' | 'y' | 'z') => name,
+        on: {
+          fall: (self) => self.crash(new Error('oops')),
+          leave: (self) => self.stop('tired'),
+        },
+        onStop: async ({ state }) => {
+          if (state !== 'z') await ending[state].promise
+        },
+      })
+      const All = defineSupervisor('all', {
+        strategy: 'one-for-all',
+        times: 1,
+        children: () => ({
+          x: child(Slow, anonymous, 'x').with({ restart: policy }),
+          y: child(Slow, anonymous, 'y'),
+          z: child(Slow, anonymous, 'z'),
+        }),
+      })
+      const all = at.system.ref(All, await at.system.start(All, anonymous))
+      const [x, z] = [await all.child('x'), await all.child('z')]
+      // To the process itself: the ref follows the child, which has none from when it is ended.
+      const pid = (await all.children())[0]?.pid
+      await z.fall()
+      await rest()
+      const now = at.system.ref(Slow, pid as never)
+      const stopped =
+        end === 'stop' ? now.$.stop() : end === 'fall' ? x.fall() : end === 'leave' ? x.leave() : undefined
+      await rest()
+      if (end !== 'stopWhileEnding') ending.x.open()
+      ending.y.open()
+      await rest()
+      const told = end === 'stopWhileEnding' ? now.$.stop() : stopped
+      ending.x.open()
+      await told
+      await rest()
+      const run = (await all.children()).map((one) => one.pid !== undefined)
+      expect([policy, ...run]).toEqual([policy, (again as readonly string[]).includes(policy), true, true])
+    }
+  })
+})
+
+describe('a child that stops itself in its onStart', () => {
+  test('is started again as often as that may be where it is permanent, else left at that', async () => {
+    const { at } = await node()
+    for (const policy of ['permanent', 'transient', 'temporary'] as const) {
+      let tired = false
+      const Brief = defineActor('brief', {
+        init: () => 0,
+        on: { fall: (self) => self.crash(new Error('oops')) },
+        onStart: (self) => {
+          if (tired) self.stop('nothing to do')
+        },
+      })
+      const Both = defineSupervisor('both', {
+        strategy: 'one-for-all',
+        times: 3,
+        children: () => ({
+          brief: child(Brief, anonymous).with({ restart: policy }),
+          other: child(Worker, via('other'), 'other'),
+        }),
+      })
+      const both = at.system.ref(Both, await at.system.start(Both, anonymous))
+      tired = true
+      await at.system.via(Worker, 'other').fall()
+      await rest()
+      const left = both.children().then(
+        (children) => children.map(({ pid }) => pid !== undefined),
+        () => 'crashed',
+      )
+      expect([policy, await left]).toEqual([policy, policy === 'permanent' ? 'crashed' : [false, true]])
+      if (policy !== 'permanent') await both.$.stop()
+    }
+  })
+})
+
+describe('a child that ends between its start and when it has its name', () => {
+  test('has not started, so it is started again', async () => {
+    const world = new World()
+    const at = world.add('n')
+    let later = (): void => {}
+    const Hasty = defineActor('hasty', {
+      init: () => 0,
+      on: { ping: () => 'pong', fall: (self) => self.crash(new Error('oops')) },
+      onStart: async (self) => {
+        // Something that takes a moment to end.
+        await self.start(Worker, anonymous, 'x')
+        later = () => self.crash(new Error('too soon'))
+      },
+    })
+    const One = defineSupervisor('one', { children: () => ({ hasty: child(Hasty, via('hasty')) }) })
+    const one = at.system.ref(One, await at.system.start(One, anonymous))
+    const fallOnce = (): void => {
+      at.committing = async () => {
+        at.committing = async () => {}
+        later()
+      }
+    }
+    fallOnce()
+    expect((await errorOf(at.system.start(Hasty, via('other')))).code).toBe('ERR_INIT_FAILED')
+    fallOnce()
+    expect((await errorOf(one.restart('hasty'))).code).toBe('ERR_INIT_FAILED')
+    expect(await one.children()).toMatchObject([{ pid: undefined }])
+    await one.restart('hasty')
+    fallOnce()
+    await at.system.via(Hasty, 'hasty').fall()
+    await rest()
+    expect(await at.system.via(Hasty, 'hasty').ping()).toBe('pong')
+    expect(await one.children()).toMatchObject([{ pid: at.system.whereis('hasty'), restarts: 3 }])
+  })
+})
+
 describe('a child that would wait for its own end', () => {
   test.each(['restart', 'stop'] as const)('by %s is told so at once, with the names, and goes on', async (what) => {
     const { world, at, pids } = await node()

@@ -290,6 +290,8 @@ export class TestNode {
   /** What the registry does before anybody has a turn. */
   haltIfDue: () => void = () => {}
   noticeStall: () => void = () => {}
+  /** What the registry does before a name stands that was granted. */
+  committing: () => Promise<void> = async () => {}
   /** What a write waits for that is to be visible elsewhere. */
   flush: () => Promise<void> = async () => {}
   phase: Member['phase'] = 'up'
@@ -437,9 +439,11 @@ export class TestNode {
       name,
       fence,
       commit: async (pid) => {
+        await this.committing()
         world.reserved.delete(name)
         const other = world.claims.get(name)
         if (other !== undefined) throw world.holderError(name, other.pid)
+        if (!this.lives(pid)) throw new SkepError('ERR_NO_PROCESS', `${pid} ended meanwhile`, { pid })
         return world.put(name, pid, fence, kind, undefined, meta)
       },
       abandon: () => {
