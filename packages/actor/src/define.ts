@@ -82,7 +82,8 @@ export interface Self<State> {
    * Stand and fall with another actor, wherever it runs: once one of the two has crashed, lost its name to another copy,
    * or gone down with its node, the other one crashes, too. An actor with an `onExit` is told instead. `stopped` and
    * `moved` only end the link. Resolves when both sides know; linking twice is linking once. Rejects with ERR_NO_PROCESS,
-   * ERR_NODE_DOWN, ERR_NOT_REGISTERED, ERR_TIMEOUT, or ERR_OVERLOADED past 10,000 links; then there is no link.
+   * ERR_NODE_DOWN, ERR_NOT_REGISTERED, ERR_TIMEOUT, ERR_OVERLOADED past 10,000 links, or ERR_ACTOR_STOPPED where this
+   * actor is ending; then there is no link.
    */
   link(other: Pid | object): Promise<void>
   /** Undo that, for both sides. What came of the other one's end before, and waits in the mailbox, still comes. */

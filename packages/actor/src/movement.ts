@@ -130,6 +130,8 @@ export class Movement implements Handing {
     try {
       // The tracker bounds a handover; nobody bounds this.
       await process.hold()
+      if (process.end === 'crashed')
+        throw new SkepError('ERR_ACTOR_STOPPED', `${process.title} crashed: its state is not to be trusted`)
       const saved = await process.inTime(() => savedOf(process), mergeMs)
       await this.#movers.merge(process.actor, to, saved, mergeMs)
       logger.info({ name, to: String(to) }, `'${name}' was merged into the copy that has the name`)
@@ -137,7 +139,7 @@ export class Movement implements Handing {
       this.#depart(process, to, end)
     } catch (err) {
       logger.warn({ err, actor: process.title }, `what this copy of '${name}' was could not be merged`)
-      process.end = end
+      if (!process.isEnding) process.end = end
     }
     await process.stop(end === 'conflict' ? 'conflict' : 'superseded', true)
   }

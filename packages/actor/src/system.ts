@@ -560,7 +560,8 @@ class System implements ProcessHost, ActorHome {
       // Its state means nothing to an actor of another kind, nor, perhaps, to what was registered by hand.
       const merges = onConflict !== undefined && winner?.kind === kind && process.phase === 'running'
       if (!merges) {
-        process.end = end
+        // Where it ends already, that is how it ended.
+        if (!process.isEnding) process.end = end
         void process.stop(reason, true)
       } else void this.#movement.yield(process, winner, end)
     } else
