@@ -80,6 +80,9 @@ export interface ChildReport {
   readonly restarts: number
 }
 
+/** Milliseconds until a child is tried again whose name this node may not have at present. */
+const againMs = 1000
+
 type IdOf<C> = keyof C & string
 
 /** What may be asked of a supervisor. */
@@ -241,6 +244,17 @@ class Child {
   }
 }
 
+/** A child that is to be started again, and why. */
+interface Failure {
+  readonly child: Child
+  readonly why: unknown
+}
+
+/** It, or what it starts itself, was refused since its node may not go on at present. */
+function isPaused(why: unknown): boolean {
+  return isSkepError(why, 'ERR_NO_MAJORITY') || (isSkepError(why, 'ERR_INIT_FAILED') && isPaused(why.cause))
+}
+
 /** What a supervisor knows. Its methods run as messages, so one at a time: an end waits until the last one is dealt with. */
 class Supervision {
   readonly #strategy: Strategy
@@ -250,6 +264,9 @@ class Supervision {
   /** When restarts were needed; only those that still count. */
   #needed: number[] = []
   #self: Process | undefined
+  /** Some are missing that cannot be started at present. */
+  #isWaiting = false
+  #cancelAgain: () => void = () => {}
 
   constructor(strategy: Strategy, times: number, withinMs: number, children: readonly Child[]) {
     this.#strategy = strategy
@@ -310,8 +327,9 @@ class Supervision {
 
   async #revive(failed: Child, why: unknown): Promise<void> {
     const self = this.#self as Process
-    for (let last: { child: Child; why: unknown } | undefined = { child: failed, why }; last !== undefined; ) {
+    for (let last: Failure | undefined = { child: failed, why }; last !== undefined; ) {
       const text = last.why instanceof Error ? last.why.message : String(last.why)
+      if (isPaused(last.why)) return this.#reviveLater(last.child, text)
       if (this.#isTooOften(self.host.time.now())) {
         const limit = `more than ${this.#times} restarts within ${this.#withinMs} ms`
         return self.crash(new Error(`${limit}; the last was of '${last.child.id}': ${text}`, { cause: last.why }))
@@ -325,6 +343,26 @@ class Supervision {
     }
   }
 
+  /**
+   * This node is in a part of the cluster that gives no names away. That is no failure of the child's, and counted as
+   * one it would take all others along at once: what is missing is started when that is over.
+   */
+  #reviveLater({ id }: Child, why: string): void {
+    const self = this.#self as Process
+    if (!this.#isWaiting) self.logger.warn({ child: id }, `'${id}' is tried again every ${againMs} ms; ${why}`)
+    this.#isWaiting = true
+    this.#cancelAgain()
+    this.#cancelAgain = self.startTimer(againMs, () => this.#reviveMissing(), [], false)
+  }
+
+  async #reviveMissing(): Promise<void> {
+    const missing = this.#children.filter(({ wanted, process }) => wanted && process === undefined)
+    const [first] = missing
+    const failed = first && (await this.#again(missing, first))
+    this.#isWaiting = failed !== undefined && isPaused(failed.why)
+    if (failed !== undefined && !(this.#self as Process).isEnding) await this.#revive(failed.child, failed.why)
+  }
+
   /** Whom the strategy starts again with it. */
   #concerned(failed: Child): Child[] {
     if (this.#strategy === 'one-for-one') return [failed]
@@ -333,7 +371,7 @@ class Supervision {
   }
 
   /** The first that did not start, and why. */
-  async #again(children: readonly Child[], failed: Child): Promise<{ child: Child; why: unknown } | undefined> {
+  async #again(children: readonly Child[], failed: Child): Promise<Failure | undefined> {
     for (const child of [...children].reverse()) {
       const { process } = child
       const endsAlready = process?.isEnding === true
@@ -345,12 +383,12 @@ class Supervision {
     }
     for (const child of children) {
       if (!child.wanted) continue
-      child.restarts += 1
       try {
         await this.#startUnlessLeft(child)
       } catch (why) {
         return { child, why }
       }
+      if (child.wanted) child.restarts += 1
     }
     return undefined
   }

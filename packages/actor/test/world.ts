@@ -290,6 +290,8 @@ export class TestNode {
   /** What the registry does before anybody has a turn. */
   haltIfDue: () => void = () => {}
   noticeStall: () => void = () => {}
+  /** What the registry does before it grants a name. */
+  claiming: (name: string) => void = () => {}
   /** What the registry does before a name stands that was granted. */
   committing: () => Promise<void> = async () => {}
   /** What a write waits for that is to be visible elsewhere. */
@@ -363,7 +365,10 @@ export class TestNode {
       whereis: (name) => world.claims.get(name)?.pid,
       lookup: (name) => world.claims.get(name),
       nextPid: () => new Pid(this.boot, ++this.#lastId, this.name),
-      claim: async (name, options) => this.#claim(name, options?.kind, options?.meta),
+      claim: async (name, options) => {
+        this.claiming(name)
+        return this.#claim(name, options?.kind, options?.meta)
+      },
       register: async (name, pid, options) => {
         if (pid.boot === this.boot && !this.lives(pid)) throw new SkepError('ERR_NO_PROCESS', `${pid} has ended`)
         const held = world.claims.get(name)
