@@ -50,6 +50,7 @@ export interface ProcessHost {
   processOf(pid: Pid): Process | undefined
   /** The pid behind a pid or a ref, as `ActorNode.register` takes it. */
   pidOf(process: unknown): Pid
+  /** Gives it once it runs. Rejects as `ActorNode.start` does. */
   startBy(starter: Starter, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
   /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
   stand(process: Process, find: () => Process | undefined): () => Pid
@@ -518,8 +519,11 @@ export class Process implements Runner, Runnable, SelfOwner {
         message.chain !== undefined && message.method !== control && this.#refusedAsCycle(message, message.chain)
       if (!refused) this.#queue?.push(message)
     }
-    await child.stop(shutdown, false)
-    for (const one of awaited) context?.answered(one)
+    try {
+      await child.stop(shutdown, false)
+    } finally {
+      for (const one of awaited) context?.answered(one)
+    }
   }
 
   /** This one, and all that end with it. */
