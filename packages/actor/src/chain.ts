@@ -3,6 +3,9 @@
  * last; an actor that takes one call at a time and stands in that chain would never come to it, so the call is refused
  * with the names instead of hanging until its deadline. The same where the actor waits for somebody in the chain: two
  * that call each other at one moment. Whether a method awaits what it has called cannot be seen: while it runs it counts.
+ *
+ * An actor that starts waits as well, under its starter's chain: who starts another one waits for its `init` and
+ * `onStart`. And who ends another one waits for all that runs in that, whether it is reentrant or not.
  */
 import type { Pid } from '@skep/tracker'
 
@@ -25,14 +28,15 @@ export interface Waiter {
 /** Outermost first. */
 export type Chain = readonly Waiter[]
 
-/** A call that a running message has made and that has no answer yet. */
+/** A call that a running message has made and that has no answer yet, or an actor whose start or end it waits for. */
 export interface Awaited {
-  /** Where it went last. */
+  /** Where the call went last. */
   readonly pid: Pid | undefined
-  readonly address: { readonly actor: { readonly reentrant: boolean } }
+  /** It is answered whatever else runs there. */
+  readonly reentrant: boolean
 }
 
-/** The message under which calls are made: they wait no longer than it does, and it waits for them. */
+/** The message, or the start, under which calls are made: they wait no longer than it does, and it waits for them. */
 export class CallContext {
   /** On this node's clock; Infinity for none. */
   deadline: number
@@ -41,9 +45,14 @@ export class CallContext {
   #chain: Chain | undefined
   #awaited: Set<Awaited> | undefined
 
-  constructor(deadline: number, callers: Chain | undefined, waiter: () => Waiter) {
+  constructor(deadline: number, callers: Chain | undefined, waiter?: () => Waiter) {
     this.deadline = deadline
     this.#callers = callers ?? []
+    this.#waiter = waiter
+  }
+
+  /** Whose it is, where that was not known before. */
+  begin(waiter: () => Waiter): void {
     this.#waiter = waiter
   }
 
@@ -95,8 +104,13 @@ export class CallContext {
 export interface Waiting {
   readonly info: { readonly pid: Pid }
   readonly label: string
-  /** Of the message that runs alone: undefined where none does, where it called nobody, and for a reentrant actor. */
+  /**
+   * What a message that comes waits for: that of the one which runs alone, or of the start. Undefined where neither is,
+   * where it called nobody, and for a reentrant actor that runs.
+   */
   readonly waitingAs: CallContext | undefined
+  /** What its end waits for: those of all that run. */
+  readonly contexts: readonly CallContext[]
 }
 
 /**
@@ -104,31 +118,48 @@ export interface Waiting {
  * it will come to it. `local`: another actor of this node.
  */
 export function cycleOf(actor: Waiting, chain: Chain, local: (pid: Pid) => Waiting | undefined): string[] | undefined {
-  return cycleFrom(actor, chain, local, [])
+  const { waitingAs } = actor
+  return waitingAs && cycleFrom(actor, waitingAs, chain, local, [])
+}
+
+/** The same where `by`, who was called with this chain, waits for the end of this actor. */
+export function endCycleOf(
+  actor: Waiting,
+  by: string,
+  chain: Chain,
+  local: (pid: Pid) => Waiting | undefined,
+): string[] | undefined {
+  return first(actor.contexts, (context) => cycleFrom(actor, context, chain, local, [by]))
 }
 
 /** `before`: who waits for this one, from the one that was asked first. */
 function cycleFrom(
   actor: Waiting,
+  context: CallContext,
   chain: Chain,
   local: (pid: Pid) => Waiting | undefined,
   before: readonly string[],
 ): string[] | undefined {
-  const { waitingAs } = actor
-  if (waitingAs === undefined || before.length > maxChain) return undefined
+  if (before.length > maxChain) return undefined
   const path = [...before, actor.label]
-  const own = chain.findIndex((waiter) => isAt(waiter, actor.info.pid) && waiter.run === waitingAs.run)
+  const own = chain.findIndex((waiter) => isAt(waiter, actor.info.pid) && waiter.run === context.run)
   if (own >= 0) return [...labels(chain, own), ...path]
-  for (const { pid, address } of waitingAs.awaited) {
-    if (pid === undefined || address.actor.reentrant) continue
+  return first(context.awaited, ({ pid, reentrant }) => {
+    if (pid === undefined || reentrant) return undefined
     const callee = local(pid)
     const at = chain.findIndex((waiter) => isAt(waiter, pid))
     const waiter = chain[at]
     // Of another node's actor it is not known here whether it still waits; its answer would have come before this call.
-    if (waiter !== undefined && (callee === undefined || callee.waitingAs?.run === waiter.run))
+    if (waiter !== undefined && callee?.contexts.every(({ run }) => run !== waiter.run) !== true)
       return [...labels(chain, at), ...path, waiter.label]
-    const further = callee === undefined ? undefined : cycleFrom(callee, chain, local, path)
-    if (further !== undefined) return further
+    return callee && first(callee.contexts, (its) => cycleFrom(callee, its, chain, local, path))
+  })
+}
+
+function first<T, Found>(all: Iterable<T>, find: (one: T) => Found | undefined): Found | undefined {
+  for (const one of all) {
+    const found = find(one)
+    if (found !== undefined) return found
   }
   return undefined
 }

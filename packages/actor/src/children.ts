@@ -30,6 +30,10 @@ export class Children<Child extends Startable> {
     return this.#all.size
   }
 
+  [Symbol.iterator](): Iterator<Child> {
+    return this.#all.values()
+  }
+
   /** It begins to start. */
   add(child: Child): void {
     this.#all.add(child)

@@ -21,7 +21,13 @@ export interface ActorHome {
     register(name: string, pid: Pid, options?: RegisterOptions): Promise<Claim>
     unregister(name: string): Promise<void>
   }
-  start(definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Pid>
+  /** `by`: the call from inside of which it is started. */
+  start(
+    definition: AnyActor,
+    where: Via | Anonymous,
+    args: readonly unknown[],
+    by: CallContext | undefined,
+  ): Promise<Pid>
   spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid>
   /** Remember a definition, so that refs to its kind can arrive here. */
   know(actor: ActorCode): ActorCode
@@ -41,7 +47,7 @@ export class ContextNode implements ActorNode {
   }
 
   start<D extends AnyActor>(definition: D, where: Via | Anonymous, ...args: InitArgs<D>): Promise<Pid> {
-    return this.#system.start(definition, where, args)
+    return this.#system.start(definition, where, args, this.#context)
   }
 
   spawn<D extends AnyActor>(definition: D, where: Via, ...args: InitArgs<D>): Promise<Pid> {

@@ -82,7 +82,8 @@ export interface Self<State> {
    * Stand and fall with another actor, wherever it runs: once one of the two has crashed, lost its name to another copy,
    * or gone down with its node, the other one crashes, too. An actor with an `onExit` is told instead. `stopped` and
    * `moved` only end the link. Resolves when both sides know; linking twice is linking once. Rejects with ERR_NO_PROCESS,
-   * ERR_NODE_DOWN, ERR_NOT_REGISTERED, ERR_TIMEOUT, or ERR_OVERLOADED past 10,000 links; then there is no link.
+   * ERR_NODE_DOWN, ERR_NOT_REGISTERED, ERR_TIMEOUT, ERR_OVERLOADED past 10,000 links, or ERR_ACTOR_STOPPED where this
+   * actor is ending; then there is no link.
    */
   link(other: Pid | object): Promise<void>
   /**
@@ -100,7 +101,7 @@ export interface Self<State> {
    * who watches it is told `crashed`, who is linked to it crashes, and a placed actor is started again from its arguments (unless its `restart` is
    * `temporary`) after a pause that grows, perhaps on another node. A method or a timer that throws is no crash: the
    * caller, or the log, is told, and the actor goes on. A promise that its code made and that is rejected while nobody
-   * waits for it is one.
+   * waits for it is one. Where the actor ends already it changes nothing, and the error is logged.
    */
   crash(error: unknown): void
 }
@@ -137,7 +138,8 @@ export interface ActorOptions<Args extends unknown[], State, On> {
   readonly on: On & NoSyncGenerators<On>
   /**
    * After `init` (and after each restart elsewhere), before the first message and before the name is visible. After a
-   * handoff: when the name is this actor's, before the first message.
+   * handoff: when the name is this actor's, before the first message. It may call others, but not the actor that starts
+   * it and waits for that (ERR_CALL_CYCLE): cast, or call later by `self.after`.
    */
   readonly onStart?: (self: Self<State>) => void | Promise<void>
   /**
@@ -174,7 +176,9 @@ export interface ActorOptions<Args extends unknown[], State, On> {
    * Passivation: milliseconds after which it ends, by way of `onStop(self, 'idle')`, where no message came, no call runs,
    * no stream is open, no child lives and no `self.after` is still to come; the beats of `self.every` do not keep it. The next call
    * through `ensure` starts it again, also one that comes while it ends; callers by `via` get ERR_NOT_REGISTERED. Its
-   * state is gone unless `onStop` saved it for `init` to load. No failure: no policy starts it again. Default: it stays.
+   * state is gone unless `onStop` saved it for `init` to load. No failure: no policy starts it again. A child of
+   * `self.start` ends the same way, and its parent's `onExit` is told `stopped`. The children of a supervisor are never
+   * ended so: that says how long they live. Default: it stays.
    */
   readonly idleAfter?: number
   /**

@@ -38,6 +38,7 @@ export interface LinkHost {
 export interface Linked {
   readonly info: { readonly pid: Pid }
   readonly title: string
+  readonly isEnding: boolean
   /** One that it was linked to has ended. */
   exited(down: Down): void
 }
@@ -81,8 +82,11 @@ export class Links {
 
   /** Link to it. Rejects where that cannot be; then there is no link on either side. */
   async link(pid: Pid): Promise<void> {
-    const { pid: own } = this.#actor.info
+    const { info, title, isEnding } = this.#actor
+    const { pid: own } = info
     if (pid.equals(own)) return
+    // The other side would find nobody, and take that for a crash.
+    if (isEnding) throw new SkepError('ERR_ACTOR_STOPPED', `${title} is ending and links to nobody`, { sent: 'no' })
     const standing = this.#all.get(keyOf(pid))
     if (standing !== undefined) return void (await standing.made)
     this.#refuseTooMany()

@@ -131,16 +131,16 @@ export class Movement implements Handing {
     try {
       // The tracker bounds a handover; nobody bounds this.
       await process.hold()
+      refuseCrashed(process)
       const saved = await process.inTime(() => savedOf(process), mergeMs)
-      // Its state is not to be trusted then.
-      if (process.end === 'crashed') throw new SkepError('ERR_ACTOR_STOPPED', `${process.title} has crashed`)
+      refuseCrashed(process)
       await this.#merge(process, to, saved)
       logger.info({ name, to: String(to) }, `'${name}' was merged into the copy that has the name`)
       // Only now: what waits here may count on what its caller did before.
       this.#depart(process, to, end)
     } catch (err) {
       logger.warn({ err, actor: process.title }, `what this copy of '${name}' was could not be merged`)
-      if (process.end !== 'crashed') process.end = end
+      if (!process.isEnding) process.end = end
     }
     await process.stop(end === 'conflict' ? 'conflict' : 'superseded', true)
   }
@@ -214,4 +214,8 @@ function savedOf(process: Process): unknown {
   const { actor, self } = process
   const out = actor.handoff === false ? undefined : actor.handoff.out
   return out === undefined ? process.state : process.insideHandoff(() => out(self))
+}
+
+function refuseCrashed({ end, title }: Process): void {
+  if (end === 'crashed') throw new SkepError('ERR_ACTOR_STOPPED', `${title} crashed: its state is not to be trusted`)
 }

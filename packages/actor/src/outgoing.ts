@@ -93,6 +93,10 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
 
   abstract readonly streamed: boolean
 
+  get reentrant(): boolean {
+    return this.address.actor.reentrant
+  }
+
   /** Under which it is done once. */
   get key(): string | undefined {
     return this.address.options.key

@@ -4,13 +4,13 @@
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
-import { type CallContext, type Chain, cycleOf, type Waiter } from './chain.js'
-import { Children } from './children.js'
+import { CallContext, type Chain, cycleOf, endCycleOf, type Waiter } from './chain.js'
+import { Children, shutdown } from './children.js'
 import { unpack } from './decode.js'
 import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
 import { Idleness } from './idle.js'
 import { isFault, type LinkHost, Links } from './links.js'
-import { ArrivingRefs, type Beside, beginWork, type Message, type Runner } from './message.js'
+import { ArrivingRefs, type Beside, beginWork, control, type Message, type Runner } from './message.js'
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
@@ -50,14 +50,24 @@ export interface ProcessHost {
   processOf(pid: Pid): Process | undefined
   /** The pid behind a pid or a ref, as `ActorNode.register` takes it. */
   pidOf(process: unknown): Pid
-  /** Start an actor here that ends with this one. */
-  startChild(parent: Process, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
+  /** Gives it once it runs. Rejects as `ActorNode.start` does. */
+  startBy(starter: Starter, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
   /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
   stand(process: Process, find: () => Process | undefined): () => Pid
   /** Nobody will stand behind it any more. */
   unstand(process: Process, pid: Pid): void
   /** It has ended: nothing of it runs any more. */
   ended(process: Process, reason: string): void
+}
+
+/** Who starts an actor here. */
+export interface Starter {
+  /** It ends with that one. */
+  readonly parent?: Process
+  /** What waits for the start. */
+  readonly by?: CallContext | undefined
+  /** It is about to run its `init`. */
+  readonly begun?: (process: Process) => void
 }
 
 export interface ProcessInfo {
@@ -130,6 +140,8 @@ export class Process implements Runner, Runnable, SelfOwner {
   /** Where its definition has `idleAfter`. */
   #idle: Idleness | undefined
   #started = false
+  /** What its start is bound by, as long as that lasts. */
+  #starting: CallContext | undefined
   /** Ends the start of an actor that is told to stop before it runs. */
   #giveUp: ((error: unknown) => void) | undefined
   /** Requests to stop that wait in the mailbox. */
@@ -227,10 +239,10 @@ export class Process implements Runner, Runnable, SelfOwner {
   /**
    * Runs `init`, then `onStart`. Rejects with what they threw, with ERR_TIMEOUT after `timeoutMs` (Infinity for none),
    * and with ERR_ACTOR_STOPPED as soon as it is told to stop. They cannot be ended from outside: what they still do is
-   * not waited for.
+   * not waited for. `context`: what the refs among the arguments belong to.
    */
-  start(args: readonly unknown[], timeoutMs: number): Promise<void> {
-    return this.#startBy(() => this.#prepare(() => this.actor.init(...args)), timeoutMs)
+  start(args: readonly unknown[], timeoutMs: number, context?: CallContext): Promise<void> {
+    return this.#startBy(() => this.#prepare(() => this.actor.init(...args)), timeoutMs, context)
   }
 
   /**
@@ -242,7 +254,10 @@ export class Process implements Runner, Runnable, SelfOwner {
     return this.#startBy(() => this.#prepare(made), timeoutMs)
   }
 
-  async #startBy(work: () => Promise<void>, timeoutMs: number): Promise<void> {
+  async #startBy(work: () => Promise<void>, timeoutMs: number, context?: CallContext): Promise<void> {
+    const starting = context ?? new CallContext(Number.POSITIVE_INFINITY, undefined)
+    starting.begin(() => this.waiter())
+    this.#starting = starting
     let cancel = (): void => {}
     try {
       await new Promise<void>((resolve, reject) => {
@@ -256,6 +271,8 @@ export class Process implements Runner, Runnable, SelfOwner {
     } finally {
       cancel()
       this.#giveUp = undefined
+      this.#starting = undefined
+      starting.end()
     }
   }
 
@@ -271,10 +288,21 @@ export class Process implements Runner, Runnable, SelfOwner {
     if (this.phase !== 'starting') return
     this.phase = 'running'
     this.ran = true
-    const { idleAfter } = this.actor
-    if (idleAfter !== undefined) this.#idle = new Idleness(this, idleAfter)
+    this.#watchIdleness()
     this.#reloads?.opened()
     if (this.waiting > 0) this.host.scheduler.wake(this)
+  }
+
+  #watchIdleness(): void {
+    const { idleAfter } = this.actor
+    this.#idle?.stop()
+    const isIdleAlone = idleAfter !== undefined && !this.isSupervised
+    this.#idle = isIdleAlone ? new Idleness(this, idleAfter) : undefined
+  }
+
+  /** How long it lives is its supervisor's business: ended as idle it would be started again, or never come back. */
+  get isSupervised(): boolean {
+    return this.parent?.actor.onChild !== undefined
   }
 
   /**
@@ -317,8 +345,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       this.actor = next
       this.#timers?.recheck()
       this.#once?.rebound(this.#onceLimits, this.#mailboxLimit)
-      this.#idle?.stop()
-      this.#idle = next.idleAfter === undefined ? undefined : new Idleness(this, next.idleAfter)
+      this.#watchIdleness()
     } finally {
       reloads.swapping = false
       this.#goOn()
@@ -467,18 +494,66 @@ export class Process implements Runner, Runnable, SelfOwner {
   #refusedAsCycle(message: Message, chain: Chain): boolean {
     const names = cycleOf(this, chain, (pid) => this.host.processOf(pid))
     if (names === undefined) return false
-    const cure = 'cast instead of one of the calls, or make one of these actors reentrant'
+    const cure =
+      'cast instead of one of the calls, or make one of these actors reentrant; in init or onStart, call it later (self.after)'
     message.refuse('ERR_CALL_CYCLE', `it would wait for itself (${names.join(' -> ')}): ${cure}`, 'no')
     return true
   }
 
   waiter(): Waiter {
     const { boot, id } = this.info.pid
-    return { boot, id, run: this.host.nextRun(), label: this.label }
+    const label = this.#starting === undefined ? this.label : `${this.label} (starting)`
+    return { boot, id, run: this.host.nextRun(), label }
   }
 
   get waitingAs(): CallContext | undefined {
-    return this.#current?.context
+    return this.#starting ?? this.#current?.context
+  }
+
+  get contexts(): readonly CallContext[] {
+    const running = this.#runningMessages().flatMap(({ context }) => context ?? [])
+    return this.#starting === undefined ? running : [this.#starting, ...running]
+  }
+
+  /** What is begun by this message, or by its start, is bound by. */
+  #contextOf(message: Message | undefined): CallContext | undefined {
+    return message === undefined ? this.#starting : message.contextIn(this)
+  }
+
+  /**
+   * The names of those who would wait for each other for ever if this actor, in a call with this chain, waited for the
+   * end of that child.
+   */
+  endCycle(child: Process, chain: Chain): string[] | undefined {
+    for (const process of child.tree()) {
+      const names = endCycleOf(process, this.label, chain, (pid) => this.host.processOf(pid))
+      if (names !== undefined) return names
+    }
+    return undefined
+  }
+
+  /** Ends that child in the message that runs: what the child, or one below it, wants to call here would wait for that. */
+  async endChild(child: Process): Promise<void> {
+    const context = this.#contextOf(this.#current)
+    const awaited = [...child.tree()].map(({ info }) => ({ pid: info.pid, reentrant: false }))
+    for (const one of awaited) context?.await(one)
+    for (let left = this.waiting; left > 0; left--) {
+      const message = this.#queue?.shift() as Message
+      const refused =
+        message.chain !== undefined && message.method !== control && this.#refusedAsCycle(message, message.chain)
+      if (!refused) this.#queue?.push(message)
+    }
+    try {
+      await child.stop(shutdown, false)
+    } finally {
+      for (const one of awaited) context?.answered(one)
+    }
+  }
+
+  /** This one, and all that end with it. */
+  *tree(): Generator<Process> {
+    yield this
+    for (const child of this.#children ?? []) yield* child.tree()
   }
 
   /**
@@ -823,6 +898,13 @@ export class Process implements Runner, Runnable, SelfOwner {
     void this.stop('it crashed', false)
   }
 
+  /** The same, of its own accord. What comes too late to be its end is said all the same. */
+  crashItself(err: unknown): void {
+    if (this.isEnding || this.#onward !== undefined)
+      this.logger.error({ err }, `${this.title} ends already; it crashed meanwhile`)
+    else this.crash(err)
+  }
+
   /** A promise that its code made was rejected, and nobody handled that. */
   rejected(error: unknown): void {
     const why = 'a promise that it made was rejected, and nobody handled that'
@@ -940,15 +1022,31 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 
   nodeFor(message: Message | undefined): ActorNode {
-    return this.host.nodeFor(message?.contextIn(this))
+    return this.host.nodeFor(this.#contextOf(message))
   }
 
   pidOf(process: unknown): Pid {
     return this.host.pidOf(process)
   }
 
-  async startChild(definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Pid> {
-    return (await this.host.startChild(this, definition, where, args)).info.pid
+  async startChild(
+    definition: AnyActor,
+    where: Via | Anonymous,
+    args: readonly unknown[],
+    message: Message | undefined,
+  ): Promise<Pid> {
+    const starter = { parent: this, by: this.#contextOf(message) }
+    return (await this.host.startBy(starter, definition, where, args)).info.pid
+  }
+
+  /** In the message that runs, or in its start. */
+  startSupervised(
+    definition: AnyActor,
+    where: Via | Anonymous,
+    args: readonly unknown[],
+    begun: (process: Process) => void,
+  ): Promise<Process> {
+    return this.host.startBy({ parent: this, by: this.#contextOf(this.#current), begun }, definition, where, args)
   }
 
   get logger(): Logger {

@@ -25,14 +25,24 @@ export interface SelfOwner {
   /** The pid behind a pid or a ref. */
   pidOf(process: unknown): Pid
   startTimer(ms: number, work: TimerBody | string, args: readonly unknown[], again: boolean): () => void
-  startChild(definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Pid>
+  startChild(
+    definition: AnyActor,
+    where: Via | Anonymous,
+    args: readonly unknown[],
+    message: Message | undefined,
+  ): Promise<Pid>
   stopItself(reason: string): void
-  crash(error: unknown): void
+  crashItself(error: unknown): void
 }
 
 /** The actor behind a `self`. */
 export function ownerOf(self: unknown): SelfOwner {
   return ActorSelf.ownerOf(self as ActorSelf)
+}
+
+/** The message that a `self` is of. */
+export function messageOf(self: unknown): Message | undefined {
+  return ActorSelf.messageOf(self as ActorSelf)
 }
 
 /** What methods get as `self`, one for each message; without a message, what `onStart` and `onStop` get. */
@@ -48,6 +58,10 @@ export class ActorSelf implements Self<unknown> {
 
   static ownerOf(self: ActorSelf): SelfOwner {
     return self.#owner
+  }
+
+  static messageOf(self: ActorSelf): Message | undefined {
+    return self.#message
   }
 
   get state(): unknown {
@@ -102,7 +116,7 @@ export class ActorSelf implements Self<unknown> {
   }
 
   start(definition: AnyActor, where: Via | Anonymous, ...args: unknown[]): Promise<Pid> {
-    return this.#owner.startChild(definition, where, args)
+    return this.#owner.startChild(definition, where, args, this.#message)
   }
 
   link(other: Pid | object): Promise<void> {
@@ -118,6 +132,6 @@ export class ActorSelf implements Self<unknown> {
   }
 
   crash(error: unknown): void {
-    this.#owner.crash(error)
+    this.#owner.crashItself(error)
   }
 }

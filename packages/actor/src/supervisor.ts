@@ -6,7 +6,7 @@
  * A child's pid changes with every restart. So its supervisor has a pid for it besides, behind which stands whatever
  * process the child is at present: a ref to that is what `child(id)` gives.
  */
-import { isSkepError } from '@skep/cluster'
+import { isSkepError, SkepError } from '@skep/cluster'
 import {
   type OwnPlacement,
   type Pid,
@@ -16,7 +16,6 @@ import {
   restartOf,
 } from '@skep/tracker'
 import { restartDefaults } from '@skep/tracker/core'
-import { shutdown } from './children.js'
 import { codeOf, placementOf, type Self } from './define.js'
 import {
   type ActorCode,
@@ -31,6 +30,7 @@ import {
 } from './definition.js'
 import { Notice } from './notice.js'
 import { type Process, processOf } from './process.js'
+import { messageOf } from './self.js'
 import { type Anonymous, anonymous, Via } from './via.js'
 
 /**
@@ -80,6 +80,9 @@ export interface ChildReport {
   /** How often it was started again. */
   readonly restarts: number
 }
+
+/** Milliseconds until a child is tried again whose name this node may not have at present. */
+const againMs = 1000
 
 type IdOf<C> = keyof C & string
 
@@ -168,8 +171,8 @@ function wearOff(kind: string, options: object): ActorCode {
     methods: new Map<string, AnyFunction>([
       ['child', (self, id) => of(self).refTo(self as Self<unknown>, id)],
       ['children', (self) => of(self).report()],
-      ['restart', (self, id) => of(self).restart(id)],
-      ['stop', (self, id) => of(self).stop(id)],
+      ['restart', (self, id) => of(self).restart(self, id)],
+      ['stop', (self, id) => of(self).stop(self, id)],
     ]),
     streams: new Set<string>(),
     onStart: (self: unknown) => of(self).begin(processOf(self)),
@@ -225,7 +228,7 @@ interface Rules {
 class Child {
   readonly id: string
   spec: ChildSpec
-  /** Undefined from when it is to end until it runs again. */
+  /** Undefined from when it is to end until it is started again. */
   process: Process | undefined
   /** It is to run: false after an end that its policy, or somebody, leaves it at. */
   wanted = true
@@ -255,6 +258,23 @@ class Child {
     const policy = this.policyOf(process)
     return policy === 'permanent' || (policy === 'transient' && ended.how !== 'stopped')
   }
+
+  /** Its start came to nothing since it was told to end, or stopped itself. */
+  get staysAway(): boolean {
+    const { process } = this
+    return process?.forGood === true || (process?.ended?.how === 'stopped' && !this.comesBack(process))
+  }
+}
+
+/** A child that is to be started again, and why. */
+interface Failure {
+  readonly child: Child
+  readonly why: unknown
+}
+
+/** It, or what it starts itself, was refused since its node may not go on at present. */
+function isPaused(why: unknown): boolean {
+  return isSkepError(why, 'ERR_NO_MAJORITY') || (isSkepError(why, 'ERR_INIT_FAILED') && isPaused(why.cause))
 }
 
 /** What a supervisor knows. Its methods run as messages, so one at a time: an end waits until the last one is dealt with. */
@@ -265,6 +285,9 @@ class Supervision {
   /** When restarts were needed; only those that still count. */
   #needed: number[] = []
   #self: Process | undefined
+  /** Some are missing that cannot be started at present. */
+  #isWaiting = false
+  #cancelAgain: () => void = () => {}
 
   constructor(rules: Rules, args: readonly unknown[]) {
     this.#rules = rules
@@ -278,7 +301,7 @@ class Supervision {
     self.children.standing = () => this.#children.flatMap(({ process }) => process ?? [])
     for (const child of this.#children) {
       child.pid = self.host.stand(self, () => child.process)
-      await this.#startUnlessIgnored(child)
+      await this.#startUnlessLeft(child)
     }
   }
 
@@ -316,7 +339,7 @@ class Supervision {
       if (!child.fresh || self.isEnding) continue
       child.wanted = true
       try {
-        await this.#startUnlessIgnored(child)
+        await this.#startUnlessLeft(child)
       } catch (err) {
         // As one that was left out, not as one that ended: nobody relies on it yet.
         child.wanted = false
@@ -328,30 +351,37 @@ class Supervision {
     }
   }
 
-  /** Where its `init` says that there is nothing to run, that is no failure, and it is left at that. */
-  async #startUnlessIgnored(child: Child): Promise<void> {
+  /** Where there is nothing to run, or it is told to end, that is no failure, and it is left at that. */
+  async #startUnlessLeft(child: Child): Promise<void> {
     try {
       await this.#start(child)
     } catch (error) {
-      if (!isSkepError(error, 'ERR_IGNORED')) throw error
-      child.wanted = false
-      child.fresh = false
+      if (child.wanted) throw error
     }
+    child.fresh = false
   }
 
   async #start(child: Child): Promise<Process> {
     const { definition, where, args } = child.spec
-    const self = this.#self as Process
-    child.process = await self.host.startChild(self, definition, where, args)
-    child.fresh = false
-    return child.process
+    try {
+      const process = await (this.#self as Process).startSupervised(definition, where, args, (made) => {
+        child.process = made
+      })
+      child.fresh = false
+      return process
+    } catch (error) {
+      if (isSkepError(error, 'ERR_IGNORED') || child.staysAway) child.wanted = false
+      // It may run: that others know of it was part of its start.
+      await this.#end(child)
+      throw error
+    }
   }
 
   async #end(child: Child): Promise<void> {
     const { process } = child
     // Its end is known, then: it is told of no more.
     child.process = undefined
-    await process?.stop(shutdown, false)
+    if (process !== undefined) await (this.#self as Process).endChild(process)
   }
 
   /** This process of a child has ended without being told to by this supervisor. */
@@ -366,8 +396,9 @@ class Supervision {
 
   async #revive(failed: Child, why: unknown): Promise<void> {
     const self = this.#self as Process
-    for (let last: { child: Child; why: unknown } | undefined = { child: failed, why }; last !== undefined; ) {
+    for (let last: Failure | undefined = { child: failed, why }; last !== undefined; ) {
       const text = last.why instanceof Error ? last.why.message : String(last.why)
+      if (isPaused(last.why)) return this.#reviveLater(last.child, text)
       if (this.#isTooOften(self.host.time.now())) {
         const { times, withinMs } = this.#rules
         const limit = `more than ${times} restarts within ${withinMs} ms`
@@ -382,6 +413,26 @@ class Supervision {
     }
   }
 
+  /**
+   * This node is in a part of the cluster that gives no names away. That is no failure of the child's, and counted as
+   * one it would take all others along at once: what is missing is started when that is over.
+   */
+  #reviveLater({ id }: Child, why: string): void {
+    const self = this.#self as Process
+    if (!this.#isWaiting) self.logger.warn({ child: id }, `'${id}' is tried again every ${againMs} ms; ${why}`)
+    this.#isWaiting = true
+    this.#cancelAgain()
+    this.#cancelAgain = self.startTimer(againMs, () => this.#reviveMissing(), [], false)
+  }
+
+  async #reviveMissing(): Promise<void> {
+    const missing = this.#children.filter(({ wanted, process }) => wanted && process === undefined)
+    const [first] = missing
+    const failed = first && (await this.#again(missing, first))
+    this.#isWaiting = failed !== undefined && isPaused(failed.why)
+    if (failed !== undefined && !(this.#self as Process).isEnding) await this.#revive(failed.child, failed.why)
+  }
+
   /** Whom the strategy starts again with it. */
   #concerned(failed: Child): Child[] {
     const { strategy } = this.#rules
@@ -391,20 +442,25 @@ class Supervision {
   }
 
   /** The first that did not start, and why. */
-  async #again(children: readonly Child[], failed: Child): Promise<{ child: Child; why: unknown } | undefined> {
+  async #again(children: readonly Child[], failed: Child): Promise<Failure | undefined> {
     for (const child of [...children].reverse()) {
-      const isTemporary = child.policyOf(child.process) === 'temporary'
+      const { process } = child
+      const endsAlready = process?.isEnding === true
+      const policy = child.policyOf(process)
       await this.#end(child)
-      if (child !== failed && isTemporary) child.wanted = false
+      if (child === failed || process === undefined) continue
+      // Its own end, or somebody else's word, may have come before this one's, or while it ended.
+      if (endsAlready) child.wanted = child.comesBack(process)
+      else if (process.forGood || policy === 'temporary') child.wanted = false
     }
     for (const child of children) {
       if (!child.wanted) continue
-      child.restarts += 1
       try {
-        await this.#startUnlessIgnored(child)
+        await this.#startUnlessLeft(child)
       } catch (why) {
         return { child, why }
       }
+      if (child.wanted) child.restarts += 1
     }
     return undefined
   }
@@ -434,8 +490,9 @@ class Supervision {
     })
   }
 
-  async restart(id: unknown): Promise<Pid> {
+  async restart(self: unknown, id: unknown): Promise<Pid> {
     const child = this.#find(id)
+    this.#refuseCycle('restart', self, child)
     child.wanted = false
     await this.#end(child)
     const { info } = await this.#start(child)
@@ -444,10 +501,20 @@ class Supervision {
     return info.pid
   }
 
-  async stop(id: unknown): Promise<void> {
+  async stop(self: unknown, id: unknown): Promise<void> {
     const child = this.#find(id)
+    this.#refuseCycle('stop', self, child)
     child.wanted = false
     child.fresh = false
     await this.#end(child)
+  }
+
+  /** It would wait for the end of one that waits for this very call. */
+  #refuseCycle(what: 'restart' | 'stop', self: unknown, { id, process }: Child): void {
+    const chain = messageOf(self)?.chain
+    const names = chain && process && (this.#self as Process).endCycle(process, chain)
+    if (names === undefined) return
+    const cure = `$.cast.${what}('${id}') does not wait, and an actor ends itself by self.stop() or self.crash(error)`
+    throw new SkepError('ERR_CALL_CYCLE', `${what}('${id}') would wait for itself (${names.join(' -> ')}): ${cure}`)
   }
 }

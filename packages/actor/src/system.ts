@@ -18,7 +18,7 @@ import {
   type Tracker,
 } from '@skep/tracker'
 import { Calls } from './calls.js'
-import type { CallContext } from './chain.js'
+import { CallContext } from './chain.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
 import { BadBytes, unpack } from './decode.js'
@@ -34,7 +34,7 @@ import type { ActorNode } from './node.js'
 import type { OnceImage, OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
-import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal } from './process.js'
+import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal, type Starter } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
 import { takeRejections } from './rejections.js'
 import { type ReloadReport, reloadAll } from './reload.js'
@@ -366,36 +366,33 @@ class System implements ProcessHost, ActorHome {
 
   // --- starting ---
 
-  start(definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Pid> {
-    const actor = this.know(codeOf(definition))
-    return this.#start(actor, where, args).then(({ info }) => info.pid)
-  }
-
-  startChild(
-    parent: Process,
+  start(
     definition: AnyActor,
     where: Via | Anonymous,
     args: readonly unknown[],
-  ): Promise<Process> {
-    return this.#start(this.know(codeOf(definition)), where, args, parent)
+    by: CallContext | undefined,
+  ): Promise<Pid> {
+    return this.startBy({ by }, definition, where, args).then(({ info }) => info.pid)
   }
 
-  #start(actor: ActorCode, where: Via | Anonymous, args: readonly unknown[], parent?: Process): Promise<Process> {
-    if (where === anonymous) return this.#startAnonymous(actor, args, parent)
-    if (where instanceof Via) return this.#startNamed(actor, where, args, parent)
+  startBy(starter: Starter, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process> {
+    const actor = this.know(codeOf(definition))
+    if (where === anonymous) return this.#startAnonymous(actor, args, starter)
+    if (where instanceof Via) return this.#startNamed(actor, where, args, starter)
     throw new TypeError('start(definition, where, ...): where must be via(name) or anonymous')
   }
 
-  async #startAnonymous(actor: ActorCode, args: readonly unknown[], parent?: Process): Promise<Process> {
+  async #startAnonymous(actor: ActorCode, args: readonly unknown[], starter: Starter): Promise<Process> {
     this.#refuseWhenLeaving()
-    const own = this.#initArgs(actor, args)
+    const context = contextOfStart(starter)
+    const own = this.#initArgs(actor, args, context)
     const process = await this.#begin(
       actor,
       { pid: this.tracker.nextPid(), name: undefined, fence: 0, placed: false },
-      (made) => made.start(own, this.startTimeoutMs),
-      parent,
+      (made) => made.start(own, this.startTimeoutMs, context),
+      starter,
     )
-    process.open()
+    await this.#open(process)
     return process
   }
 
@@ -403,10 +400,11 @@ class System implements ProcessHost, ActorHome {
     actor: ActorCode,
     { name, options }: Via,
     args: readonly unknown[],
-    parent?: Process,
+    starter: Starter,
   ): Promise<Process> {
     this.#refuseWhenLeaving()
-    const own = this.#initArgs(actor, args)
+    const context = contextOfStart(starter)
+    const own = this.#initArgs(actor, args, context)
     const { meta, claim: mode, timeout, visible } = options
     const begun = this.time.now()
     const grant = await this.tracker.claim(name, {
@@ -420,7 +418,7 @@ class System implements ProcessHost, ActorHome {
     try {
       const left = timeout === undefined ? this.startTimeoutMs : Math.max(1, begun + timeout - this.time.now())
       const info = { pid, name, fence: grant.fence, placed: false }
-      process = await this.#begin(actor, info, (made) => made.start(own, left), parent)
+      process = await this.#begin(actor, info, (made) => made.start(own, left, context), starter)
     } catch (error) {
       grant.abandon()
       throw error
@@ -432,7 +430,7 @@ class System implements ProcessHost, ActorHome {
       await process.stop('conflict', true)
       throw error
     }
-    process.open()
+    await this.#open(process)
     if (visible !== undefined)
       await this.tracker.flush({ want: visible, ...(timeout === undefined ? {} : { timeout }) })
     return process
@@ -443,7 +441,7 @@ class System implements ProcessHost, ActorHome {
     actor: ActorCode,
     info: ProcessInfo,
     start: (made: Process) => Promise<void>,
-    parent?: Process,
+    { parent, by, begun }: Starter = {},
   ): Promise<Process> {
     // It may have begun to leave since the name was asked for, or its parent to end.
     this.#refuseWhenLeaving()
@@ -454,27 +452,39 @@ class System implements ProcessHost, ActorHome {
     const process = new Process(this, this.know(actor), info, parent)
     this.#processes.set(info.pid.id, process)
     parent?.children.add(process)
+    begun?.(process)
+    const awaited = { pid: info.pid, reentrant: false }
+    by?.await(awaited)
     let why: unknown
     try {
       await start(process)
       if (process.phase === 'starting') return process
-      why = new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
+      why = endedEarly()
     } catch (error) {
       why = error
+    } finally {
+      by?.answered(awaited)
     }
     await process.stop('it did not start', true)
     if (why === ignore) {
       const text = `${process.title} was not started: its init said ignore`
       throw new SkepError('ERR_IGNORED', text, { sent: 'maybe' })
     }
-    const text = why instanceof Error ? why.message : String(why)
-    throw new SkepError('ERR_INIT_FAILED', `${process.title} did not start: ${text}`, { cause: why, sent: 'maybe' })
+    throw notStarted(process, why)
   }
 
-  #initArgs(actor: ActorCode, args: readonly unknown[]): unknown[] {
+  async #open(process: Process): Promise<void> {
+    process.open()
+    // Its start was over, but it may have ended before it had its name.
+    if (process.ran) return
+    await process.stop('it did not start', true)
+    throw notStarted(process, endedEarly())
+  }
+
+  #initArgs(actor: ActorCode, args: readonly unknown[], context: CallContext | undefined): unknown[] {
     const own = [...args]
     try {
-      isolateAll(this.isolation, own, 'args', this.#rootRefs)
+      isolateAll(this.isolation, own, 'args', this.refsFor(context))
     } catch (error) {
       throw startError(error, actor)
     }
@@ -553,7 +563,8 @@ class System implements ProcessHost, ActorHome {
       // Its state means nothing to an actor of another kind, nor, perhaps, to what was registered by hand.
       const merges = onConflict !== undefined && winner?.kind === kind && process.phase === 'running'
       if (!merges) {
-        process.end = end
+        // Where it ends already, that is how it ended.
+        if (!process.isEnding) process.end = end
         void process.stop(reason, true)
       } else void this.#movement.yield(process, winner, end)
     } else
@@ -792,6 +803,21 @@ class System implements ProcessHost, ActorHome {
       dropped: Object.fromEntries(this.#dropped),
     }
   }
+}
+
+/** What the start is bound by where somebody inside an actor waits for it. */
+function contextOfStart({ by }: Starter): CallContext | undefined {
+  const chain = by?.chain
+  return chain && new CallContext(Number.POSITIVE_INFINITY, chain)
+}
+
+function endedEarly(): SkepError {
+  return new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
+}
+
+function notStarted({ title }: Process, why: unknown): SkepError {
+  const text = why instanceof Error ? why.message : String(why)
+  return new SkepError('ERR_INIT_FAILED', `${title} did not start: ${text}`, { cause: why, sent: 'maybe' })
 }
 
 function startError(error: unknown, { kind }: ActorCode): unknown {

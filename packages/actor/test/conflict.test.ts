@@ -19,6 +19,11 @@ const Votes = defineActor('votes', {
     },
     all: (self) => self.state,
     wait: async () => running.promise,
+    waitAndFall: async (self) => {
+      await running.promise
+      self.state.by.set('nonsense', Number.NaN)
+      self.crash(new Error('oops'))
+    },
   },
   onConflict: (self, theirs) => {
     if (fails) throw new Error('they cannot be merged')
@@ -112,6 +117,22 @@ describe('of two copies of a name', () => {
     expect(a.system.stats().actors).toBe(0)
     expect(a.lines.find(({ text }) => /could not be merged/.test(text))?.level).toBe('warn')
     expect((await b.system.via(Votes, 'x').all()).merges).toBe(0)
+  })
+
+  test('the loser is not merged where it crashes before: its state is not to be trusted', async () => {
+    const cluster = await split(Votes)
+    const { a, b, c, loser } = cluster
+    const falls = c.system.ref(Votes, loser).waitAndFall()
+    const down = c.system.ref(Votes, loser).$.monitor().next()
+    await rest()
+    lose(cluster)
+    await rest()
+    running.open()
+    await falls
+    await rest()
+    expect(await b.system.via(Votes, 'x').all()).toEqual({ by: new Map(), merges: 0 })
+    expect((await down).value).toEqual({ pid: loser, reason: 'crashed' })
+    expect(a.system.stats().actors).toBe(0)
   })
 
   test('the loser does not wait for a winner that is silent for longer than the grace time', async () => {

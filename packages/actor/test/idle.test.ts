@@ -2,7 +2,7 @@
 import type { Ended } from '@skep/tracker'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { anonymous, defineActor, via } from '../src/index.js'
+import { anonymous, child, type Down, defineActor, defineSupervisor, via } from '../src/index.js'
 import { errorOf, gate, rest, type TestNode, World } from './world.js'
 
 /** What an outside store would hold. */
@@ -177,6 +177,46 @@ describe('an actor with idleAfter', () => {
       }),
       { numRuns: 40 },
     )
+  })
+
+  test('that a supervisor holds is never idle: that says how long it lives', async () => {
+    const { world: w, a } = world()
+    const Sup = defineSupervisor('sup', {
+      children: () => ({
+        x: child(Room, anonymous).with({ restart: 'permanent' }),
+        y: child(Room, via('y')).with({ restart: 'temporary' }),
+      }),
+    })
+    const sup = a.system.ref(Sup, await a.system.start(Sup, anonymous))
+    await w.time.pass(10_000)
+    await a.system.reload(Room)
+    await w.time.pass(10_000)
+    expect([stops, starts]).toEqual([[], 2])
+    expect((await sup.children()).map(({ pid, restarts }) => [pid !== undefined, restarts])).toEqual([
+      [true, 0],
+      [true, 0],
+    ])
+    // Once that lets it go, it ends; nothing of it is left.
+    await sup.$.stop()
+    expect(stops).toEqual(['shutdown', 'shutdown'])
+    expect(w.time.timers).toBeLessThanOrEqual(1)
+  })
+
+  test('that another actor started ends as any other, and that one is told; then it may be idle itself', async () => {
+    const { world: w, a } = world()
+    const downs: Down[] = []
+    const House = defineActor('house', {
+      init: () => 0,
+      on: { open: async (self) => await self.start(Room, anonymous) },
+      onExit: (_self, down) => void downs.push(down),
+      onStop: () => void stops.push('house'),
+      idleAfter: 3000,
+    })
+    const pid = await a.system.ref(House, await a.system.start(House, anonymous)).open()
+    await w.time.pass(1000)
+    expect([stops, downs]).toEqual([['idle'], [{ pid, reason: 'stopped' }]])
+    await w.time.pass(3500)
+    expect(stops).toEqual(['idle', 'house'])
   })
 
   test('is refused at once with a time that is none', () => {

@@ -276,6 +276,61 @@ describe('a link', () => {
     expect(await lives(x)).toBe(true)
   })
 
+  test('by one that is ending, or has ended, fails and harms nobody', async () => {
+    const both = pair()
+    const outcomes: unknown[] = []
+    for (const node of [both.a, both.b]) {
+      const other = await frail(node)
+      const open = gate()
+      const Late = defineActor('late', {
+        init: () => ({}),
+        on: {
+          linkLater: (self) => void open.promise.then(() => self.link(other)).catch((error) => outcomes.push(error)),
+        },
+        onStop: async (self) => void outcomes.push(await errorOf(self.link(other))),
+      })
+      const late = both.a.system.ref(Late, await both.a.system.start(Late, anonymous))
+      await late.linkLater()
+      await late.$.stop()
+      open.open()
+      await rest()
+      expect(await lives(other)).toBe(true)
+    }
+    expect(outcomes.map((error) => (error as { code: string }).code)).toEqual(Array(4).fill('ERR_ACTOR_STOPPED'))
+    nothingOpen(both)
+  })
+
+  test('goes by how an actor ends, whatever becomes of its name meanwhile', async () => {
+    const both = pair()
+    for (const [end, goesOn] of [
+      ['leave', true],
+      ['fall', false],
+    ] as const) {
+      const open = gate()
+      const Slow = defineActor('slow', {
+        init: () => ({}),
+        reentrant: true,
+        on: {
+          wait: async () => await open.promise,
+          fall: (self) => self.crash(new Error('oops')),
+          leave: (self) => self.stop(),
+        },
+      })
+      const pid = await both.a.system.start(Slow, via('slow'))
+      const slow = both.a.system.ref(Slow, pid)
+      const other = await frail(both.b)
+      await other.link(pid)
+      const waits = slow.wait().catch(() => {})
+      await slow[end]()
+      // Another copy gets the name while this one waits for its last call.
+      both.a.deactivate?.({ pid, name: 'slow', reason: goesOn ? 'conflict' : 'superseded' })
+      open.open()
+      await waits
+      await rest()
+      expect(await lives(other)).toBe(goesOn)
+    }
+  })
+
   test('waits its turn where exits are trapped, and what onExit throws is logged', async () => {
     const world = new World()
     const a = world.add('a', { actors: [Frail, Warden], isolation: 'off' })

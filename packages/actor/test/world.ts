@@ -290,6 +290,12 @@ export class TestNode {
   /** What the registry does before anybody has a turn. */
   haltIfDue: () => void = () => {}
   noticeStall: () => void = () => {}
+  /** What the registry does before it grants a name. */
+  claiming: (name: string) => void = () => {}
+  /** What the registry does before a name stands that was granted. */
+  committing: () => Promise<void> = async () => {}
+  /** What a write waits for that is to be visible elsewhere. */
+  flush: () => Promise<void> = async () => {}
   phase: Member['phase'] = 'up'
   kinds: readonly string[] = []
   readonly gone: Pid[] = []
@@ -359,7 +365,10 @@ export class TestNode {
       whereis: (name) => world.claims.get(name)?.pid,
       lookup: (name) => world.claims.get(name),
       nextPid: () => new Pid(this.boot, ++this.#lastId, this.name),
-      claim: async (name, options) => this.#claim(name, options?.kind, options?.meta),
+      claim: async (name, options) => {
+        this.claiming(name)
+        return this.#claim(name, options?.kind, options?.meta)
+      },
       register: async (name, pid, options) => {
         if (pid.boot === this.boot && !this.lives(pid)) throw new SkepError('ERR_NO_PROCESS', `${pid} has ended`)
         const held = world.claims.get(name)
@@ -398,7 +407,7 @@ export class TestNode {
       },
       membersOf: (group) => world.groups.get(group) ?? [],
       definePlacement: (id) => ownRule(id),
-      flush: async () => {},
+      flush: () => this.flush(),
       onActivate: (fn) => {
         this.activate = fn
       },
@@ -435,9 +444,11 @@ export class TestNode {
       name,
       fence,
       commit: async (pid) => {
+        await this.committing()
         world.reserved.delete(name)
         const other = world.claims.get(name)
         if (other !== undefined) throw world.holderError(name, other.pid)
+        if (!this.lives(pid)) throw new SkepError('ERR_NO_PROCESS', `${pid} ended meanwhile`, { pid })
         return world.put(name, pid, fence, kind, undefined, meta)
       },
       abandon: () => {

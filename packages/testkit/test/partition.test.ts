@@ -1,5 +1,14 @@
 /** Whole nodes under a partition policy: what users of both sides of a cut see, and when. */
-import { defineActor, isSkepError, type PartitionPolicy, type SkepNode, via } from 'skep'
+import {
+  anonymous,
+  child,
+  defineActor,
+  defineSupervisor,
+  isSkepError,
+  type PartitionPolicy,
+  type SkepNode,
+  via,
+} from 'skep'
 import { layersOf } from 'skep/internal'
 import { describe, expect, test } from 'vitest'
 import { type Simulation, simulate } from '../src/index.js'
@@ -10,6 +19,7 @@ const Counter = defineActor('counter', {
     add: (self) => ++self.state.n,
     where: (self) => self.node.name,
     fence: (self) => self.fence,
+    link: (self, other: object) => self.link(other),
   },
 })
 
@@ -102,6 +112,26 @@ describe('majority', () => {
     expect(holders.size).toBe(1)
     expect(await node(sim, 4).via(Counter, name).where()).not.toBe('node-5')
     await node(sim, 4).spawn(Counter, via('new'))
+  })
+
+  test('spares a supervisor of the losing side whose children cannot have their names: they are started after the heal', async () => {
+    await using sim = await cluster(3, 'majority', 24)
+    const [near, far] = [node(sim, 0), node(sim, 1)]
+    const Sup = defineSupervisor('sup', { children: () => ({ one: child(Counter, via('one')) }) })
+    await near.start(Sup, anonymous)
+    const other = far.ref(Counter, await far.start(Counter, anonymous))
+    await sim.settle()
+    // It crashes as soon as that node is held to be down.
+    await near.via(Counter, 'one').link(other)
+    sim.partition([[0]])
+    await sim.advance(30_000)
+    await expect(near.via(Counter, 'one').add()).rejects.toMatchObject({ code: 'ERR_NOT_REGISTERED' })
+    sim.heal()
+    await sim.advance(5000)
+    await sim.settle()
+    await sim.check()
+    expect(await far.via(Counter, 'one').add()).toBe(1)
+    expect(await far.via(Counter, 'one').where()).toBe(near.name)
   })
 
   test('lets an actor of a part that was unheard for a while run on with its state', async () => {
