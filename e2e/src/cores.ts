@@ -97,7 +97,7 @@ async function oneEnd(checks: Checks, say: Say, end: End, figures: Record<string
   const names = figures === undefined ? NAMES : NAMES.map((name) => `again-${name}`)
   const held = (await one.ask('where', names)).filter((node) => HOSTS.includes(node ?? '')).length
   const pids = workerPids(supervisor)
-  for (const node of outside) await node.ask('arrivals')
+  for (const node of outside) await node.ask('moves')
   for (const node of outside) await node.ask('drive', node.name, names, RATE)
   await pause(500)
   const since = clock()
@@ -120,7 +120,7 @@ async function oneEnd(checks: Checks, say: Say, end: End, figures: Record<string
     (some) => some.length === 0,
   )
   checks.check(`${end.name}: no process is left`, left.length === 0, `${left.join(' ')}\n${output}`)
-  const moves = (await one.ask('arrivals')).filter(({ name }) => names.includes(name))
+  const moves = (await one.ask('moves')).filter(({ name }) => names.includes(name))
   const twice = moves.filter(({ name }, i) => moves.findIndex((other) => other.name === name) !== i)
   const between = moves.filter(({ at }) => HOSTS.includes(at))
   checks.check(

@@ -83,12 +83,9 @@ function call(drive: Drive, name: string): void {
 
 let drive: Drive | undefined
 
-/**
- * Which name came to which node, as it is seen from here. Not by `moved`: the end at the old place may be heard of before
- * the beginning at the new one.
- */
-const arrivals: { readonly name: string; readonly at: string }[] = []
-node.on('registered', ({ name, pid }) => void arrivals.push({ name, at: pid.node }))
+/** Which name was handed over, and where it came to, as it is seen from here. */
+const moves: { readonly name: string; readonly at: string }[] = []
+node.on('moved', ({ claim: { name, pid } }) => void moves.push({ name, at: pid.node }))
 
 const steps = {
   ready: async (timeout: number) => {
@@ -133,7 +130,7 @@ const steps = {
     return outcomes.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
   },
   /** Since it was asked last. */
-  arrivals: () => arrivals.splice(0),
+  moves: () => moves.splice(0),
   drain: (timeout: number) => node.drain({ timeout }),
   /** Sends everybody frames of kinds that no version has a use for. */
   babble: () => {

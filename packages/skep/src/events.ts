@@ -23,11 +23,13 @@ export interface NodeEvents {
   /** A name has a holder that it had not before (also: it moved). */
   registered: Claim
   /**
-   * A name went to a later process while the one before stood: it was handed over, or had been started again on one side
-   * of a cut. Told after `registered`.
+   * A name went to a later process: it was handed over, or had been started again on one side of a cut while the one
+   * before stood. Told after `registered`, of every handover. Where the end at the old place was heard of before the
+   * beginning at the new one, the name was seen free meanwhile, and `unregistered` came first. `previous` is the claim
+   * that was seen here last.
    */
   moved: { readonly claim: Claim; readonly previous: Claim }
-  /** A name has no holder any more; its last claim. */
+  /** A name has no holder any more, as far as is known here; its last claim. */
   unregistered: Claim
 }
 

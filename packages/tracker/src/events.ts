@@ -3,10 +3,14 @@
  * their own pace from a bounded buffer of their own, so the registry never waits for one and never runs its code; one
  * that falls behind loses the oldest events and is told how many.
  */
+import { follows } from './core/ids.js'
 import type { Claim, NameEvent } from './core/messages.js'
 
 /** Events kept for a reader that is behind. */
 export const eventBufferSize = 1024
+
+/** Ended claims in which a move may have begun: as many as one source that is not heard lets go in four seconds. */
+const maxEnded = 4096
 
 /** Told in the place of events that a slow reader lost. */
 export interface MissedEvents {
@@ -24,6 +28,7 @@ export interface EventOptions {
 export class EventStreams {
   readonly #readers = new Set<Reader>()
   readonly #watch: (on: boolean) => void
+  readonly #moves = new Moves()
   #ended = false
 
   /** `watch` is called with true before the first reader gets anything, with false after the last one. */
@@ -40,7 +45,8 @@ export class EventStreams {
     return { [Symbol.asyncIterator]: () => this.#read(options, present) }
   }
 
-  push(event: NameEvent): void {
+  push(seen: NameEvent): void {
+    const event = this.#moves.recognise(seen)
     for (const reader of this.#readers) reader.push(event)
   }
 
@@ -55,7 +61,9 @@ export class EventStreams {
     const stop = (): void => reader.end()
     const reader = new Reader(prefix ?? '', () => {
       signal?.removeEventListener('abort', stop)
-      if (this.#readers.delete(reader) && this.#readers.size === 0 && !this.#ended) this.#watch(false)
+      if (!this.#readers.delete(reader) || this.#readers.size > 0 || this.#ended) return
+      this.#moves.forget()
+      this.#watch(false)
     })
     if (this.#ended || signal?.aborted === true) {
       reader.end()
@@ -67,6 +75,44 @@ export class EventStreams {
     this.#readers.add(reader)
     return reader
   }
+}
+
+/**
+ * A name that was handed over is two entries in two logs: who hears of the end of the old claim first sees the name free,
+ * and then held. The new claim says that it took another's place, so the second of these is told as the move that it is.
+ */
+class Moves {
+  /** The last claim of placed names that nobody holds, the oldest first. */
+  readonly #ended = new Map<string, Claim>()
+
+  recognise(event: NameEvent): NameEvent {
+    const { name, claim, previous } = event
+    const ended = this.#ended.get(name)
+    this.#ended.delete(name)
+    if (claim === undefined) {
+      if (previous?.placed !== undefined) this.#remember(previous)
+      return event
+    }
+    if (ended === undefined || !goesOn(claim, ended)) return event
+    return { ...event, type: 'moved', previous: ended }
+  }
+
+  forget(): void {
+    this.#ended.clear()
+  }
+
+  #remember(claim: Claim): void {
+    this.#ended.set(claim.name, claim)
+    if (this.#ended.size <= maxEnded) return
+    const oldest = this.#ended.keys().next()
+    if (oldest.done !== true) this.#ended.delete(oldest.value)
+  }
+}
+
+/** Is this the process of the other claim, handed over once or more since? One that was started anew is not. */
+function goesOn(claim: Claim, ended: Claim): boolean {
+  if (claim.from === undefined || claim.pid.equals(ended.pid)) return false
+  return claim.placed?.origin === ended.placed?.origin && follows(claim, ended)
 }
 
 type Result = IteratorResult<NameEvent | MissedEvents, undefined>

@@ -168,7 +168,10 @@ export interface Tracker {
   membersOf(group: string): readonly Pid[]
   /** The barrier: resolves when all earlier writes of this node are known to the others. */
   flush(options?: FlushOptions): Promise<void>
-  /** The present state first, then what happens; a slow reader is told what it missed. */
+  /**
+   * The present state first, then what happens; a slow reader is told what it missed. A name that was handed over is
+   * `moved`, with `previous`, also where its old claim was seen to end first and `unregistered` was told.
+   */
   events(options?: EventOptions): AsyncIterable<NameEvent | MissedEvents>
   /** Who starts placed names here; a rejection means that init failed. A later call replaces the function. */
   onActivate(fn: (activation: Activation) => Promise<Pid>): void

@@ -2,7 +2,9 @@
 
 import { describe, expect, test } from 'vitest'
 import { membersOf, type Pid, ring as rings, type TrackerLimits, type TrackerMessage } from '../src/core/index.js'
+import type { NameEvent } from '../src/core/messages.js'
 import type { Rebalance } from '../src/core/state.js'
+import { EventStreams } from '../src/events.js'
 import { ring, Trackers, tell } from './trackers.js'
 
 const STATE = Uint8Array.of(1, 2, 3)
@@ -76,6 +78,20 @@ function sent(net: Trackers, name: string): void {
   net.input('b', { type: 'exported', pid: output.pid, name, number: output.number, state: STATE })
 }
 
+/** What a reader of the stream is told of these. */
+async function toldOf(events: readonly NameEvent[]): Promise<NameEvent[]> {
+  const streams = new EventStreams(() => {})
+  const reader = streams.open({}, () => [])[Symbol.asyncIterator]()
+  for (const event of events) streams.push(event)
+  streams.end()
+  const told: NameEvent[] = []
+  for (;;) {
+    const { done, value } = await reader.next()
+    if (done === true) return told
+    if (value.type !== 'missed') told.push(value)
+  }
+}
+
 const isHandoff = ({ type }: TrackerMessage): boolean => type === 'handoff'
 
 describe('a handoff', () => {
@@ -115,6 +131,40 @@ describe('a handoff', () => {
     net.pass(2_000)
     expect(net.outputs('b', 'passed')).toHaveLength(1)
     expect(net.outputs('d', 'event').map(({ event }) => event.type)).toEqual(['moved'])
+  })
+
+  test('is a move also where the clock’s lineage has changed since the process was started', () => {
+    const { net, name } = placed()
+    net.input('d', { type: 'watch', on: true })
+    net.state('e').worn = true
+    net.pass(3_000)
+    const before = net.claim('d', name)
+    move(net, name, 'c')
+    runShells(net)
+    net.pass(2_000)
+    const after = net.claim('d', name)
+    expect(after?.stamp.lineage).not.toEqual(before?.stamp.lineage)
+    expect(net.outputs('d', 'event').map(({ event }) => event.type)).toEqual(['moved'])
+  })
+
+  test('that a member hears of only after the end of the old claim shows the name free there, and then as moved', async () => {
+    const { net, name } = placed()
+    const before = net.claim('d', name)
+    net.input('d', { type: 'watch', on: true })
+    sent(net, name)
+    net.filter = (message, to) =>
+      to !== net.boot('d') || !('boot' in message && message.boot === net.boot('c')) || message.type === 'known'
+    runShells(net)
+    net.pass(1_200)
+    expect(net.holder('a', name)).toBe('c')
+    expect(net.claim('d', name)).toBeUndefined()
+    net.filter = () => true
+    net.pass(5_000)
+    const seen = net.outputs('d', 'event').map(({ event }) => event)
+    expect(seen.map(({ type }) => type)).toEqual(['unregistered', 'registered'])
+    const told = await toldOf(seen)
+    expect(told.map(({ type }) => type)).toEqual(['unregistered', 'moved'])
+    expect(told[1]).toMatchObject({ claim: { pid: { node: 'c' } }, previous: before })
   })
 
   test('waits for a member that says nothing no longer than a second', () => {

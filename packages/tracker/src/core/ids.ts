@@ -36,8 +36,12 @@ export function sameLineage(a: Lineage, b: Lineage): boolean {
   return a.epoch === b.epoch && a.genesis === b.genesis
 }
 
-/** Was `a` made by someone who had seen `b`? Claims of different lineages count as concurrent. */
+/**
+ * Was `a` made by someone who had seen `b`? Claims of different lineages count as concurrent, but where one says whose
+ * place it took: that claim, and all before it in its log, had been seen.
+ */
 export function follows(a: Claim, b: Claim): boolean {
+  if (a.from?.boot === b.pid.boot && b.seq <= a.from.seq) return true
   return sameLineage(a.stamp.lineage, b.stamp.lineage) && itc.compare(b.stamp.event, a.stamp.event) === 'before'
 }
 
