@@ -1,8 +1,11 @@
 /**
- * What grows with the names of a cluster: the longest turn of the event loop of every node while an empty node joins,
- * all names are read, a node that holds three tenths of them is killed, and another such leaves.
+ * What grows with the names and nodes of a cluster: the cost of one operation (growth-steps.ts), and the longest turn of
+ * the event loop of every node while an empty node joins, all names are read, a node that holds three tenths of them is
+ * killed, and another such leaves.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { startProcess } from '@skep/example-counter/processes'
+import { costsByNames, costsByNodes, costsOf, type Grown, stepPlots } from './growth-steps.js'
 import type { JoinerSteps } from './joiner.js'
 import { ratios, spread } from './measure.js'
 import { alone, judged, type Line, type Measure, type Plot, type RowReport, type Target } from './report.js'
@@ -28,15 +31,31 @@ const phases = {
 type Phase = keyof typeof phases
 type Seen = Map<Phase, Turns[]>
 
+/** Names in the cluster in which the nodes grow. */
+const NODES_NAMES = 10_000
+
 export async function growth(options: BenchOptions): Promise<RowReport> {
-  const sizes = options.quick ? [1000] : [1000, 100_000, ...(options.million ? [1_000_000] : [])]
+  const { quick, million } = options
+  const sizes = quick ? [1000] : [1000, 100_000, ...(million ? [1_000_000] : [])]
   const wrong: string[] = []
+  const ops = quick ? 100 : 2000
+  // The compiler has seen all of it before anything counts.
+  await costsOf(3, 1000, ops)
+  const byNames: Grown[] = []
+  const byNodes: Grown[] = []
+  for (const names of sizes) byNames.push({ nodes: 3, names, costs: await costsOf(3, names, ops) })
+  for (const nodes of quick ? [3, 10] : [3, 10, 20])
+    byNodes.push({ nodes, names: NODES_NAMES, costs: await costsOf(nodes, quick ? 1000 : NODES_NAMES, ops) })
   const seen: [number, Seen][] = []
   for (const names of sizes) seen.push([names, await turnsAt(names, options, wrong)])
   return {
-    what: 'The longest turn of the event loop of any of three nodes (and of the one that joins), garbage collection taken out; beside it the longest by the clock, in which collections and waiting for a free core are.',
-    measures: seen.flatMap(([names, turns]) => measuresOf(names, turns)),
-    plots: [plotOf(seen)],
+    what: 'Turns: the longest of the event loop of any of three nodes (and of the one that joins), garbage collection taken out; beside it the longest by the clock, in which collections and waiting for a free core are. Operations: the time of the processor that one costs all nodes together, their machines in one process; frames and bytes are counted, and the same at each run.',
+    measures: [
+      ...byNames.flatMap((one) => costsByNames(sizeInWords(one.names), one)),
+      ...byNodes.flatMap((one) => costsByNodes(one)),
+      ...seen.flatMap(([names, turns]) => measuresOf(names, turns)),
+    ],
+    plots: [plotOf(seen), ...stepPlots(byNames, byNodes)],
     wrong,
   }
 }
@@ -88,7 +107,7 @@ async function turnsAt(names: number, { rounds, quick }: BenchOptions, wrong: st
     })
     if (round === 1 && !quick) {
       await noted('forgotten', [a, b], async () => {
-        await new Promise((resolve) => setTimeout(resolve, FORGOTTEN_MS))
+        await pause(FORGOTTEN_MS)
         return undefined
       })
     }

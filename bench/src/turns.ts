@@ -33,18 +33,53 @@ const LOOK_MS = 1
 /** Turns that are shorter than the clock of the looks can tell are no turns to speak of. */
 const LEAST_MS = 2
 
+/** The pauses of the collector between `begin` and `end`. */
+export class Pauses {
+  #pauses: Pause[] = []
+  readonly #observer = new PerformanceObserver((list) => this.#note(list.getEntries() as GcEntry[]))
+
+  begin(): void {
+    this.#pauses = []
+    this.#observer.observe({ entryTypes: ['gc'] })
+  }
+
+  async end(): Promise<void> {
+    // The collector's entries come a turn later.
+    await pause(LOOK_MS)
+    this.#note(this.#observer.takeRecords() as GcEntry[])
+    this.#observer.disconnect()
+  }
+
+  longest(major: boolean): number {
+    return this.#pauses.reduce((most, one) => (one.major === major ? Math.max(most, one.ms) : most), 0)
+  }
+
+  /** Milliseconds of them within a time. */
+  within(from: number, until: number): number {
+    let collected = 0
+    for (const one of this.#pauses) {
+      collected += Math.max(0, Math.min(until, one.from + one.ms) - Math.max(from, one.from))
+    }
+    return collected
+  }
+
+  #note(entries: readonly GcEntry[]): void {
+    for (const { startTime, duration, detail } of entries) {
+      this.#pauses.push({ from: startTime, ms: duration, major: detail?.kind !== constants.NODE_PERFORMANCE_GC_MINOR })
+    }
+  }
+}
+
 export class TurnMeter {
   readonly #turns: Turn[] = []
-  readonly #pauses: Pause[] = []
-  readonly #observer = new PerformanceObserver((list) => this.#note(list.getEntries() as GcEntry[]))
+  readonly #pauses = new Pauses()
   #timer: NodeJS.Timeout | undefined
   #at = 0
   #cpu = 0
 
   begin(): void {
     this.#turns.length = 0
-    this.#pauses.length = 0
-    this.#observer.observe({ entryTypes: ['gc'] })
+    this.#pauses.begin()
     this.#at = performance.now()
     this.#cpu = cpuUs()
     this.#timer = setInterval(() => this.#look(), LOOK_MS)
@@ -53,16 +88,12 @@ export class TurnMeter {
   async end(): Promise<Turns> {
     clearInterval(this.#timer)
     this.#look()
-    // The collector's entries come a turn later.
-    await pause(LOOK_MS)
-    this.#note(this.#observer.takeRecords() as GcEntry[])
-    this.#observer.disconnect()
-    const longest = (pauses: readonly Pause[]): number => pauses.reduce((most, { ms }) => Math.max(most, ms), 0)
+    await this.#pauses.end()
     return {
       longestMs: this.#turns.reduce((most, { ms }) => Math.max(most, ms), 0),
       workMs: this.#turns.reduce((most, turn) => Math.max(most, this.#workOf(turn)), 0),
-      scavengeMs: longest(this.#pauses.filter(({ major }) => !major)),
-      markMs: longest(this.#pauses.filter(({ major }) => major)),
+      scavengeMs: this.#pauses.longest(false),
+      markMs: this.#pauses.longest(true),
     }
   }
 
@@ -76,18 +107,7 @@ export class TurnMeter {
   }
 
   #workOf({ from, ms, cpuMs }: Turn): number {
-    const until = from + ms + LOOK_MS
-    let collected = 0
-    for (const pause of this.#pauses) {
-      collected += Math.max(0, Math.min(until, pause.from + pause.ms) - Math.max(from, pause.from))
-    }
-    return Math.max(0, Math.min(ms, cpuMs) - collected)
-  }
-
-  #note(entries: readonly GcEntry[]): void {
-    for (const { startTime, duration, detail } of entries) {
-      this.#pauses.push({ from: startTime, ms: duration, major: detail?.kind !== constants.NODE_PERFORMANCE_GC_MINOR })
-    }
+    return Math.max(0, Math.min(ms, cpuMs) - this.#pauses.within(from, from + ms + LOOK_MS))
   }
 }
 

@@ -12,4 +12,4 @@ export {
   type Transport,
   type TransportEvents,
 } from './transport.js'
-export { packFrame } from './wire.js'
+export { packFrame, unpackFrame } from './wire.js'

@@ -110,6 +110,13 @@ export function lookup(registry: Registry, name: string): Claim | undefined {
   return registry.sweeping.has(claim.pid.boot) ? bestVisible(registry, name) : claim
 }
 
+/** The claims of one piece of the index that name holders, as `lookup` gives them. */
+export function holdersIn(registry: Registry, piece: number): Claim[] {
+  const claims = registry.index.valuesIn(piece)
+  if (registry.sweeping.size === 0) return claims
+  return claims.map(({ name }) => lookup(registry, name)).filter((claim) => claim !== undefined)
+}
+
 /** The claim by which a process of this node holds the name. */
 export function heldBy(registry: Registry, self: BootId, name: string): Claim | undefined {
   const claim = registry.logs.get(self)?.claims.get(name)

@@ -6,8 +6,8 @@
  * Iterating gives each entry that is there from its beginning to its end, once. What comes or changes meanwhile may be
  * given or not, or as it was before: whoever iterates in slices looks again at what it is given.
  */
-/** Names in the one Map that it begins with: to deal them out takes 4 ms. */
-const MOST_TOGETHER = 1 << 15
+/** Names in the one Map that it begins with: to deal them out takes 2 ms. */
+const MOST_TOGETHER = 1 << 14
 /** A power of 2. */
 const PARTS = 64
 
@@ -60,6 +60,21 @@ export class NameMap<Value> implements ReadonlyMap<string, Value> {
 
   forEach(each: (value: Value, name: string, map: ReadonlyMap<string, Value>) => void): void {
     for (const [name, value] of this) each(value, name, this)
+  }
+
+  /** Of how many pieces it is, for those who copy it in slices: one, later many, then as many for ever. */
+  get pieces(): number {
+    return this.parts.length
+  }
+
+  /** In which of many pieces the name would be. */
+  pieceOf(name: string): number {
+    return partNumber(name)
+  }
+
+  /** A copy of one piece. */
+  valuesIn(piece: number): Value[] {
+    return [...(this.parts[piece]?.values() ?? [])]
   }
 
   private partOf(name: string): Map<string, Value> {
