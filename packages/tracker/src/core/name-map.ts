@@ -96,6 +96,6 @@ export class NameMap<Value> implements ReadonlyMap<string, Value> {
  */
 function partNumber(name: string): number {
   const { length } = name
-  const ends = name.charCodeAt(length - 1) * 13 + name.charCodeAt(length - 2) * 7 + name.charCodeAt(length - 3) * 3
-  return (ends + name.charCodeAt(length >> 1)) & (PARTS - 1)
+  const end = name.charCodeAt(length - 1) * 13 + name.charCodeAt((length * 7) >> 3) * 7
+  return (end + name.charCodeAt(length >> 1)) & (PARTS - 1)
 }
