@@ -58,25 +58,24 @@ export function* replacing(
   const log = logOf(registry, boot)
   // Made from nothing, so that a hash that had gone astray is right again.
   const hash = { high: 0, low: 0 }
-  const bring = (name: string): void => {
+  const bring = (name: string, claim: Claim | undefined): void => {
     const before = log.claims.get(name)
-    const claim = image.claims.get(name)
     if (claim !== undefined && claim.seq !== before?.seq) putClaim(registry, log, claim, 'put')
     else if (claim === undefined && before !== undefined) removeClaim(registry, log, before, 'unregistered')
   }
   // With what it strikes, and before anything else goes: or an older claim would rise.
   for (const one of image.strikes.values()) {
     strike(registry, log, one, now)
-    bring(one.name)
+    bring(one.name, image.claims.get(one.name))
     yield
   }
   for (const name of log.claims.keys()) {
-    if (!image.claims.has(name)) bring(name)
+    if (!image.claims.has(name)) bring(name, undefined)
     yield
   }
-  for (const { name, seq } of image.claims.values()) {
-    bring(name)
-    toggleHash(hash, name, seq)
+  for (const claim of image.claims.values()) {
+    bring(claim.name, claim)
+    toggleHash(hash, claim.name, claim.seq)
     yield
   }
   for (const membership of image.memberships.values()) {
