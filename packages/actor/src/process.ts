@@ -8,13 +8,14 @@ import { CallContext, type Chain, cycleOf, endCycleOf, type Waiter } from './cha
 import { Children, shutdown } from './children.js'
 import { unpack } from './decode.js'
 import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
+import { late, within } from './grace.js'
 import { Idleness } from './idle.js'
 import { isFault, type LinkHost, Links } from './links.js'
-import { ArrivingRefs, type Beside, beginWork, control, type Message, type Runner } from './message.js'
+import { Mailbox, type Worker } from './mailbox.js'
+import { ArrivingRefs, type Beside, beginWork, control, type Message } from './message.js'
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
-import { Queue } from './queue.js'
 import { Whose } from './rejections.js'
 import { converted, Reloads } from './reload.js'
 import type { Runnable, Scheduler } from './scheduler.js'
@@ -82,9 +83,6 @@ export interface ProcessInfo {
 /** Said where a start takes too long. */
 const moreTime = 'init and onStart have more time with via(name, { timeout }), or by the limit startTimeoutMs'
 
-/** It took longer than it may. */
-const late = Symbol('late')
-
 /** Those who may watch one actor at once. */
 const maxWatchers = 10_000
 
@@ -101,15 +99,13 @@ export interface Refusal {
 
 export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
 
-export class Process implements Runner, Runnable, SelfOwner {
+export class Process implements Worker, Runnable, SelfOwner {
   actor: ActorCode
   info: ProcessInfo
   readonly host: ProcessHost
   state: unknown
   phase: Phase = 'starting'
   scheduled = false
-  /** Errors that its methods threw, for `explain`. */
-  failures = 0
   /** What those are told who watch it, once it has ended. */
   end: DownReason = 'stopped'
   /** How it ended by itself; undefined where somebody told it to. */
@@ -125,11 +121,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   #links: Links | undefined
   /** It is halted, and its callers are told so. */
   #refusal: Refusal | undefined
-  #queue: Queue<Message> | undefined
-  /** The message that runs; of a reentrant actor nothing stands here. */
-  #current: Message | undefined
-  /** Messages of a reentrant actor that run. */
-  #others: Set<Message> | undefined
+  readonly #mailbox: Mailbox = new Mailbox(this)
   #self: ActorSelf | undefined
   #logger: Logger | undefined
   #life: AbortController | undefined
@@ -148,8 +140,6 @@ export class Process implements Runner, Runnable, SelfOwner {
   #asked: Message[] | undefined
   #insisting: (() => void) | undefined
   #stopping: Promise<void> | undefined
-  /** Who waits until nothing runs. */
-  #idlers: (() => void)[] | undefined
   /** Where its code is being replaced, or was. */
   #reloads: Reloads | undefined
   /** Nothing begins: what waits and what comes waits on. */
@@ -160,8 +150,6 @@ export class Process implements Runner, Runnable, SelfOwner {
   #gate: Message[] | undefined
   /** The actor goes on as this process of another node. */
   #onward: Pid | undefined
-  #onValue: ((value: unknown) => void) | undefined
-  #onError: ((error: unknown) => void) | undefined
 
   constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo, parent?: Process) {
     this.host = host
@@ -222,11 +210,16 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Messages that wait. */
   get waiting(): number {
-    return this.#queue?.size ?? 0
+    return this.#mailbox.waiting
   }
 
   get running(): number {
-    return (this.#current === undefined ? 0 : 1) + (this.#others?.size ?? 0)
+    return this.#mailbox.running
+  }
+
+  /** Errors that its methods threw, for `explain`. */
+  get failures(): number {
+    return this.#mailbox.failures
   }
 
   /** Aborted when the actor stops. */
@@ -290,7 +283,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.ran = true
     this.#watchIdleness()
     this.#reloads?.opened()
-    if (this.waiting > 0) this.host.scheduler.wake(this)
+    if (this.waiting > 0) this.wake()
   }
 
   #watchIdleness(): void {
@@ -312,7 +305,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   async hold(): Promise<void> {
     this.#held = true
     while (this.#reloads?.pending !== undefined) await this.#reloads.pending.catch(() => {})
-    if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
+    if (this.running > 0) await within(this.time, this.#mailbox.whenIdle(), this.host.stopGraceMs)
     if (this.running > 0 || !this.#held)
       throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.host.stopGraceMs} ms`)
   }
@@ -335,7 +328,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
     reloads.swapping = true
     try {
-      if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
+      if (this.running > 0) await within(this.time, this.#mailbox.whenIdle(), this.host.stopGraceMs)
       if (this.running > 0)
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
       const state = await this.inTime(() => converted(this, next), this.host.stopGraceMs)
@@ -348,7 +341,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       this.#watchIdleness()
     } finally {
       reloads.swapping = false
-      this.#goOn()
+      this.#mailbox.goOn()
     }
   }
 
@@ -380,7 +373,7 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   resume(): void {
     this.#held = false
-    this.#goOn()
+    this.#mailbox.goOn()
   }
 
   /** What was sent straight to this actor may go too: nothing more is passed on to it. */
@@ -402,7 +395,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.#asked = undefined
     const gate = this.#gate ?? []
     this.#gate = undefined
-    for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift()) m.passOn(to)
+    for (const message of this.#mailbox.drain()) message.passOn(to)
     for (const message of gate) message.passOn(to)
     for (const message of this.#watchers ?? []) message.answer(reason)
     this.#watchers = undefined
@@ -426,7 +419,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   /** Its name is its own, under whatever pid. */
   keep(): void {
     this.#doubt = undefined
-    this.#goOn()
+    this.#mailbox.goOn()
   }
 
   /**
@@ -436,22 +429,17 @@ export class Process implements Runner, Runnable, SelfOwner {
   halt(refusal: Refusal): void {
     this.#refusal = refusal
     this.#asked = undefined
-    const waiting = this.#gate ?? []
+    const waiting = [...(this.#gate ?? []), ...this.#mailbox.drain()]
     if (this.#gate !== undefined) this.#gate = []
-    for (let left = this.waiting; left > 0; left--) waiting.push(this.#queue?.shift() as Message)
     for (const message of waiting) {
-      if (message.step) this.#queue?.push(message)
+      if (message.step) this.#mailbox.putBack(message)
       else message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
     }
   }
 
   unhalt(): void {
     this.#refusal = undefined
-    this.#goOn()
-  }
-
-  #goOn(): void {
-    if (this.waiting > 0 && this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
+    this.#mailbox.goOn()
   }
 
   /** Put a message at the end of the mailbox, or refuse it. */
@@ -477,12 +465,12 @@ export class Process implements Runner, Runnable, SelfOwner {
     } else if (this.#gate !== undefined && !message.passedOn) {
       this.#gate.push(message)
     } else {
-      this.#enqueue(message)
+      this.#mailbox.push(message)
     }
   }
 
   get #isFull(): boolean {
-    return this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit
+    return this.waiting + this.#mailbox.beside + (this.#gate?.length ?? 0) >= this.#mailboxLimit
   }
 
   /** The same, however full the mailbox is: what it brings would be lost. */
@@ -507,11 +495,11 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 
   get waitingAs(): CallContext | undefined {
-    return this.#starting ?? this.#current?.context
+    return this.#starting ?? this.#mailbox.current?.context
   }
 
   get contexts(): readonly CallContext[] {
-    const running = this.#runningMessages().flatMap(({ context }) => context ?? [])
+    const running = this.#mailbox.runningMessages.flatMap(({ context }) => context ?? [])
     return this.#starting === undefined ? running : [this.#starting, ...running]
   }
 
@@ -534,14 +522,13 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Ends that child in the message that runs: what the child, or one below it, wants to call here would wait for that. */
   async endChild(child: Process): Promise<void> {
-    const context = this.#contextOf(this.#current)
+    const context = this.#contextOf(this.#mailbox.current)
     const awaited = [...child.tree()].map(({ info }) => ({ pid: info.pid, reentrant: false }))
     for (const one of awaited) context?.await(one)
-    for (let left = this.waiting; left > 0; left--) {
-      const message = this.#queue?.shift() as Message
+    for (const message of [...this.#mailbox.drain()]) {
       const refused =
         message.chain !== undefined && message.method !== control && this.#refusedAsCycle(message, message.chain)
-      if (!refused) this.#queue?.push(message)
+      if (!refused) this.#mailbox.putBack(message)
     }
     try {
       await child.stop(shutdown, false)
@@ -577,14 +564,14 @@ export class Process implements Runner, Runnable, SelfOwner {
       message.answer(undefined)
       return
     }
-    this.#enqueue(message)
+    this.#mailbox.push(message)
     this.#asked ??= []
     this.#asked.push(message)
     if (this.#insisting === undefined) this.#insist(reason)
   }
 
   #insist(reason: string): void {
-    const before = this.#current
+    const before = this.#mailbox.current
     // Where nothing runs yet, what stands before the request is about to begin.
     const ms = before === undefined && !this.paused ? 1 : this.host.stopGraceMs
     this.#insisting = this.host.time.setTimer(() => {
@@ -592,7 +579,7 @@ export class Process implements Runner, Runnable, SelfOwner {
       const now = this.host.time.now()
       this.#asked = this.#asked?.filter((message) => !message.stale(now))
       if (!this.#asked?.length || this.phase !== 'running') return
-      if (this.paused || before === undefined || this.#current !== before) this.#insist(reason)
+      if (this.paused || before === undefined || this.#mailbox.current !== before) this.#insist(reason)
       else void this.#stop(reason, true, 0)
     }, ms)
   }
@@ -600,7 +587,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   /** The next step of something that was accepted before: never refused for want of room. */
   deliverStep(message: Message): void {
     message.step = true
-    if (this.phase === 'starting' || this.phase === 'running') this.#enqueue(message)
+    if (this.phase === 'starting' || this.phase === 'running') this.#mailbox.push(message)
   }
 
   /** A timer of the actor; one that has ended has none any more. Throws as `self.after` says. */
@@ -657,114 +644,25 @@ export class Process implements Runner, Runnable, SelfOwner {
     return this.actor.mailbox ?? this.host.mailboxLimit
   }
 
-  #enqueue(message: Message): void {
-    this.#queue ??= new Queue()
-    this.#queue.push(message)
-    if (this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
-  }
-
-  get #mayBegin(): boolean {
+  get mayBegin(): boolean {
     return this.phase === 'running' && !this.paused
   }
 
+  wake(): void {
+    this.host.scheduler.wake(this)
+  }
+
   turn(max: number, now: number): number {
-    return this.#whose.run(takeTurn, this, max, now)
+    return this.#whose.run(takeTurn, this.#mailbox, max, now)
   }
 
-  /** Its turn, as its own code. */
-  handle(max: number, now: number): number {
-    let done = 0
-    while (done < max && this.#current === undefined && this.#mayBegin) {
-      const message = this.#queue?.shift()
-      if (message === undefined) return done
-      done += 1
-      this.host.lastMethod = message.method
-      if (!message.isBeat) this.#idle?.touch(now)
-      if (message.stale(now))
-        message.refuse('ERR_TIMEOUT', `${this.title} had no time for it before its deadline`, 'no')
-      else if (this.actor.reentrant) this.#runBeside(message)
-      else this.#run(message)
-    }
-    this.#goOn()
-    return done
+  takes(message: Message, now: number): void {
+    this.host.lastMethod = message.method
+    if (!message.isBeat) this.#idle?.touch(now)
   }
 
-  #run(message: Message): void {
-    this.#current = message
-    let result: unknown
-    try {
-      result = message.begin(this)
-      if (isThenable(result)) {
-        this.#onValue ??= (value) => this.#ended()?.answer(value)
-        this.#onError ??= (error) => this.#threw(this.#ended(), error)
-        result.then(this.#onValue, this.#onError)
-        return
-      }
-    } catch (error) {
-      this.#threw(this.#ended(), error)
-      return
-    }
-    this.#ended()
-    message.answer(result)
-  }
-
-  /** The current message has run: the next may begin. */
-  #ended(): Message | undefined {
-    const message = this.#current
-    this.#current = undefined
-    message?.finish()
-    if (message?.isBeat === false) this.#idle?.touch()
-    if (this.waiting > 0 && this.#mayBegin) this.host.scheduler.wake(this)
-    this.#nowIdle()
-    return message
-  }
-
-  #nowIdle(): void {
-    const idlers = this.#idlers
-    if (idlers === undefined) return
-    this.#idlers = undefined
-    for (const idler of idlers) idler()
-  }
-
-  #whenIdle(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#idlers ??= []
-      this.#idlers.push(resolve)
-    })
-  }
-
-  #runBeside(message: Message): void {
-    this.#others ??= new Set()
-    this.#others.add(message)
-    const end = (): void => {
-      this.#others?.delete(message)
-      message.finish()
-      if (!message.isBeat) this.#idle?.touch()
-      if (this.running === 0) this.#nowIdle()
-    }
-    let result: unknown
-    try {
-      result = message.begin(this)
-    } catch (error) {
-      end()
-      this.#threw(message, error)
-      return
-    }
-    Promise.resolve(result).then(
-      (value) => {
-        end()
-        message.answer(value)
-      },
-      (error: unknown) => {
-        end()
-        this.#threw(message, error)
-      },
-    )
-  }
-
-  #threw(message: Message | undefined, error: unknown): void {
-    this.failures += 1
-    message?.fail(error)
+  hasRun(message: Message): void {
+    if (!message.isBeat) this.#idle?.touch()
   }
 
   /** The `self` of one message: its deadline and its signal must not reach what others, or timers, do. */
@@ -931,15 +829,10 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.#stopStarting()
     this.#refuseAll(reason)
     const text = `${this.title} stopped (${reason}) before it answered`
-    for (const message of this.#runningMessages()) {
+    for (const message of this.#mailbox.runningMessages) {
       message.withdraw(reason)
       message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     }
-  }
-
-  #runningMessages(): Message[] {
-    const others = [...(this.#others ?? [])]
-    return this.#current === undefined ? others : [this.#current, ...others]
   }
 
   #stopStarting(): void {
@@ -952,8 +845,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.#idle?.stop()
     this.#timers?.cancelAll()
     this.#asked = undefined
-    for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
-      m.refuse('ERR_ACTOR_STOPPED', text, 'no')
+    for (const message of this.#mailbox.drain()) message.refuse('ERR_ACTOR_STOPPED', text, 'no')
     for (const message of this.#gate ?? []) message.refuse('ERR_ACTOR_STOPPED', text, 'no')
     this.#gate = undefined
     for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', text)
@@ -965,7 +857,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.phase = 'stopping'
     this.#stopStarting()
     this.#refuseAll(reason)
-    if (abort) for (const message of this.#runningMessages()) message.withdraw(reason)
+    if (abort) for (const message of this.#mailbox.runningMessages) message.withdraw(reason)
     if (this.#started) await this.#finish(reason, graceMs)
     else if (this.#children !== undefined) await this.#children.end()
     this.phase = 'stopped'
@@ -979,14 +871,14 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
-    if (this.running > 0) await this.#within(this.#whenIdle(), graceMs)
+    if (this.running > 0) await within(this.time, this.#mailbox.whenIdle(), graceMs)
     const text = `${this.title} stopped (${reason}) before it answered`
-    for (const message of this.#runningMessages()) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
+    for (const message of this.#mailbox.runningMessages) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     if (this.#children !== undefined) await this.#children.end()
     if (this.end === 'crashed') return
     try {
       const work = this.inside(() => this.actor.onStop?.(this.self, reason))
-      await this.#within(work, this.host.stopGraceMs)
+      await within(this.time, work, this.host.stopGraceMs)
     } catch (err) {
       this.host.logger.warn({ err, actor: this.title }, 'onStop threw')
     }
@@ -997,23 +889,9 @@ export class Process implements Runner, Runnable, SelfOwner {
    * neither, so it must not take for ever.
    */
   async inTime<T>(fn: () => T | PromiseLike<T>, ms: number): Promise<T> {
-    const value = await this.#within(this.inside(fn), ms)
+    const value = await within(this.time, this.inside(fn), ms)
     if (value === late) throw new SkepError('ERR_TIMEOUT', `the handoff of ${this.title} did not end within ${ms} ms`)
     return value
-  }
-
-  /** What comes of the work, or `late` at the end of the grace time. */
-  async #within<T>(work: T | PromiseLike<T>, graceMs: number): Promise<T | typeof late> {
-    if (!isThenable(work)) return work
-    let cancel = (): void => {}
-    const end = new Promise<typeof late>((resolve) => {
-      cancel = this.host.time.setTimer(() => resolve(late), graceMs)
-    })
-    try {
-      return await Promise.race([work, end])
-    } finally {
-      cancel()
-    }
   }
 
   /** With which it holds its name now. */
@@ -1046,7 +924,12 @@ export class Process implements Runner, Runnable, SelfOwner {
     args: readonly unknown[],
     begun: (process: Process) => void,
   ): Promise<Process> {
-    return this.host.startBy({ parent: this, by: this.#contextOf(this.#current), begun }, definition, where, args)
+    return this.host.startBy(
+      { parent: this, by: this.#contextOf(this.#mailbox.current), begun },
+      definition,
+      where,
+      args,
+    )
   }
 
   get logger(): Logger {
@@ -1068,8 +951,8 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 }
 
-function takeTurn(process: Process, max: number, now: number): number {
-  return process.handle(max, now)
+function takeTurn(mailbox: Mailbox, max: number, now: number): number {
+  return mailbox.handle(max, now)
 }
 
 /** What an actor leaves behind may be rejected long after its end. It is not held for that. */
@@ -1087,8 +970,4 @@ function handoffOf({ title, host: { logger } }: Process): { rejected(error: unkn
 /** The process behind a `self`. */
 export function processOf(self: unknown): Process {
   return ownerOf(self) as Process
-}
-
-function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
