@@ -1,6 +1,6 @@
 /**
- * One running actor: its state, its mailbox, and the rule that one message runs at a time, in the order they came
- * (`reentrant` actors begin the next while others wait for something). Names, pids and nodes are the system's.
+ * One running actor: its state and all that it has, from its start to its end. What waits for it and what runs is its
+ * mailbox's; names, pids and nodes are the system's.
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
@@ -11,7 +11,7 @@ import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownRe
 import { late, within } from './grace.js'
 import { Idleness } from './idle.js'
 import { isFault, type LinkHost, Links } from './links.js'
-import { Mailbox, type Worker } from './mailbox.js'
+import { Mailbox, type Phase, type Refusal, type Worker } from './mailbox.js'
 import { ArrivingRefs, type Beside, beginWork, control, type Message } from './message.js'
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
@@ -91,14 +91,6 @@ export interface Feeding {
   endBecause(code: ErrorCode, text: string): void
 }
 
-/** With what callers of a halted actor are refused. */
-export interface Refusal {
-  readonly code: ErrorCode
-  readonly text: string
-}
-
-export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
-
 export class Process implements Worker, Runnable, SelfOwner {
   actor: ActorCode
   info: ProcessInfo
@@ -116,12 +108,10 @@ export class Process implements Worker, Runnable, SelfOwner {
   ran = false
   /** Who started it, and with whom it ends. */
   readonly parent: Process | undefined
+  readonly mailbox: Mailbox = new Mailbox(this)
   readonly #whose: Whose = new Whose(this)
   #children: Children<Process> | undefined
   #links: Links | undefined
-  /** It is halted, and its callers are told so. */
-  #refusal: Refusal | undefined
-  readonly #mailbox: Mailbox = new Mailbox(this)
   #self: ActorSelf | undefined
   #logger: Logger | undefined
   #life: AbortController | undefined
@@ -142,15 +132,6 @@ export class Process implements Worker, Runnable, SelfOwner {
   #stopping: Promise<void> | undefined
   /** Where its code is being replaced, or was. */
   #reloads: Reloads | undefined
-  /** Nothing begins: what waits and what comes waits on. */
-  #held = false
-  /** The same: since a `stall`, until it is known whether its node is a member; then until its `name` is its own again. */
-  #doubt: 'stall' | 'name' | undefined
-  /** What was sent straight here, while what went to where the actor was before still comes. */
-  #gate: Message[] | undefined
-  /** The actor goes on as this process of another node. */
-  #onward: Pid | undefined
-
   constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo, parent?: Process) {
     this.host = host
     this.actor = actor
@@ -199,7 +180,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     const lost = this.#links?.rename(before, pid) ?? []
     // Not within the step that says so.
     for (const other of lost) queueMicrotask(() => this.exited({ pid: other, reason: 'node-down' }))
-    if (this.#doubt !== undefined) this.#doubt = 'name'
+    this.mailbox.doubtName()
     this.#logger = undefined
   }
 
@@ -210,16 +191,16 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** Messages that wait. */
   get waiting(): number {
-    return this.#mailbox.waiting
+    return this.mailbox.waiting
   }
 
   get running(): number {
-    return this.#mailbox.running
+    return this.mailbox.running
   }
 
   /** Errors that its methods threw, for `explain`. */
   get failures(): number {
-    return this.#mailbox.failures
+    return this.mailbox.failures
   }
 
   /** Aborted when the actor stops. */
@@ -243,7 +224,7 @@ export class Process implements Worker, Runnable, SelfOwner {
    * until `openGate`.
    */
   startFrom(made: () => unknown, timeoutMs: number): Promise<void> {
-    this.#gate = []
+    this.mailbox.shutGate()
     return this.#startBy(() => this.#prepare(made), timeoutMs)
   }
 
@@ -303,10 +284,10 @@ export class Process implements Worker, Runnable, SelfOwner {
    * the grace time, or it goes on before, by `resume`.
    */
   async hold(): Promise<void> {
-    this.#held = true
+    this.mailbox.held = true
     while (this.#reloads?.pending !== undefined) await this.#reloads.pending.catch(() => {})
-    if (this.running > 0) await within(this.time, this.#mailbox.whenIdle(), this.host.stopGraceMs)
-    if (this.running > 0 || !this.#held)
+    if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), this.host.stopGraceMs)
+    if (this.running > 0 || !this.mailbox.held)
       throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.host.stopGraceMs} ms`)
   }
 
@@ -316,7 +297,7 @@ export class Process implements Worker, Runnable, SelfOwner {
    */
   async reload(next: ActorCode): Promise<void> {
     // A handover that begins from here on waits for it.
-    if (this.#held)
+    if (this.mailbox.held)
       throw new SkepError('ERR_CANNOT_MOVE', `${this.title} is being handed over: reload its new node, or try again`)
     this.#reloads ??= new Reloads()
     const reloads = this.#reloads
@@ -326,9 +307,9 @@ export class Process implements Worker, Runnable, SelfOwner {
   async #reload(next: ActorCode, reloads: Reloads): Promise<void> {
     if (this.phase === 'starting') await reloads.whenOpened()
     if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-    reloads.swapping = true
+    this.mailbox.swapping = true
     try {
-      if (this.running > 0) await within(this.time, this.#mailbox.whenIdle(), this.host.stopGraceMs)
+      if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), this.host.stopGraceMs)
       if (this.running > 0)
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
       const state = await this.inTime(() => converted(this, next), this.host.stopGraceMs)
@@ -337,11 +318,11 @@ export class Process implements Worker, Runnable, SelfOwner {
       this.state = state
       this.actor = next
       this.#timers?.recheck()
-      this.#once?.rebound(this.#onceLimits, this.#mailboxLimit)
+      this.#once?.rebound(this.#onceLimits, this.mailboxLimit)
       this.#watchIdleness()
     } finally {
-      reloads.swapping = false
-      this.#mailbox.goOn()
+      this.mailbox.swapping = false
+      this.mailbox.goOn()
     }
   }
 
@@ -358,7 +339,7 @@ export class Process implements Worker, Runnable, SelfOwner {
    * would never be idle.
    */
   busy(): boolean {
-    if (this.phase !== 'running' || this.paused || this.gated || this.#onward !== undefined) return true
+    if (this.phase !== 'running' || this.mailbox.paused || this.mailbox.gated || this.mailbox.departed) return true
     const children = this.#children?.size ?? 0
     return this.running + this.waiting + this.streams + children > 0 || this.#timers?.planned === true
   }
@@ -367,119 +348,27 @@ export class Process implements Worker, Runnable, SelfOwner {
     void this.stop('idle', false)
   }
 
-  get held(): boolean {
-    return this.#held
-  }
-
-  resume(): void {
-    this.#held = false
-    this.#mailbox.goOn()
-  }
-
-  /** What was sent straight to this actor may go too: nothing more is passed on to it. */
-  openGate(): void {
-    const gate = this.#gate
-    this.#gate = undefined
-    for (const message of gate ?? []) this.deliver(message)
-  }
-
-  get gated(): boolean {
-    return this.#gate !== undefined
-  }
-
   /** It goes on as `to`: all that waits follows it there, and all that still comes. Then `stop`. */
   departTo(to: Pid, reason: DownReason): void {
-    this.#onward = to
     this.end = reason
     this.#insisting?.()
     this.#asked = undefined
-    const gate = this.#gate ?? []
-    this.#gate = undefined
-    for (const message of this.#mailbox.drain()) message.passOn(to)
-    for (const message of gate) message.passOn(to)
+    this.mailbox.departTo(to)
     for (const message of this.#watchers ?? []) message.answer(reason)
     this.#watchers = undefined
   }
 
-  /** Nothing of it begins at present: it is held, halted, or in doubt. */
-  get paused(): boolean {
-    return this.#held || this.#reloads?.swapping === true || this.#refusal !== undefined || this.#doubt !== undefined
-  }
-
-  /** Its node stood still: another process may have its name by now. Nothing begins until that is known. */
-  doubt(): void {
-    if (this.phase === 'running') this.#doubt ??= 'stall'
-  }
-
-  /** Its node is still the member that it was. */
-  trust(): void {
-    if (this.#doubt === 'stall') this.keep()
-  }
-
-  /** Its name is its own, under whatever pid. */
-  keep(): void {
-    this.#doubt = undefined
-    this.#mailbox.goOn()
-  }
-
-  /**
-   * Nothing begins from here on, until `unhalt`, and callers are refused so, those that wait as well; timers and what
-   * was begun before wait. Apart from `hold`: a node may halt while an actor is on its way to another one.
-   */
+  /** Nothing of it begins until `unhalt`, and those are refused that would have it. */
   halt(refusal: Refusal): void {
-    this.#refusal = refusal
     this.#asked = undefined
-    const waiting = [...(this.#gate ?? []), ...this.#mailbox.drain()]
-    if (this.#gate !== undefined) this.#gate = []
-    for (const message of waiting) {
-      if (message.step) this.#mailbox.putBack(message)
-      else message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
-    }
+    this.mailbox.halt(refusal)
   }
 
-  unhalt(): void {
-    this.#refusal = undefined
-    this.#mailbox.goOn()
+  get endsAsIdle(): boolean {
+    return this.#idle?.over === true
   }
 
-  /** Put a message at the end of the mailbox, or refuse it. */
-  deliver(message: Message): void {
-    const refusal = this.#refusal
-    if (this.#onward !== undefined) message.passOn(this.#onward)
-    else if (this.phase === 'stopping' || this.phase === 'stopped') {
-      // Its name is as good as free: who may start it does so, others hear that nobody has it.
-      if (this.#idle?.over === true) message.refuse('ERR_NOT_REGISTERED', `${this.title} ends, for it was idle`, 'no')
-      else message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
-    } else if (refusal !== undefined) {
-      message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
-    } else if (message.chain !== undefined && this.#refusedAsCycle(message, message.chain)) {
-      // It would wait for itself.
-    } else if (message.once !== undefined && (this.#gate === undefined || message.passedOn)) {
-      this.once.admit(message, message.once)
-    } else if (!message.vital && this.#isFull) {
-      message.refuse(
-        'ERR_OVERLOADED',
-        `the mailbox of ${this.title} is full, ${this.waiting} messages wait: call it more slowly, or raise its mailbox`,
-        'no',
-      )
-    } else if (this.#gate !== undefined && !message.passedOn) {
-      this.#gate.push(message)
-    } else {
-      this.#mailbox.push(message)
-    }
-  }
-
-  get #isFull(): boolean {
-    return this.waiting + this.#mailbox.beside + (this.#gate?.length ?? 0) >= this.#mailboxLimit
-  }
-
-  /** The same, however full the mailbox is: what it brings would be lost. */
-  deliverVital(message: Message): void {
-    message.vital = true
-    this.deliver(message)
-  }
-
-  #refusedAsCycle(message: Message, chain: Chain): boolean {
+  refusesAsCycle(message: Message, chain: Chain): boolean {
     const names = cycleOf(this, chain, (pid) => this.host.processOf(pid))
     if (names === undefined) return false
     const cure =
@@ -495,11 +384,11 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   get waitingAs(): CallContext | undefined {
-    return this.#starting ?? this.#mailbox.current?.context
+    return this.#starting ?? this.mailbox.current?.context
   }
 
   get contexts(): readonly CallContext[] {
-    const running = this.#mailbox.runningMessages.flatMap(({ context }) => context ?? [])
+    const running = this.mailbox.runningMessages.flatMap(({ context }) => context ?? [])
     return this.#starting === undefined ? running : [this.#starting, ...running]
   }
 
@@ -522,14 +411,13 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** Ends that child in the message that runs: what the child, or one below it, wants to call here would wait for that. */
   async endChild(child: Process): Promise<void> {
-    const context = this.#contextOf(this.#mailbox.current)
+    const context = this.#contextOf(this.mailbox.current)
     const awaited = [...child.tree()].map(({ info }) => ({ pid: info.pid, reentrant: false }))
     for (const one of awaited) context?.await(one)
-    for (const message of [...this.#mailbox.drain()]) {
-      const refused =
-        message.chain !== undefined && message.method !== control && this.#refusedAsCycle(message, message.chain)
-      if (!refused) this.#mailbox.putBack(message)
-    }
+    this.mailbox.sift(
+      (message) =>
+        message.chain === undefined || message.method === control || !this.refusesAsCycle(message, message.chain),
+    )
     try {
       await child.stop(shutdown, false)
     } finally {
@@ -549,13 +437,7 @@ export class Process implements Worker, Runnable, SelfOwner {
    * may a call: one that runs for the whole grace time while the request waits is not waited for any longer.
    */
   deliverStop(message: Message, reason: string): void {
-    if (this.#onward !== undefined) return message.passOn(this.#onward)
-    const refusal = this.#refusal
-    if (refusal !== undefined) return message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
-    if (this.#gate !== undefined && !message.passedOn) {
-      this.#gate.push(message)
-      return
-    }
+    if (this.mailbox.turnsAway(message)) return
     if (this.phase !== 'running') {
       // It is on its way out by itself, and not to come back now.
       this.ended = undefined
@@ -564,30 +446,24 @@ export class Process implements Worker, Runnable, SelfOwner {
       message.answer(undefined)
       return
     }
-    this.#mailbox.push(message)
+    this.mailbox.push(message)
     this.#asked ??= []
     this.#asked.push(message)
     if (this.#insisting === undefined) this.#insist(reason)
   }
 
   #insist(reason: string): void {
-    const before = this.#mailbox.current
+    const before = this.mailbox.current
     // Where nothing runs yet, what stands before the request is about to begin.
-    const ms = before === undefined && !this.paused ? 1 : this.host.stopGraceMs
+    const ms = before === undefined && !this.mailbox.paused ? 1 : this.host.stopGraceMs
     this.#insisting = this.host.time.setTimer(() => {
       this.#insisting = undefined
       const now = this.host.time.now()
       this.#asked = this.#asked?.filter((message) => !message.stale(now))
       if (!this.#asked?.length || this.phase !== 'running') return
-      if (this.paused || before === undefined || this.#mailbox.current !== before) this.#insist(reason)
+      if (this.mailbox.paused || before === undefined || this.mailbox.current !== before) this.#insist(reason)
       else void this.#stop(reason, true, 0)
     }, ms)
-  }
-
-  /** The next step of something that was accepted before: never refused for want of room. */
-  deliverStep(message: Message): void {
-    message.step = true
-    if (this.phase === 'starting' || this.phase === 'running') this.#mailbox.push(message)
   }
 
   /** A timer of the actor; one that has ended has none any more. Throws as `self.after` says. */
@@ -602,8 +478,8 @@ export class Process implements Worker, Runnable, SelfOwner {
     if (this.#once !== undefined) return this.#once
     const { time, maxPayloadBytes } = this.host
     const { refs } = this
-    const actor = { time, maxPayloadBytes, refs, deliver: (message: Message): void => this.deliver(message) }
-    this.#once = new OnceWindow(actor, this.#onceLimits, this.#mailboxLimit)
+    const actor = { time, maxPayloadBytes, refs, deliver: (message: Message): void => this.mailbox.deliver(message) }
+    this.#once = new OnceWindow(actor, this.#onceLimits, this.mailboxLimit)
     return this.#once
   }
 
@@ -626,10 +502,10 @@ export class Process implements Worker, Runnable, SelfOwner {
       time: this.host.time,
       title: this.title,
       logger: this.logger,
-      most: () => this.#mailboxLimit,
+      most: () => this.mailboxLimit,
       maxPayloadBytes: this.host.maxPayloadBytes,
       hasMethod: (name) => this.actor.methods.has(name) && !this.actor.streams.has(name),
-      deliver: (message) => this.deliverStep(message),
+      deliver: (message) => this.mailbox.deliverStep(message),
       runNamed: (method, args, message) => this.#runNamed(method, args, message),
     })
     return this.#timers
@@ -640,12 +516,8 @@ export class Process implements Worker, Runnable, SelfOwner {
     return beginWork(work, this, message, unpack(args, this.refsFor(message)) as unknown[])
   }
 
-  get #mailboxLimit(): number {
+  get mailboxLimit(): number {
     return this.actor.mailbox ?? this.host.mailboxLimit
-  }
-
-  get mayBegin(): boolean {
-    return this.phase === 'running' && !this.paused
   }
 
   wake(): void {
@@ -653,7 +525,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   turn(max: number, now: number): number {
-    return this.#whose.run(takeTurn, this.#mailbox, max, now)
+    return this.#whose.run(takeTurn, this.mailbox, max, now)
   }
 
   takes(message: Message, now: number): void {
@@ -683,7 +555,7 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** Answer it with how this actor ended, once it has. */
   watch(message: Message): void {
-    if (this.#onward !== undefined) return message.answer(this.end)
+    if (this.mailbox.departed) return message.answer(this.end)
     if (this.phase === 'stopped') return message.answer(this.end)
     this.#watchers ??= new Set()
     if (this.#watchers.size < maxWatchers) this.#watchers.add(message)
@@ -705,7 +577,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     if (work === 'monitor') return this.watch(message)
     const other = args[1] as Pid
     if (work === 'unlink') this.#links?.release(other)
-    else if (this.isEnding || this.#onward !== undefined) {
+    else if (this.isEnding || this.mailbox.departed) {
       return message.refuse('ERR_NO_PROCESS', `${this.title} is ending`, 'no')
     } else {
       try {
@@ -731,13 +603,13 @@ export class Process implements Worker, Runnable, SelfOwner {
     const { pid } = child.info
     // Its code may be another one by the time of its turn.
     if (this.actor.onChild !== undefined)
-      this.deliverStep(new Notice(this, 'onChild', (self) => this.actor.onChild?.(self, child)))
+      this.mailbox.deliverStep(new Notice(this, 'onChild', (self) => this.actor.onChild?.(self, child)))
     else if (this.#links?.has(pid) !== true) this.#tellExit({ pid, reason: child.end })
   }
 
   #tellExit(down: Down): void {
     if (this.actor.onExit !== undefined)
-      this.deliverStep(new Notice(this, 'onExit', (self) => this.actor.onExit?.(self, down)))
+      this.mailbox.deliverStep(new Notice(this, 'onExit', (self) => this.actor.onExit?.(self, down)))
   }
 
   unwatch(message: Message): void {
@@ -786,7 +658,7 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** The same, because of a fault: its state is not to be trusted. */
   crash(error: unknown, why = 'crashed'): void {
-    if (this.#stopping !== undefined || this.#onward !== undefined || this.phase === 'stopped') return
+    if (this.#stopping !== undefined || this.mailbox.departed || this.phase === 'stopped') return
     this.logger.error({ err: error }, `${this.title} ${why}`)
     this.end = 'crashed'
     const reason = error instanceof Error ? error.message : String(error)
@@ -798,7 +670,7 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** The same, of its own accord. What comes too late to be its end is said all the same. */
   crashItself(err: unknown): void {
-    if (this.isEnding || this.#onward !== undefined)
+    if (this.isEnding || this.mailbox.departed)
       this.logger.error({ err }, `${this.title} ends already; it crashed meanwhile`)
     else this.crash(err)
   }
@@ -806,7 +678,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   /** A promise that its code made was rejected, and nobody handled that. */
   rejected(error: unknown): void {
     const why = 'a promise that it made was rejected, and nobody handled that'
-    if (this.isEnding || this.#onward !== undefined) this.logger.error({ err: error }, `${this.title} ends; ${why}`)
+    if (this.isEnding || this.mailbox.departed) this.logger.error({ err: error }, `${this.title} ends; ${why}`)
     else this.crash(error, `crashed: ${why}`)
   }
 
@@ -829,7 +701,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     this.#stopStarting()
     this.#refuseAll(reason)
     const text = `${this.title} stopped (${reason}) before it answered`
-    for (const message of this.#mailbox.runningMessages) {
+    for (const message of this.mailbox.runningMessages) {
       message.withdraw(reason)
       message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     }
@@ -845,9 +717,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     this.#idle?.stop()
     this.#timers?.cancelAll()
     this.#asked = undefined
-    for (const message of this.#mailbox.drain()) message.refuse('ERR_ACTOR_STOPPED', text, 'no')
-    for (const message of this.#gate ?? []) message.refuse('ERR_ACTOR_STOPPED', text, 'no')
-    this.#gate = undefined
+    this.mailbox.refuseAll(text)
     for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', text)
     this.#life?.abort(reason)
   }
@@ -857,7 +727,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     this.phase = 'stopping'
     this.#stopStarting()
     this.#refuseAll(reason)
-    if (abort) for (const message of this.#mailbox.runningMessages) message.withdraw(reason)
+    if (abort) for (const message of this.mailbox.runningMessages) message.withdraw(reason)
     if (this.#started) await this.#finish(reason, graceMs)
     else if (this.#children !== undefined) await this.#children.end()
     this.phase = 'stopped'
@@ -871,9 +741,9 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
-    if (this.running > 0) await within(this.time, this.#mailbox.whenIdle(), graceMs)
+    if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), graceMs)
     const text = `${this.title} stopped (${reason}) before it answered`
-    for (const message of this.#mailbox.runningMessages) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
+    for (const message of this.mailbox.runningMessages) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     if (this.#children !== undefined) await this.#children.end()
     if (this.end === 'crashed') return
     try {
@@ -925,7 +795,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     begun: (process: Process) => void,
   ): Promise<Process> {
     return this.host.startBy(
-      { parent: this, by: this.#contextOf(this.#mailbox.current), begun },
+      { parent: this, by: this.#contextOf(this.mailbox.current), begun },
       definition,
       where,
       args,

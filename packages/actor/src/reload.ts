@@ -73,8 +73,6 @@ export class Reloads {
   #waiting: (() => void)[] = []
   /** The last one that was asked for, until it is over. */
   pending: Promise<void> | undefined
-  /** Nothing begins, since the code is being replaced. */
-  swapping = false
 
   /** Do it after those that were asked for before. */
   async next(work: () => Promise<void>): Promise<void> {

@@ -324,7 +324,7 @@ class Supervision {
     })
     this.#rules = rules
     const removed = before.filter((child) => !this.#children.includes(child))
-    self.deliverStep(new Notice(self, 'new code', () => this.#become(removed)))
+    self.mailbox.deliverStep(new Notice(self, 'new code', () => this.#become(removed)))
     return this
   }
 

@@ -1,7 +1,7 @@
 /**
  * All actors of one node: starts and stops them, gives names to them through the tracker, makes refs, and stands
  * between them and the links. Who may hold a name, and where a placed actor runs, the tracker decides; how one actor
- * works through its mailbox is `process.ts`; what becomes of a call is `calls.ts` and `incoming.ts`.
+ * lives is `process.ts`, how it works through its messages `mailbox.ts`; what becomes of a call is `calls.ts` and `incoming.ts`.
  */
 import { type Cluster, isSkepError, type Logger, SkepError } from '@skep/cluster'
 import { type BootId, isGone } from '@skep/cluster/core'
@@ -29,12 +29,13 @@ import { actorKinds, parseFrame } from './frames.js'
 import { Incoming, type Moved } from './incoming.js'
 import { type Isolation, isolateAll } from './isolation.js'
 import type { LinkHost } from './links.js'
+import type { Phase, Refusal } from './mailbox.js'
 import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
 import type { OnceImage, OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
-import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal, type Starter } from './process.js'
+import { Process, type ProcessHost, type ProcessInfo, type Starter } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
 import { takeRejections } from './rejections.js'
 import { type ReloadReport, reloadAll } from './reload.js'
@@ -297,8 +298,8 @@ class System implements ProcessHost, ActorHome {
       raw: (from, frame) => this.#frame(from, frame),
       input: (input) => {
         if (input.type === 'rejoined') this.#renamePids()
-        else if (input.type === 'stalled') this.#eachNamed((process) => process.doubt())
-        else if (input.type === 'trusted') this.#eachNamed((process) => process.trust())
+        else if (input.type === 'stalled') this.#eachNamed((process) => process.mailbox.doubt())
+        else if (input.type === 'trusted') this.#eachNamed((process) => process.mailbox.trust())
         else if (input.type === 'unlinked') this.#lost(input.boot, 'the link to its node broke before the answer')
         else if (input.type === 'linked') this.calls.linked(input.boot)
         else if (input.type === 'drained') this.#incoming.drained(input.boot)
@@ -310,10 +311,10 @@ class System implements ProcessHost, ActorHome {
     this.tracker.onHalted((on) => {
       if (on) this.#eachNamed((process) => process.halt(haltedRefusal))
     })
-    this.tracker.onResumed(({ id }) => this.process(id)?.unhalt())
+    this.tracker.onResumed(({ id }) => this.process(id)?.mailbox.unhalt())
     this.tracker.onKept(({ id }, name) => {
       const process = this.process(id)
-      if (process?.info.name === name) process.keep()
+      if (process?.info.name === name) process.mailbox.keep()
     })
     this.tracker.onDeactivate((deactivation) => this.#deactivate(deactivation))
     this.tracker.onHandoff(this.#movement)
@@ -787,7 +788,8 @@ class System implements ProcessHost, ActorHome {
     const process = pid.boot === this.boot ? this.process(pid.id) : undefined
     if (process === undefined) return undefined
     const { name, fence, placed } = process.info
-    const { phase, paused, waiting, running, streams, failures } = process
+    const { phase, waiting, running, streams, failures } = process
+    const { paused } = process.mailbox
     return { pid, kind: process.actor.kind, name, fence, placed, phase, paused, waiting, running, streams, failures }
   }
 
