@@ -4,7 +4,7 @@
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
-import { CallContext, type Chain, cycleOf, endCycleOf, type Waiter } from './chain.js'
+import { type CallContext, type Chain, cycleOf, endCycleOf, type Waiter } from './chain.js'
 import { Children, shutdown } from './children.js'
 import { unpack } from './decode.js'
 import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
@@ -20,9 +20,12 @@ import { Whose } from './rejections.js'
 import { converted, Reloads } from './reload.js'
 import type { Runnable, Scheduler } from './scheduler.js'
 import { ActorSelf, ownerOf, type SelfOwner } from './self.js'
+import { Start } from './start.js'
+import { StopRequests } from './stopping.js'
 import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
 import type { Anonymous, Via } from './via.js'
+import { Watchers } from './watchers.js'
 
 /** What a process needs of the system that runs it. */
 export interface ProcessHost {
@@ -80,12 +83,6 @@ export interface ProcessInfo {
   readonly placed: boolean
 }
 
-/** Said where a start takes too long. */
-const moreTime = 'init and onStart have more time with via(name, { timeout }), or by the limit startTimeoutMs'
-
-/** Those who may watch one actor at once. */
-const maxWatchers = 10_000
-
 /** A stream that the actor feeds, ended when the actor stops. */
 export interface Feeding {
   endBecause(code: ErrorCode, text: string): void
@@ -116,22 +113,20 @@ export class Process implements Worker, Runnable, SelfOwner {
   #logger: Logger | undefined
   #life: AbortController | undefined
   #feeding: Set<Feeding> | undefined
-  #watchers: Set<Message> | undefined
+  #watchers: Watchers | undefined
   #timers: ActorTimers | undefined
   #once: OnceWindow | undefined
   /** Where its definition has `idleAfter`. */
   #idle: Idleness | undefined
   #started = false
-  /** What its start is bound by, as long as that lasts. */
-  #starting: CallContext | undefined
-  /** Ends the start of an actor that is told to stop before it runs. */
-  #giveUp: ((error: unknown) => void) | undefined
+  /** As long as it lasts. */
+  #start: Start | undefined
   /** Requests to stop that wait in the mailbox. */
-  #asked: Message[] | undefined
-  #insisting: (() => void) | undefined
+  #asked: StopRequests | undefined
   #stopping: Promise<void> | undefined
   /** Where its code is being replaced, or was. */
   #reloads: Reloads | undefined
+
   constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo, parent?: Process) {
     this.host = host
     this.actor = actor
@@ -216,7 +211,7 @@ export class Process implements Worker, Runnable, SelfOwner {
    * not waited for. `context`: what the refs among the arguments belong to.
    */
   start(args: readonly unknown[], timeoutMs: number, context?: CallContext): Promise<void> {
-    return this.#startBy(() => this.#prepare(() => this.actor.init(...args)), timeoutMs, context)
+    return this.#startBy(() => this.actor.init(...args), timeoutMs, context)
   }
 
   /**
@@ -225,28 +220,17 @@ export class Process implements Worker, Runnable, SelfOwner {
    */
   startFrom(made: () => unknown, timeoutMs: number): Promise<void> {
     this.mailbox.shutGate()
-    return this.#startBy(() => this.#prepare(made), timeoutMs)
+    return this.#startBy(made, timeoutMs)
   }
 
-  async #startBy(work: () => Promise<void>, timeoutMs: number, context?: CallContext): Promise<void> {
-    const starting = context ?? new CallContext(Number.POSITIVE_INFINITY, undefined)
-    starting.begin(() => this.waiter())
-    this.#starting = starting
-    let cancel = (): void => {}
+  async #startBy(made: () => unknown, timeoutMs: number, context?: CallContext): Promise<void> {
+    const start = new Start(() => this.waiter(), context)
+    this.#start = start
     try {
-      await new Promise<void>((resolve, reject) => {
-        this.#giveUp = reject
-        if (timeoutMs < Number.POSITIVE_INFINITY) {
-          const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms: ${moreTime}`))
-          cancel = this.host.time.setTimer(late, timeoutMs)
-        }
-        work().then(resolve, reject)
-      })
+      await start.run(this.time, () => this.#prepare(made), timeoutMs)
     } finally {
-      cancel()
-      this.#giveUp = undefined
-      this.#starting = undefined
-      starting.end()
+      this.#start = undefined
+      start.end()
     }
   }
 
@@ -286,9 +270,9 @@ export class Process implements Worker, Runnable, SelfOwner {
   async hold(): Promise<void> {
     this.mailbox.held = true
     while (this.#reloads?.pending !== undefined) await this.#reloads.pending.catch(() => {})
-    if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), this.host.stopGraceMs)
+    if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), this.stopGraceMs)
     if (this.running > 0 || !this.mailbox.held)
-      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.host.stopGraceMs} ms`)
+      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.stopGraceMs} ms`)
   }
 
   /**
@@ -309,10 +293,10 @@ export class Process implements Worker, Runnable, SelfOwner {
     if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
     this.mailbox.swapping = true
     try {
-      if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), this.host.stopGraceMs)
+      if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), this.stopGraceMs)
       if (this.running > 0)
         throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
-      const state = await this.inTime(() => converted(this, next), this.host.stopGraceMs)
+      const state = await this.inTime(() => converted(this, next), this.stopGraceMs)
       if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
       reloads.add(this.actor)
       this.state = state
@@ -334,6 +318,10 @@ export class Process implements Worker, Runnable, SelfOwner {
     return this.host.time
   }
 
+  get stopGraceMs(): number {
+    return this.host.stopGraceMs
+  }
+
   /**
    * Not to be ended as idle now: its children would end with it. Beats of `every` do not count, or an actor that has one
    * would never be idle.
@@ -351,16 +339,14 @@ export class Process implements Worker, Runnable, SelfOwner {
   /** It goes on as `to`: all that waits follows it there, and all that still comes. Then `stop`. */
   departTo(to: Pid, reason: DownReason): void {
     this.end = reason
-    this.#insisting?.()
-    this.#asked = undefined
+    this.#asked?.end()
     this.mailbox.departTo(to)
-    for (const message of this.#watchers ?? []) message.answer(reason)
-    this.#watchers = undefined
+    this.#watchers?.tell(reason)
   }
 
   /** Nothing of it begins until `unhalt`, and those are refused that would have it. */
   halt(refusal: Refusal): void {
-    this.#asked = undefined
+    this.#asked?.clear()
     this.mailbox.halt(refusal)
   }
 
@@ -379,22 +365,22 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   waiter(): Waiter {
     const { boot, id } = this.info.pid
-    const label = this.#starting === undefined ? this.label : `${this.label} (starting)`
+    const label = this.#start === undefined ? this.label : `${this.label} (starting)`
     return { boot, id, run: this.host.nextRun(), label }
   }
 
   get waitingAs(): CallContext | undefined {
-    return this.#starting ?? this.mailbox.current?.context
+    return this.#start?.context ?? this.mailbox.current?.context
   }
 
   get contexts(): readonly CallContext[] {
     const running = this.mailbox.runningMessages.flatMap(({ context }) => context ?? [])
-    return this.#starting === undefined ? running : [this.#starting, ...running]
+    return this.#start === undefined ? running : [this.#start.context, ...running]
   }
 
   /** What is begun by this message, or by its start, is bound by. */
   #contextOf(message: Message | undefined): CallContext | undefined {
-    return message === undefined ? this.#starting : message.contextIn(this)
+    return message === undefined ? this.#start?.context : message.contextIn(this)
   }
 
   /**
@@ -447,23 +433,8 @@ export class Process implements Worker, Runnable, SelfOwner {
       return
     }
     this.mailbox.push(message)
-    this.#asked ??= []
-    this.#asked.push(message)
-    if (this.#insisting === undefined) this.#insist(reason)
-  }
-
-  #insist(reason: string): void {
-    const before = this.mailbox.current
-    // Where nothing runs yet, what stands before the request is about to begin.
-    const ms = before === undefined && !this.mailbox.paused ? 1 : this.host.stopGraceMs
-    this.#insisting = this.host.time.setTimer(() => {
-      this.#insisting = undefined
-      const now = this.host.time.now()
-      this.#asked = this.#asked?.filter((message) => !message.stale(now))
-      if (!this.#asked?.length || this.phase !== 'running') return
-      if (this.mailbox.paused || before === undefined || this.mailbox.current !== before) this.#insist(reason)
-      else void this.#stop(reason, true, 0)
-    }, ms)
+    this.#asked ??= new StopRequests(this)
+    this.#asked.add(message, reason)
   }
 
   /** A timer of the actor; one that has ended has none any more. Throws as `self.after` says. */
@@ -555,11 +526,13 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** Answer it with how this actor ended, once it has. */
   watch(message: Message): void {
-    if (this.mailbox.departed) return message.answer(this.end)
-    if (this.phase === 'stopped') return message.answer(this.end)
-    this.#watchers ??= new Set()
-    if (this.#watchers.size < maxWatchers) this.#watchers.add(message)
-    else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already: end some monitors`, 'no')
+    if (this.mailbox.departed || this.phase === 'stopped') return message.answer(this.end)
+    this.#watchers ??= new Watchers()
+    this.#watchers.add(message, this.title)
+  }
+
+  unwatch(message: Message): void {
+    this.#watchers?.delete(message)
   }
 
   async merge(message: Message, [, saved, answers]: readonly unknown[]): Promise<void> {
@@ -612,10 +585,6 @@ export class Process implements Worker, Runnable, SelfOwner {
       this.mailbox.deliverStep(new Notice(this, 'onExit', (self) => this.actor.onExit?.(self, down)))
   }
 
-  unwatch(message: Message): void {
-    this.#watchers?.delete(message)
-  }
-
   feed(stream: Feeding): void {
     this.#feeding ??= new Set()
     this.#feeding.add(stream)
@@ -635,7 +604,11 @@ export class Process implements Worker, Runnable, SelfOwner {
    * `abort` also aborts the signals of what runs. Resolves when it has ended; the same promise when asked again.
    */
   stop(reason: string, abort: boolean): Promise<void> {
-    return this.#stop(reason, abort, this.host.stopGraceMs)
+    return this.#stop(reason, abort, this.stopGraceMs)
+  }
+
+  stopNow(reason: string): void {
+    void this.#stop(reason, true, 0)
   }
 
   #stop(reason: string, abort: boolean, graceMs: number): Promise<void> {
@@ -664,7 +637,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     const reason = error instanceof Error ? error.message : String(error)
     this.#endBy({ how: 'crashed', reason })
     // What had it started hears of the fault itself.
-    this.#giveUp?.(error)
+    this.#start?.giveUp(error)
     void this.stop('it crashed', false)
   }
 
@@ -689,8 +662,7 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** A request to stop waits in the mailbox. */
   get isAsked(): boolean {
-    const now = this.host.time.now()
-    return this.#asked?.some((message) => !message.stale(now)) === true
+    return this.#asked?.any === true
   }
 
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
@@ -708,15 +680,14 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   #stopStarting(): void {
-    this.#giveUp?.(new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started'))
+    this.#start?.giveUp(new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started'))
   }
 
   #refuseAll(reason: string): void {
     const text = `${this.title} stopped: ${reason}`
-    this.#insisting?.()
+    this.#asked?.end()
     this.#idle?.stop()
     this.#timers?.cancelAll()
-    this.#asked = undefined
     this.mailbox.refuseAll(text)
     for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', text)
     this.#life?.abort(reason)
@@ -735,8 +706,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     this.#links?.close()
     this.#whose.passTo(lateFor(this))
     this.host.ended(this, reason)
-    for (const message of this.#watchers ?? []) message.answer(this.end)
-    this.#watchers = undefined
+    this.#watchers?.tell(this.end)
     this.parent?.children.ended(this)
   }
 
@@ -748,7 +718,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     if (this.end === 'crashed') return
     try {
       const work = this.inside(() => this.actor.onStop?.(this.self, reason))
-      await within(this.time, work, this.host.stopGraceMs)
+      await within(this.time, work, this.stopGraceMs)
     } catch (err) {
       this.host.logger.warn({ err, actor: this.title }, 'onStop threw')
     }
