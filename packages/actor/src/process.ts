@@ -4,21 +4,22 @@
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
-import { type CallContext, type Chain, cycleOf, endCycleOf, type Waiter } from './chain.js'
-import { Children, shutdown } from './children.js'
+import { type CallContext, type Chain, cycleOf, type Waiter } from './chain.js'
+import { Children } from './children.js'
 import { unpack } from './decode.js'
 import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
 import { late, within } from './grace.js'
+import type { ProcessHost, ProcessInfo } from './host.js'
 import { Idleness } from './idle.js'
-import { isFault, type LinkHost, Links } from './links.js'
+import { isFault, Links } from './links.js'
 import { Mailbox, type Phase, type Refusal, type Worker } from './mailbox.js'
-import { ArrivingRefs, type Beside, beginWork, control, type Message } from './message.js'
+import { ArrivingRefs, type Beside, beginWork, type Message } from './message.js'
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
 import { Whose } from './rejections.js'
-import { converted, Reloads } from './reload.js'
-import type { Runnable, Scheduler } from './scheduler.js'
+import { Reloads } from './reload.js'
+import type { Runnable } from './scheduler.js'
 import { ActorSelf, ownerOf, type SelfOwner } from './self.js'
 import { Start } from './start.js'
 import { StopRequests } from './stopping.js'
@@ -26,62 +27,6 @@ import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
 import type { Anonymous, Via } from './via.js'
 import { Watchers } from './watchers.js'
-
-/** What a process needs of the system that runs it. */
-export interface ProcessHost {
-  readonly links: LinkHost
-  readonly time: Timers
-  readonly scheduler: Scheduler
-  readonly logger: Logger
-  /** Messages that may wait in one mailbox. */
-  readonly mailboxLimit: number
-  readonly onceLimits: OnceLimits
-  /** Bytes of the arguments of one timer, and of an answer. */
-  readonly maxPayloadBytes: number
-  /** Milliseconds that a running call, and then `onStop`, may take once the actor is told to stop. */
-  readonly stopGraceMs: number
-  /** The node as seen from inside this call; from outside of any where there is none. */
-  nodeFor(context: CallContext | undefined): ActorNode
-  /** What makes refs that arrive belong to this call. */
-  refsFor(context: CallContext | undefined): RefSource
-  /** The fence with which this process holds its name now; undefined while it does not. */
-  fenceOf(info: ProcessInfo): number | undefined
-  /** What was begun last, where that is a method. */
-  lastMethod: string | undefined
-  /** A number for a message that calls others. */
-  nextRun(): number
-  /** An actor of this node. */
-  processOf(pid: Pid): Process | undefined
-  /** The pid behind a pid or a ref, as `ActorNode.register` takes it. */
-  pidOf(process: unknown): Pid
-  /** Gives it once it runs. Rejects as `ActorNode.start` does. */
-  startBy(starter: Starter, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
-  /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
-  stand(process: Process, find: () => Process | undefined): () => Pid
-  /** Nobody will stand behind it any more. */
-  unstand(process: Process, pid: Pid): void
-  /** It has ended: nothing of it runs any more. */
-  ended(process: Process, reason: string): void
-}
-
-/** Who starts an actor here. */
-export interface Starter {
-  /** It ends with that one. */
-  readonly parent?: Process
-  /** What waits for the start. */
-  readonly by?: CallContext | undefined
-  /** It is about to run its `init`. */
-  readonly begun?: (process: Process) => void
-}
-
-export interface ProcessInfo {
-  readonly pid: Pid
-  readonly name: string | undefined
-  /** The fence of its grant; the claim may in the end stand with a higher one. */
-  readonly fence: number
-  /** The cluster starts it again elsewhere when this node dies. */
-  readonly placed: boolean
-}
 
 /** A stream that the actor feeds, ended when the actor stops. */
 export interface Feeding {
@@ -91,7 +36,7 @@ export interface Feeding {
 export class Process implements Worker, Runnable, SelfOwner {
   actor: ActorCode
   info: ProcessInfo
-  readonly host: ProcessHost
+  readonly host: ProcessHost<Process>
   state: unknown
   phase: Phase = 'starting'
   scheduled = false
@@ -127,7 +72,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   /** Where its code is being replaced, or was. */
   #reloads: Reloads | undefined
 
-  constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo, parent?: Process) {
+  constructor(host: ProcessHost<Process>, actor: ActorCode, info: ProcessInfo, parent?: Process) {
     this.host = host
     this.actor = actor
     this.info = info
@@ -184,20 +129,6 @@ export class Process implements Worker, Runnable, SelfOwner {
     return this.host.refsFor(undefined)
   }
 
-  /** Messages that wait. */
-  get waiting(): number {
-    return this.mailbox.waiting
-  }
-
-  get running(): number {
-    return this.mailbox.running
-  }
-
-  /** Errors that its methods threw, for `explain`. */
-  get failures(): number {
-    return this.mailbox.failures
-  }
-
   /** Aborted when the actor stops. */
   get life(): AbortSignal {
     this.#life ??= new AbortController()
@@ -248,7 +179,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     this.ran = true
     this.#watchIdleness()
     this.#reloads?.opened()
-    if (this.waiting > 0) this.wake()
+    if (this.mailbox.waiting > 0) this.wake()
   }
 
   #watchIdleness(): void {
@@ -270,8 +201,8 @@ export class Process implements Worker, Runnable, SelfOwner {
   async hold(): Promise<void> {
     this.mailbox.held = true
     while (this.#reloads?.pending !== undefined) await this.#reloads.pending.catch(() => {})
-    if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), this.stopGraceMs)
-    if (this.running > 0 || !this.mailbox.held)
+    if (this.mailbox.running > 0) await within(this.time, this.mailbox.whenIdle(), this.stopGraceMs)
+    if (this.mailbox.running > 0 || !this.mailbox.held)
       throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.stopGraceMs} ms`)
   }
 
@@ -284,30 +215,15 @@ export class Process implements Worker, Runnable, SelfOwner {
     if (this.mailbox.held)
       throw new SkepError('ERR_CANNOT_MOVE', `${this.title} is being handed over: reload its new node, or try again`)
     this.#reloads ??= new Reloads()
-    const reloads = this.#reloads
-    return reloads.next(() => this.#reload(next, reloads))
+    return this.#reloads.next(this, next)
   }
 
-  async #reload(next: ActorCode, reloads: Reloads): Promise<void> {
-    if (this.phase === 'starting') await reloads.whenOpened()
-    if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-    this.mailbox.swapping = true
-    try {
-      if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), this.stopGraceMs)
-      if (this.running > 0)
-        throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
-      const state = await this.inTime(() => converted(this, next), this.stopGraceMs)
-      if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-      reloads.add(this.actor)
-      this.state = state
-      this.actor = next
-      this.#timers?.recheck()
-      this.#once?.rebound(this.#onceLimits, this.mailboxLimit)
-      this.#watchIdleness()
-    } finally {
-      this.mailbox.swapping = false
-      this.mailbox.goOn()
-    }
+  become(code: ActorCode, state: unknown): void {
+    this.state = state
+    this.actor = code
+    this.#timers?.recheck()
+    this.#once?.rebound(this.#onceLimits, this.mailboxLimit)
+    this.#watchIdleness()
   }
 
   latest(work: AnyFunction, name: string | undefined): AnyFunction {
@@ -329,7 +245,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   busy(): boolean {
     if (this.phase !== 'running' || this.mailbox.paused || this.mailbox.gated || this.mailbox.departed) return true
     const children = this.#children?.size ?? 0
-    return this.running + this.waiting + this.streams + children > 0 || this.#timers?.planned === true
+    return this.mailbox.running + this.mailbox.waiting + this.streams + children > 0 || this.#timers?.planned === true
   }
 
   passivate(): void {
@@ -379,36 +295,8 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   /** What is begun by this message, or by its start, is bound by. */
-  #contextOf(message: Message | undefined): CallContext | undefined {
+  contextOf(message: Message | undefined): CallContext | undefined {
     return message === undefined ? this.#start?.context : message.contextIn(this)
-  }
-
-  /**
-   * The names of those who would wait for each other for ever if this actor, in a call with this chain, waited for the
-   * end of that child.
-   */
-  endCycle(child: Process, chain: Chain): string[] | undefined {
-    for (const process of child.tree()) {
-      const names = endCycleOf(process, this.label, chain, (pid) => this.host.processOf(pid))
-      if (names !== undefined) return names
-    }
-    return undefined
-  }
-
-  /** Ends that child in the message that runs: what the child, or one below it, wants to call here would wait for that. */
-  async endChild(child: Process): Promise<void> {
-    const context = this.#contextOf(this.mailbox.current)
-    const awaited = [...child.tree()].map(({ info }) => ({ pid: info.pid, reentrant: false }))
-    for (const one of awaited) context?.await(one)
-    this.mailbox.sift(
-      (message) =>
-        message.chain === undefined || message.method === control || !this.refusesAsCycle(message, message.chain),
-    )
-    try {
-      await child.stop(shutdown, false)
-    } finally {
-      for (const one of awaited) context?.answered(one)
-    }
   }
 
   /** This one, and all that end with it. */
@@ -711,7 +599,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
-    if (this.running > 0) await within(this.time, this.mailbox.whenIdle(), graceMs)
+    if (this.mailbox.running > 0) await within(this.time, this.mailbox.whenIdle(), graceMs)
     const text = `${this.title} stopped (${reason}) before it answered`
     for (const message of this.mailbox.runningMessages) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     if (this.#children !== undefined) await this.#children.end()
@@ -740,7 +628,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   nodeFor(message: Message | undefined): ActorNode {
-    return this.host.nodeFor(this.#contextOf(message))
+    return this.host.nodeFor(this.contextOf(message))
   }
 
   pidOf(process: unknown): Pid {
@@ -753,23 +641,8 @@ export class Process implements Worker, Runnable, SelfOwner {
     args: readonly unknown[],
     message: Message | undefined,
   ): Promise<Pid> {
-    const starter = { parent: this, by: this.#contextOf(message) }
+    const starter = { parent: this, by: this.contextOf(message) }
     return (await this.host.startBy(starter, definition, where, args)).info.pid
-  }
-
-  /** In the message that runs, or in its start. */
-  startSupervised(
-    definition: AnyActor,
-    where: Via | Anonymous,
-    args: readonly unknown[],
-    begun: (process: Process) => void,
-  ): Promise<Process> {
-    return this.host.startBy(
-      { parent: this, by: this.#contextOf(this.mailbox.current), begun },
-      definition,
-      where,
-      args,
-    )
   }
 
   get logger(): Logger {

@@ -26,6 +26,7 @@ import { codeOf, defineActor } from './define.js'
 import { type ActorCode, type AnyActor, type Down, type DownReason, ignore } from './definition.js'
 import { pack } from './encode.js'
 import { actorKinds, parseFrame } from './frames.js'
+import type { ProcessHost, ProcessInfo, Starter } from './host.js'
 import { Incoming, type Moved } from './incoming.js'
 import { type Isolation, isolateAll } from './isolation.js'
 import type { LinkHost } from './links.js'
@@ -35,7 +36,7 @@ import type { ActorNode } from './node.js'
 import type { OnceImage, OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
-import { Process, type ProcessHost, type ProcessInfo, type Starter } from './process.js'
+import { Process } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
 import { takeRejections } from './rejections.js'
 import { type ReloadReport, reloadAll } from './reload.js'
@@ -190,7 +191,7 @@ export function startActors(options: ActorSystemOptions): ActorSystem {
   return new System(options).root
 }
 
-class System implements ProcessHost, ActorHome {
+class System implements ProcessHost<Process>, ActorHome {
   readonly time: Timers
   readonly logger: Logger
   readonly scheduler: Scheduler
@@ -376,14 +377,19 @@ class System implements ProcessHost, ActorHome {
     return this.startBy({ by }, definition, where, args).then(({ info }) => info.pid)
   }
 
-  startBy(starter: Starter, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process> {
+  startBy(
+    starter: Starter<Process>,
+    definition: AnyActor,
+    where: Via | Anonymous,
+    args: readonly unknown[],
+  ): Promise<Process> {
     const actor = this.know(codeOf(definition))
     if (where === anonymous) return this.#startAnonymous(actor, args, starter)
     if (where instanceof Via) return this.#startNamed(actor, where, args, starter)
     throw new TypeError('start(definition, where, ...): where must be via(name) or anonymous')
   }
 
-  async #startAnonymous(actor: ActorCode, args: readonly unknown[], starter: Starter): Promise<Process> {
+  async #startAnonymous(actor: ActorCode, args: readonly unknown[], starter: Starter<Process>): Promise<Process> {
     this.#refuseWhenLeaving()
     const context = contextOfStart(starter)
     const own = this.#initArgs(actor, args, context)
@@ -401,7 +407,7 @@ class System implements ProcessHost, ActorHome {
     actor: ActorCode,
     { name, options }: Via,
     args: readonly unknown[],
-    starter: Starter,
+    starter: Starter<Process>,
   ): Promise<Process> {
     this.#refuseWhenLeaving()
     const context = contextOfStart(starter)
@@ -442,7 +448,7 @@ class System implements ProcessHost, ActorHome {
     actor: ActorCode,
     info: ProcessInfo,
     start: (made: Process) => Promise<void>,
-    { parent, by, begun }: Starter = {},
+    { parent, by, begun }: Starter<Process> = {},
   ): Promise<Process> {
     // It may have begun to leave since the name was asked for, or its parent to end.
     this.#refuseWhenLeaving()
@@ -788,8 +794,8 @@ class System implements ProcessHost, ActorHome {
     const process = pid.boot === this.boot ? this.process(pid.id) : undefined
     if (process === undefined) return undefined
     const { name, fence, placed } = process.info
-    const { phase, waiting, running, streams, failures } = process
-    const { paused } = process.mailbox
+    const { phase, streams } = process
+    const { paused, waiting, running, failures } = process.mailbox
     return { pid, kind: process.actor.kind, name, fence, placed, phase, paused, waiting, running, streams, failures }
   }
 
@@ -808,7 +814,7 @@ class System implements ProcessHost, ActorHome {
 }
 
 /** What the start is bound by where somebody inside an actor waits for it. */
-function contextOfStart({ by }: Starter): CallContext | undefined {
+function contextOfStart({ by }: Starter<Process>): CallContext | undefined {
   const chain = by?.chain
   return chain && new CallContext(Number.POSITIVE_INFINITY, chain)
 }
