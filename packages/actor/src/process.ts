@@ -17,7 +17,7 @@ import { ArrivingRefs, type Beside, beginWork, type Message } from './message.js
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
-import { Whose } from './rejections.js'
+import { loggedBy, Whose } from './rejections.js'
 import { Reloads } from './reload.js'
 import type { Runnable } from './scheduler.js'
 import { ActorSelf, ownerOf, type SelfOwner } from './self.js'
@@ -105,7 +105,8 @@ export class Process implements Worker, Runnable, SelfOwner {
    * state which is on its way, where what they throw does not.
    */
   insideHandoff<T>(fn: () => T): T {
-    return new Whose(handoffOf(this)).run(fn)
+    const text = `a promise that the handoff of ${this.title} made was rejected, and nobody handled that`
+    return new Whose(loggedBy(this.host.logger, text)).run(fn)
   }
 
   /** Nothing may begin under it any more. */
@@ -592,7 +593,8 @@ export class Process implements Worker, Runnable, SelfOwner {
     this.phase = 'stopped'
     this.#reloads?.opened()
     this.#links?.close()
-    this.#whose.passTo(lateFor(this))
+    const text = `${this.title} has ended; a promise that it made was rejected, unhandled`
+    this.#whose.passTo(loggedBy(this.host.logger, text))
     this.host.ended(this, reason)
     this.#watchers?.tell(this.end)
     this.parent?.children.ended(this)
@@ -666,18 +668,6 @@ export class Process implements Worker, Runnable, SelfOwner {
 
 function takeTurn(mailbox: Mailbox, max: number, now: number): number {
   return mailbox.handle(max, now)
-}
-
-/** What an actor leaves behind may be rejected long after its end. It is not held for that. */
-function lateFor({ title, host: { logger } }: Process): { rejected(error: unknown): void } {
-  return {
-    rejected: (err) => logger.error({ err }, `${title} has ended; a promise that it made was rejected, unhandled`),
-  }
-}
-
-function handoffOf({ title, host: { logger } }: Process): { rejected(error: unknown): void } {
-  const text = `a promise that the handoff of ${title} made was rejected, and nobody handled that`
-  return { rejected: (err) => logger.error({ err }, text) }
 }
 
 /** The process behind a `self`. */
