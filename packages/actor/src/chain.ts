@@ -122,14 +122,14 @@ export function cycleOf(actor: Waiting, chain: Chain, local: (pid: Pid) => Waiti
   return waitingAs && cycleFrom(actor, waitingAs, chain, local, [])
 }
 
-/** The same where `by`, who was called with this chain, waits for the end of this actor. */
+/** The same where `by`, who was called with this chain, waits for the end of all these actors. */
 export function endCycleOf(
-  actor: Waiting,
+  actors: Iterable<Waiting>,
   by: string,
   chain: Chain,
   local: (pid: Pid) => Waiting | undefined,
 ): string[] | undefined {
-  return first(actor.contexts, (context) => cycleFrom(actor, context, chain, local, [by]))
+  return first(actors, (actor) => first(actor.contexts, (context) => cycleFrom(actor, context, chain, local, [by])))
 }
 
 /** `before`: who waits for this one, from the one that was asked first. */

@@ -107,7 +107,7 @@ export class Incoming {
       feeder.passedOn = frame.passedOn
       feeder.chain = frame.chain
       open.set(frame.id, feeder)
-      process.deliver(feeder)
+      process.mailbox.deliver(feeder)
     }
   }
 
@@ -141,7 +141,7 @@ export class Incoming {
     const cast = new RemoteCast(process, frame.method, work, args, this)
     cast.passedOn = frame.passedOn
     if (work === 'stop') process.deliverStop(cast, String(args[1]))
-    else process.deliver(cast)
+    else process.mailbox.deliver(cast)
   }
 
   cancel(from: string, id: number): void {
@@ -304,8 +304,8 @@ class RemoteCall extends Message implements Open {
     this.#args = args
     if (work === 'stop') this.#process.deliverStop(this, String(args[1]))
     else if (isBeside(work)) this.#process.beside(work, this, args)
-    else if (work === 'merge') this.#process.deliverVital(this)
-    else this.#process.deliver(this)
+    else if (work === 'merge') this.#process.mailbox.deliverVital(this)
+    else this.#process.mailbox.deliver(this)
   }
 
   begin(runner: Runner, as: Message = this): unknown {

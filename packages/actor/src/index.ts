@@ -19,6 +19,7 @@ export {
   type StateOf,
 } from './definition.js'
 export type { Isolation } from './isolation.js'
+export { type ActorLimits, actorLimits } from './limits.js'
 export type { ActorNode, GroupCalls, GroupOf, GroupReply, PidGroup, RegisterOptions } from './node.js'
 export type { ReloadReport } from './reload.js'
 export {
@@ -34,12 +35,10 @@ export {
 } from './supervisor.js'
 export {
   type ActorCluster,
-  type ActorLimits,
   type ActorStats,
   type ActorSystem,
   type ActorSystemOptions,
   type ActorTracker,
-  actorLimits,
   type ProcessReport,
   startActors,
 } from './system.js'

@@ -93,7 +93,7 @@ export class Movement implements Handing {
   }
 
   resume(pid: Pid): void {
-    this.#movers.process(pid.id)?.resume()
+    this.#movers.process(pid.id)?.mailbox.resume()
   }
 
   release(pid: Pid, name: string, { pid: to }: Claim): void {
@@ -201,7 +201,7 @@ export class Movement implements Handing {
 
   #open(id: number): void {
     this.#gated.delete(id)
-    this.#movers.process(id)?.openGate()
+    this.#movers.process(id)?.mailbox.openGate()
   }
 }
 

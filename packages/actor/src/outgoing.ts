@@ -226,8 +226,8 @@ export class Call extends Outgoing {
     this.#process = process
     if (work === 'stop') process.deliverStop(this, String(this.args[1]))
     else if (isBeside(work)) process.beside(work, this, this.args)
-    else if (work === 'merge') process.deliverVital(this)
-    else process.deliver(this)
+    else if (work === 'merge') process.mailbox.deliverVital(this)
+    else process.mailbox.deliver(this)
   }
 
   override refuse(code: ErrorCode, text: string, sent: Sent): void {
@@ -306,7 +306,7 @@ export class Cast extends Outgoing {
   deliverTo(process: Process, work: Work): void {
     this.#work = work
     this.#where = process
-    process.deliver(this)
+    process.mailbox.deliver(this)
   }
 
   begin(runner: Runner): unknown {

@@ -1,7 +1,7 @@
 /**
  * Passing on: what was sent to a process that has been handed over to another node goes on to it there, in order, and
  * what comes of it goes back the same way; whoever sent it need not know (PROTOCOL.md 4.4). What is passed on carries a
- * mark, for its target lets it go before what is sent straight to it (process.ts, the gate).
+ * mark, for its target lets it go before what is sent straight to it (mailbox.ts, the gate).
  */
 import type { ErrorCode, Sent } from '@skep/cluster'
 import { SkepError } from '@skep/cluster'

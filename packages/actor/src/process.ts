@@ -1,115 +1,45 @@
 /**
- * One running actor: its state, its mailbox, and the rule that one message runs at a time, in the order they came
- * (`reentrant` actors begin the next while others wait for something). Names, pids and nodes are the system's.
+ * One running actor: its state and all that it has, from its start to its end. What waits for it and what runs is its
+ * mailbox's; names, pids and nodes are the system's.
  */
 import { type ErrorCode, type Logger, SkepError } from '@skep/cluster'
 import type { Ended, Pid, Timers } from '@skep/tracker'
-import { CallContext, type Chain, cycleOf, endCycleOf, type Waiter } from './chain.js'
-import { Children, shutdown } from './children.js'
+import { type CallContext, type Chain, cycleOf, type Waiter } from './chain.js'
+import { Children } from './children.js'
 import { unpack } from './decode.js'
 import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
+import { late, within } from './grace.js'
+import type { ProcessHost, ProcessInfo } from './host.js'
 import { Idleness } from './idle.js'
-import { isFault, type LinkHost, Links } from './links.js'
-import { ArrivingRefs, type Beside, beginWork, control, type Message, type Runner } from './message.js'
+import { isFault, Links } from './links.js'
+import { Mailbox, type Phase, type Refusal, type Worker } from './mailbox.js'
+import { ArrivingRefs, type Beside, beginWork, type Message } from './message.js'
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
-import { Queue } from './queue.js'
-import { Whose } from './rejections.js'
-import { converted, Reloads } from './reload.js'
-import type { Runnable, Scheduler } from './scheduler.js'
+import { loggedBy, Whose } from './rejections.js'
+import { Reloads } from './reload.js'
+import type { Runnable } from './scheduler.js'
 import { ActorSelf, ownerOf, type SelfOwner } from './self.js'
+import { Start } from './start.js'
+import { StopRequests } from './stopping.js'
 import { ActorTimers, type TimerBody, type TimerImage } from './timers.js'
 import type { RefSource } from './values.js'
 import type { Anonymous, Via } from './via.js'
-
-/** What a process needs of the system that runs it. */
-export interface ProcessHost {
-  readonly links: LinkHost
-  readonly time: Timers
-  readonly scheduler: Scheduler
-  readonly logger: Logger
-  /** Messages that may wait in one mailbox. */
-  readonly mailboxLimit: number
-  readonly onceLimits: OnceLimits
-  /** Bytes of the arguments of one timer, and of an answer. */
-  readonly maxPayloadBytes: number
-  /** Milliseconds that a running call, and then `onStop`, may take once the actor is told to stop. */
-  readonly stopGraceMs: number
-  /** The node as seen from inside this call; from outside of any where there is none. */
-  nodeFor(context: CallContext | undefined): ActorNode
-  /** What makes refs that arrive belong to this call. */
-  refsFor(context: CallContext | undefined): RefSource
-  /** The fence with which this process holds its name now; undefined while it does not. */
-  fenceOf(info: ProcessInfo): number | undefined
-  /** What was begun last, where that is a method. */
-  lastMethod: string | undefined
-  /** A number for a message that calls others. */
-  nextRun(): number
-  /** An actor of this node. */
-  processOf(pid: Pid): Process | undefined
-  /** The pid behind a pid or a ref, as `ActorNode.register` takes it. */
-  pidOf(process: unknown): Pid
-  /** Gives it once it runs. Rejects as `ActorNode.start` does. */
-  startBy(starter: Starter, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process>
-  /** A pid of this node behind which is whatever `find` gives, until this process has ended. */
-  stand(process: Process, find: () => Process | undefined): () => Pid
-  /** Nobody will stand behind it any more. */
-  unstand(process: Process, pid: Pid): void
-  /** It has ended: nothing of it runs any more. */
-  ended(process: Process, reason: string): void
-}
-
-/** Who starts an actor here. */
-export interface Starter {
-  /** It ends with that one. */
-  readonly parent?: Process
-  /** What waits for the start. */
-  readonly by?: CallContext | undefined
-  /** It is about to run its `init`. */
-  readonly begun?: (process: Process) => void
-}
-
-export interface ProcessInfo {
-  readonly pid: Pid
-  readonly name: string | undefined
-  /** The fence of its grant; the claim may in the end stand with a higher one. */
-  readonly fence: number
-  /** The cluster starts it again elsewhere when this node dies. */
-  readonly placed: boolean
-}
-
-/** Said where a start takes too long. */
-const moreTime = 'init and onStart have more time with via(name, { timeout }), or by the limit startTimeoutMs'
-
-/** It took longer than it may. */
-const late = Symbol('late')
-
-/** Those who may watch one actor at once. */
-const maxWatchers = 10_000
+import { Watchers } from './watchers.js'
 
 /** A stream that the actor feeds, ended when the actor stops. */
 export interface Feeding {
   endBecause(code: ErrorCode, text: string): void
 }
 
-/** With what callers of a halted actor are refused. */
-export interface Refusal {
-  readonly code: ErrorCode
-  readonly text: string
-}
-
-export type Phase = 'starting' | 'running' | 'stopping' | 'stopped'
-
-export class Process implements Runner, Runnable, SelfOwner {
+export class Process implements Worker, Runnable, SelfOwner {
   actor: ActorCode
   info: ProcessInfo
-  readonly host: ProcessHost
+  readonly host: ProcessHost<Process>
   state: unknown
   phase: Phase = 'starting'
   scheduled = false
-  /** Errors that its methods threw, for `explain`. */
-  failures = 0
   /** What those are told who watch it, once it has ended. */
   end: DownReason = 'stopped'
   /** How it ended by itself; undefined where somebody told it to. */
@@ -120,50 +50,29 @@ export class Process implements Runner, Runnable, SelfOwner {
   ran = false
   /** Who started it, and with whom it ends. */
   readonly parent: Process | undefined
+  readonly mailbox: Mailbox = new Mailbox(this)
   readonly #whose: Whose = new Whose(this)
   #children: Children<Process> | undefined
   #links: Links | undefined
-  /** It is halted, and its callers are told so. */
-  #refusal: Refusal | undefined
-  #queue: Queue<Message> | undefined
-  /** The message that runs; of a reentrant actor nothing stands here. */
-  #current: Message | undefined
-  /** Messages of a reentrant actor that run. */
-  #others: Set<Message> | undefined
   #self: ActorSelf | undefined
   #logger: Logger | undefined
   #life: AbortController | undefined
   #feeding: Set<Feeding> | undefined
-  #watchers: Set<Message> | undefined
+  #watchers: Watchers | undefined
   #timers: ActorTimers | undefined
   #once: OnceWindow | undefined
   /** Where its definition has `idleAfter`. */
   #idle: Idleness | undefined
   #started = false
-  /** What its start is bound by, as long as that lasts. */
-  #starting: CallContext | undefined
-  /** Ends the start of an actor that is told to stop before it runs. */
-  #giveUp: ((error: unknown) => void) | undefined
+  /** As long as it lasts. */
+  #start: Start | undefined
   /** Requests to stop that wait in the mailbox. */
-  #asked: Message[] | undefined
-  #insisting: (() => void) | undefined
+  #asked: StopRequests | undefined
   #stopping: Promise<void> | undefined
-  /** Who waits until nothing runs. */
-  #idlers: (() => void)[] | undefined
   /** Where its code is being replaced, or was. */
   #reloads: Reloads | undefined
-  /** Nothing begins: what waits and what comes waits on. */
-  #held = false
-  /** The same: since a `stall`, until it is known whether its node is a member; then until its `name` is its own again. */
-  #doubt: 'stall' | 'name' | undefined
-  /** What was sent straight here, while what went to where the actor was before still comes. */
-  #gate: Message[] | undefined
-  /** The actor goes on as this process of another node. */
-  #onward: Pid | undefined
-  #onValue: ((value: unknown) => void) | undefined
-  #onError: ((error: unknown) => void) | undefined
 
-  constructor(host: ProcessHost, actor: ActorCode, info: ProcessInfo, parent?: Process) {
+  constructor(host: ProcessHost<Process>, actor: ActorCode, info: ProcessInfo, parent?: Process) {
     this.host = host
     this.actor = actor
     this.info = info
@@ -196,7 +105,8 @@ export class Process implements Runner, Runnable, SelfOwner {
    * state which is on its way, where what they throw does not.
    */
   insideHandoff<T>(fn: () => T): T {
-    return new Whose(handoffOf(this)).run(fn)
+    const text = `a promise that the handoff of ${this.title} made was rejected, and nobody handled that`
+    return new Whose(loggedBy(this.host.logger, text)).run(fn)
   }
 
   /** Nothing may begin under it any more. */
@@ -211,22 +121,13 @@ export class Process implements Runner, Runnable, SelfOwner {
     const lost = this.#links?.rename(before, pid) ?? []
     // Not within the step that says so.
     for (const other of lost) queueMicrotask(() => this.exited({ pid: other, reason: 'node-down' }))
-    if (this.#doubt !== undefined) this.#doubt = 'name'
+    this.mailbox.doubtName()
     this.#logger = undefined
   }
 
   /** What makes refs its own that arrive with something that has no deadline. */
   get refs(): RefSource {
     return this.host.refsFor(undefined)
-  }
-
-  /** Messages that wait. */
-  get waiting(): number {
-    return this.#queue?.size ?? 0
-  }
-
-  get running(): number {
-    return (this.#current === undefined ? 0 : 1) + (this.#others?.size ?? 0)
   }
 
   /** Aborted when the actor stops. */
@@ -242,7 +143,7 @@ export class Process implements Runner, Runnable, SelfOwner {
    * not waited for. `context`: what the refs among the arguments belong to.
    */
   start(args: readonly unknown[], timeoutMs: number, context?: CallContext): Promise<void> {
-    return this.#startBy(() => this.#prepare(() => this.actor.init(...args)), timeoutMs, context)
+    return this.#startBy(() => this.actor.init(...args), timeoutMs, context)
   }
 
   /**
@@ -250,29 +151,18 @@ export class Process implements Runner, Runnable, SelfOwner {
    * until `openGate`.
    */
   startFrom(made: () => unknown, timeoutMs: number): Promise<void> {
-    this.#gate = []
-    return this.#startBy(() => this.#prepare(made), timeoutMs)
+    this.mailbox.shutGate()
+    return this.#startBy(made, timeoutMs)
   }
 
-  async #startBy(work: () => Promise<void>, timeoutMs: number, context?: CallContext): Promise<void> {
-    const starting = context ?? new CallContext(Number.POSITIVE_INFINITY, undefined)
-    starting.begin(() => this.waiter())
-    this.#starting = starting
-    let cancel = (): void => {}
+  async #startBy(made: () => unknown, timeoutMs: number, context?: CallContext): Promise<void> {
+    const start = new Start(() => this.waiter(), context)
+    this.#start = start
     try {
-      await new Promise<void>((resolve, reject) => {
-        this.#giveUp = reject
-        if (timeoutMs < Number.POSITIVE_INFINITY) {
-          const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms: ${moreTime}`))
-          cancel = this.host.time.setTimer(late, timeoutMs)
-        }
-        work().then(resolve, reject)
-      })
+      await start.run(this.time, () => this.#prepare(made), timeoutMs)
     } finally {
-      cancel()
-      this.#giveUp = undefined
-      this.#starting = undefined
-      starting.end()
+      this.#start = undefined
+      start.end()
     }
   }
 
@@ -290,7 +180,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.ran = true
     this.#watchIdleness()
     this.#reloads?.opened()
-    if (this.waiting > 0) this.host.scheduler.wake(this)
+    if (this.mailbox.waiting > 0) this.wake()
   }
 
   #watchIdleness(): void {
@@ -310,11 +200,11 @@ export class Process implements Runner, Runnable, SelfOwner {
    * the grace time, or it goes on before, by `resume`.
    */
   async hold(): Promise<void> {
-    this.#held = true
+    this.mailbox.held = true
     while (this.#reloads?.pending !== undefined) await this.#reloads.pending.catch(() => {})
-    if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
-    if (this.running > 0 || !this.#held)
-      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.host.stopGraceMs} ms`)
+    if (this.mailbox.running > 0) await within(this.time, this.mailbox.whenIdle(), this.stopGraceMs)
+    if (this.mailbox.running > 0 || !this.mailbox.held)
+      throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end within ${this.stopGraceMs} ms`)
   }
 
   /**
@@ -323,33 +213,18 @@ export class Process implements Runner, Runnable, SelfOwner {
    */
   async reload(next: ActorCode): Promise<void> {
     // A handover that begins from here on waits for it.
-    if (this.#held)
+    if (this.mailbox.held)
       throw new SkepError('ERR_CANNOT_MOVE', `${this.title} is being handed over: reload its new node, or try again`)
     this.#reloads ??= new Reloads()
-    const reloads = this.#reloads
-    return reloads.next(() => this.#reload(next, reloads))
+    return this.#reloads.next(this, next)
   }
 
-  async #reload(next: ActorCode, reloads: Reloads): Promise<void> {
-    if (this.phase === 'starting') await reloads.whenOpened()
-    if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-    reloads.swapping = true
-    try {
-      if (this.running > 0) await this.#within(this.#whenIdle(), this.host.stopGraceMs)
-      if (this.running > 0)
-        throw new SkepError('ERR_TIMEOUT', `a call of ${this.title} did not end in time, so it has its old code still`)
-      const state = await this.inTime(() => converted(this, next), this.host.stopGraceMs)
-      if (this.phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${this.title} is stopping`)
-      reloads.add(this.actor)
-      this.state = state
-      this.actor = next
-      this.#timers?.recheck()
-      this.#once?.rebound(this.#onceLimits, this.#mailboxLimit)
-      this.#watchIdleness()
-    } finally {
-      reloads.swapping = false
-      this.#goOn()
-    }
+  become(code: ActorCode, state: unknown): void {
+    this.state = state
+    this.actor = code
+    this.#timers?.recheck()
+    this.#once?.rebound(this.#onceLimits, this.mailboxLimit)
+    this.#watchIdleness()
   }
 
   latest(work: AnyFunction, name: string | undefined): AnyFunction {
@@ -360,138 +235,43 @@ export class Process implements Runner, Runnable, SelfOwner {
     return this.host.time
   }
 
+  get stopGraceMs(): number {
+    return this.host.stopGraceMs
+  }
+
   /**
    * Not to be ended as idle now: its children would end with it. Beats of `every` do not count, or an actor that has one
    * would never be idle.
    */
   busy(): boolean {
-    if (this.phase !== 'running' || this.paused || this.gated || this.#onward !== undefined) return true
+    if (this.phase !== 'running' || this.mailbox.paused || this.mailbox.gated || this.mailbox.departed) return true
     const children = this.#children?.size ?? 0
-    return this.running + this.waiting + this.streams + children > 0 || this.#timers?.planned === true
+    return this.mailbox.running + this.mailbox.waiting + this.streams + children > 0 || this.#timers?.planned === true
   }
 
   passivate(): void {
     void this.stop('idle', false)
   }
 
-  get held(): boolean {
-    return this.#held
-  }
-
-  resume(): void {
-    this.#held = false
-    this.#goOn()
-  }
-
-  /** What was sent straight to this actor may go too: nothing more is passed on to it. */
-  openGate(): void {
-    const gate = this.#gate
-    this.#gate = undefined
-    for (const message of gate ?? []) this.deliver(message)
-  }
-
-  get gated(): boolean {
-    return this.#gate !== undefined
-  }
-
   /** It goes on as `to`: all that waits follows it there, and all that still comes. Then `stop`. */
   departTo(to: Pid, reason: DownReason): void {
-    this.#onward = to
     this.end = reason
-    this.#insisting?.()
-    this.#asked = undefined
-    const gate = this.#gate ?? []
-    this.#gate = undefined
-    for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift()) m.passOn(to)
-    for (const message of gate) message.passOn(to)
-    for (const message of this.#watchers ?? []) message.answer(reason)
-    this.#watchers = undefined
+    this.#asked?.end()
+    this.mailbox.departTo(to)
+    this.#watchers?.tell(reason)
   }
 
-  /** Nothing of it begins at present: it is held, halted, or in doubt. */
-  get paused(): boolean {
-    return this.#held || this.#reloads?.swapping === true || this.#refusal !== undefined || this.#doubt !== undefined
-  }
-
-  /** Its node stood still: another process may have its name by now. Nothing begins until that is known. */
-  doubt(): void {
-    if (this.phase === 'running') this.#doubt ??= 'stall'
-  }
-
-  /** Its node is still the member that it was. */
-  trust(): void {
-    if (this.#doubt === 'stall') this.keep()
-  }
-
-  /** Its name is its own, under whatever pid. */
-  keep(): void {
-    this.#doubt = undefined
-    this.#goOn()
-  }
-
-  /**
-   * Nothing begins from here on, until `unhalt`, and callers are refused so, those that wait as well; timers and what
-   * was begun before wait. Apart from `hold`: a node may halt while an actor is on its way to another one.
-   */
+  /** Nothing of it begins until `unhalt`, and those are refused that would have it. */
   halt(refusal: Refusal): void {
-    this.#refusal = refusal
-    this.#asked = undefined
-    const waiting = this.#gate ?? []
-    if (this.#gate !== undefined) this.#gate = []
-    for (let left = this.waiting; left > 0; left--) waiting.push(this.#queue?.shift() as Message)
-    for (const message of waiting) {
-      if (message.step) this.#queue?.push(message)
-      else message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
-    }
+    this.#asked?.clear()
+    this.mailbox.halt(refusal)
   }
 
-  unhalt(): void {
-    this.#refusal = undefined
-    this.#goOn()
+  get endsAsIdle(): boolean {
+    return this.#idle?.over === true
   }
 
-  #goOn(): void {
-    if (this.waiting > 0 && this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
-  }
-
-  /** Put a message at the end of the mailbox, or refuse it. */
-  deliver(message: Message): void {
-    const refusal = this.#refusal
-    if (this.#onward !== undefined) message.passOn(this.#onward)
-    else if (this.phase === 'stopping' || this.phase === 'stopped') {
-      // Its name is as good as free: who may start it does so, others hear that nobody has it.
-      if (this.#idle?.over === true) message.refuse('ERR_NOT_REGISTERED', `${this.title} ends, for it was idle`, 'no')
-      else message.refuse('ERR_NO_PROCESS', `${this.title} is stopping`, 'no')
-    } else if (refusal !== undefined) {
-      message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
-    } else if (message.chain !== undefined && this.#refusedAsCycle(message, message.chain)) {
-      // It would wait for itself.
-    } else if (message.once !== undefined && (this.#gate === undefined || message.passedOn)) {
-      this.once.admit(message, message.once)
-    } else if (!message.vital && this.#isFull) {
-      message.refuse(
-        'ERR_OVERLOADED',
-        `the mailbox of ${this.title} is full, ${this.waiting} messages wait: call it more slowly, or raise its mailbox`,
-        'no',
-      )
-    } else if (this.#gate !== undefined && !message.passedOn) {
-      this.#gate.push(message)
-    } else {
-      this.#enqueue(message)
-    }
-  }
-
-  get #isFull(): boolean {
-    return this.waiting + (this.#others?.size ?? 0) + (this.#gate?.length ?? 0) >= this.#mailboxLimit
-  }
-
-  /** The same, however full the mailbox is: what it brings would be lost. */
-  deliverVital(message: Message): void {
-    message.vital = true
-    this.deliver(message)
-  }
-
-  #refusedAsCycle(message: Message, chain: Chain): boolean {
+  refusesAsCycle(message: Message, chain: Chain): boolean {
     const names = cycleOf(this, chain, (pid) => this.host.processOf(pid))
     if (names === undefined) return false
     const cure =
@@ -502,52 +282,22 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   waiter(): Waiter {
     const { boot, id } = this.info.pid
-    const label = this.#starting === undefined ? this.label : `${this.label} (starting)`
+    const label = this.#start === undefined ? this.label : `${this.label} (starting)`
     return { boot, id, run: this.host.nextRun(), label }
   }
 
   get waitingAs(): CallContext | undefined {
-    return this.#starting ?? this.#current?.context
+    return this.#start?.context ?? this.mailbox.current?.context
   }
 
   get contexts(): readonly CallContext[] {
-    const running = this.#runningMessages().flatMap(({ context }) => context ?? [])
-    return this.#starting === undefined ? running : [this.#starting, ...running]
+    const running = this.mailbox.runningMessages.flatMap(({ context }) => context ?? [])
+    return this.#start === undefined ? running : [this.#start.context, ...running]
   }
 
   /** What is begun by this message, or by its start, is bound by. */
-  #contextOf(message: Message | undefined): CallContext | undefined {
-    return message === undefined ? this.#starting : message.contextIn(this)
-  }
-
-  /**
-   * The names of those who would wait for each other for ever if this actor, in a call with this chain, waited for the
-   * end of that child.
-   */
-  endCycle(child: Process, chain: Chain): string[] | undefined {
-    for (const process of child.tree()) {
-      const names = endCycleOf(process, this.label, chain, (pid) => this.host.processOf(pid))
-      if (names !== undefined) return names
-    }
-    return undefined
-  }
-
-  /** Ends that child in the message that runs: what the child, or one below it, wants to call here would wait for that. */
-  async endChild(child: Process): Promise<void> {
-    const context = this.#contextOf(this.#current)
-    const awaited = [...child.tree()].map(({ info }) => ({ pid: info.pid, reentrant: false }))
-    for (const one of awaited) context?.await(one)
-    for (let left = this.waiting; left > 0; left--) {
-      const message = this.#queue?.shift() as Message
-      const refused =
-        message.chain !== undefined && message.method !== control && this.#refusedAsCycle(message, message.chain)
-      if (!refused) this.#queue?.push(message)
-    }
-    try {
-      await child.stop(shutdown, false)
-    } finally {
-      for (const one of awaited) context?.answered(one)
-    }
+  contextOf(message: Message | undefined): CallContext | undefined {
+    return message === undefined ? this.#start?.context : message.contextIn(this)
   }
 
   /** This one, and all that end with it. */
@@ -562,13 +312,7 @@ export class Process implements Runner, Runnable, SelfOwner {
    * may a call: one that runs for the whole grace time while the request waits is not waited for any longer.
    */
   deliverStop(message: Message, reason: string): void {
-    if (this.#onward !== undefined) return message.passOn(this.#onward)
-    const refusal = this.#refusal
-    if (refusal !== undefined) return message.refuse(refusal.code, `${this.title}: ${refusal.text}`, 'no')
-    if (this.#gate !== undefined && !message.passedOn) {
-      this.#gate.push(message)
-      return
-    }
+    if (this.mailbox.turnsAway(message)) return
     if (this.phase !== 'running') {
       // It is on its way out by itself, and not to come back now.
       this.ended = undefined
@@ -577,30 +321,9 @@ export class Process implements Runner, Runnable, SelfOwner {
       message.answer(undefined)
       return
     }
-    this.#enqueue(message)
-    this.#asked ??= []
-    this.#asked.push(message)
-    if (this.#insisting === undefined) this.#insist(reason)
-  }
-
-  #insist(reason: string): void {
-    const before = this.#current
-    // Where nothing runs yet, what stands before the request is about to begin.
-    const ms = before === undefined && !this.paused ? 1 : this.host.stopGraceMs
-    this.#insisting = this.host.time.setTimer(() => {
-      this.#insisting = undefined
-      const now = this.host.time.now()
-      this.#asked = this.#asked?.filter((message) => !message.stale(now))
-      if (!this.#asked?.length || this.phase !== 'running') return
-      if (this.paused || before === undefined || this.#current !== before) this.#insist(reason)
-      else void this.#stop(reason, true, 0)
-    }, ms)
-  }
-
-  /** The next step of something that was accepted before: never refused for want of room. */
-  deliverStep(message: Message): void {
-    message.step = true
-    if (this.phase === 'starting' || this.phase === 'running') this.#enqueue(message)
+    this.mailbox.push(message)
+    this.#asked ??= new StopRequests(this)
+    this.#asked.add(message, reason)
   }
 
   /** A timer of the actor; one that has ended has none any more. Throws as `self.after` says. */
@@ -615,8 +338,8 @@ export class Process implements Runner, Runnable, SelfOwner {
     if (this.#once !== undefined) return this.#once
     const { time, maxPayloadBytes } = this.host
     const { refs } = this
-    const actor = { time, maxPayloadBytes, refs, deliver: (message: Message): void => this.deliver(message) }
-    this.#once = new OnceWindow(actor, this.#onceLimits, this.#mailboxLimit)
+    const actor = { time, maxPayloadBytes, refs, deliver: (message: Message): void => this.mailbox.deliver(message) }
+    this.#once = new OnceWindow(actor, this.#onceLimits, this.mailboxLimit)
     return this.#once
   }
 
@@ -639,10 +362,10 @@ export class Process implements Runner, Runnable, SelfOwner {
       time: this.host.time,
       title: this.title,
       logger: this.logger,
-      most: () => this.#mailboxLimit,
+      most: () => this.mailboxLimit,
       maxPayloadBytes: this.host.maxPayloadBytes,
       hasMethod: (name) => this.actor.methods.has(name) && !this.actor.streams.has(name),
-      deliver: (message) => this.deliverStep(message),
+      deliver: (message) => this.mailbox.deliverStep(message),
       runNamed: (method, args, message) => this.#runNamed(method, args, message),
     })
     return this.#timers
@@ -653,118 +376,25 @@ export class Process implements Runner, Runnable, SelfOwner {
     return beginWork(work, this, message, unpack(args, this.refsFor(message)) as unknown[])
   }
 
-  get #mailboxLimit(): number {
+  get mailboxLimit(): number {
     return this.actor.mailbox ?? this.host.mailboxLimit
   }
 
-  #enqueue(message: Message): void {
-    this.#queue ??= new Queue()
-    this.#queue.push(message)
-    if (this.#current === undefined && this.#mayBegin) this.host.scheduler.wake(this)
-  }
-
-  get #mayBegin(): boolean {
-    return this.phase === 'running' && !this.paused
+  wake(): void {
+    this.host.scheduler.wake(this)
   }
 
   turn(max: number, now: number): number {
-    return this.#whose.run(takeTurn, this, max, now)
+    return this.#whose.run(takeTurn, this.mailbox, max, now)
   }
 
-  /** Its turn, as its own code. */
-  handle(max: number, now: number): number {
-    let done = 0
-    while (done < max && this.#current === undefined && this.#mayBegin) {
-      const message = this.#queue?.shift()
-      if (message === undefined) return done
-      done += 1
-      this.host.lastMethod = message.method
-      if (!message.isBeat) this.#idle?.touch(now)
-      if (message.stale(now))
-        message.refuse('ERR_TIMEOUT', `${this.title} had no time for it before its deadline`, 'no')
-      else if (this.actor.reentrant) this.#runBeside(message)
-      else this.#run(message)
-    }
-    this.#goOn()
-    return done
+  takes(message: Message, now: number): void {
+    this.host.lastMethod = message.method
+    if (!message.isBeat) this.#idle?.touch(now)
   }
 
-  #run(message: Message): void {
-    this.#current = message
-    let result: unknown
-    try {
-      result = message.begin(this)
-      if (isThenable(result)) {
-        this.#onValue ??= (value) => this.#ended()?.answer(value)
-        this.#onError ??= (error) => this.#threw(this.#ended(), error)
-        result.then(this.#onValue, this.#onError)
-        return
-      }
-    } catch (error) {
-      this.#threw(this.#ended(), error)
-      return
-    }
-    this.#ended()
-    message.answer(result)
-  }
-
-  /** The current message has run: the next may begin. */
-  #ended(): Message | undefined {
-    const message = this.#current
-    this.#current = undefined
-    message?.finish()
-    if (message?.isBeat === false) this.#idle?.touch()
-    if (this.waiting > 0 && this.#mayBegin) this.host.scheduler.wake(this)
-    this.#nowIdle()
-    return message
-  }
-
-  #nowIdle(): void {
-    const idlers = this.#idlers
-    if (idlers === undefined) return
-    this.#idlers = undefined
-    for (const idler of idlers) idler()
-  }
-
-  #whenIdle(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#idlers ??= []
-      this.#idlers.push(resolve)
-    })
-  }
-
-  #runBeside(message: Message): void {
-    this.#others ??= new Set()
-    this.#others.add(message)
-    const end = (): void => {
-      this.#others?.delete(message)
-      message.finish()
-      if (!message.isBeat) this.#idle?.touch()
-      if (this.running === 0) this.#nowIdle()
-    }
-    let result: unknown
-    try {
-      result = message.begin(this)
-    } catch (error) {
-      end()
-      this.#threw(message, error)
-      return
-    }
-    Promise.resolve(result).then(
-      (value) => {
-        end()
-        message.answer(value)
-      },
-      (error: unknown) => {
-        end()
-        this.#threw(message, error)
-      },
-    )
-  }
-
-  #threw(message: Message | undefined, error: unknown): void {
-    this.failures += 1
-    message?.fail(error)
+  hasRun(message: Message): void {
+    if (!message.isBeat) this.#idle?.touch()
   }
 
   /** The `self` of one message: its deadline and its signal must not reach what others, or timers, do. */
@@ -785,11 +415,13 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** Answer it with how this actor ended, once it has. */
   watch(message: Message): void {
-    if (this.#onward !== undefined) return message.answer(this.end)
-    if (this.phase === 'stopped') return message.answer(this.end)
-    this.#watchers ??= new Set()
-    if (this.#watchers.size < maxWatchers) this.#watchers.add(message)
-    else message.refuse('ERR_OVERLOADED', `${this.title} is watched by ${maxWatchers} already: end some monitors`, 'no')
+    if (this.mailbox.departed || this.phase === 'stopped') return message.answer(this.end)
+    this.#watchers ??= new Watchers()
+    this.#watchers.add(message, this.title)
+  }
+
+  unwatch(message: Message): void {
+    this.#watchers?.delete(message)
   }
 
   async merge(message: Message, [, saved, answers]: readonly unknown[]): Promise<void> {
@@ -807,7 +439,7 @@ export class Process implements Runner, Runnable, SelfOwner {
     if (work === 'monitor') return this.watch(message)
     const other = args[1] as Pid
     if (work === 'unlink') this.#links?.release(other)
-    else if (this.isEnding || this.#onward !== undefined) {
+    else if (this.isEnding || this.mailbox.departed) {
       return message.refuse('ERR_NO_PROCESS', `${this.title} is ending`, 'no')
     } else {
       try {
@@ -833,17 +465,13 @@ export class Process implements Runner, Runnable, SelfOwner {
     const { pid } = child.info
     // Its code may be another one by the time of its turn.
     if (this.actor.onChild !== undefined)
-      this.deliverStep(new Notice(this, 'onChild', (self) => this.actor.onChild?.(self, child)))
+      this.mailbox.deliverStep(new Notice(this, 'onChild', (self) => this.actor.onChild?.(self, child)))
     else if (this.#links?.has(pid) !== true) this.#tellExit({ pid, reason: child.end })
   }
 
   #tellExit(down: Down): void {
     if (this.actor.onExit !== undefined)
-      this.deliverStep(new Notice(this, 'onExit', (self) => this.actor.onExit?.(self, down)))
-  }
-
-  unwatch(message: Message): void {
-    this.#watchers?.delete(message)
+      this.mailbox.deliverStep(new Notice(this, 'onExit', (self) => this.actor.onExit?.(self, down)))
   }
 
   feed(stream: Feeding): void {
@@ -865,7 +493,11 @@ export class Process implements Runner, Runnable, SelfOwner {
    * `abort` also aborts the signals of what runs. Resolves when it has ended; the same promise when asked again.
    */
   stop(reason: string, abort: boolean): Promise<void> {
-    return this.#stop(reason, abort, this.host.stopGraceMs)
+    return this.#stop(reason, abort, this.stopGraceMs)
+  }
+
+  stopNow(reason: string): void {
+    void this.#stop(reason, true, 0)
   }
 
   #stop(reason: string, abort: boolean, graceMs: number): Promise<void> {
@@ -888,19 +520,19 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** The same, because of a fault: its state is not to be trusted. */
   crash(error: unknown, why = 'crashed'): void {
-    if (this.#stopping !== undefined || this.#onward !== undefined || this.phase === 'stopped') return
+    if (this.#stopping !== undefined || this.mailbox.departed || this.phase === 'stopped') return
     this.logger.error({ err: error }, `${this.title} ${why}`)
     this.end = 'crashed'
     const reason = error instanceof Error ? error.message : String(error)
     this.#endBy({ how: 'crashed', reason })
     // What had it started hears of the fault itself.
-    this.#giveUp?.(error)
+    this.#start?.giveUp(error)
     void this.stop('it crashed', false)
   }
 
   /** The same, of its own accord. What comes too late to be its end is said all the same. */
   crashItself(err: unknown): void {
-    if (this.isEnding || this.#onward !== undefined)
+    if (this.isEnding || this.mailbox.departed)
       this.logger.error({ err }, `${this.title} ends already; it crashed meanwhile`)
     else this.crash(err)
   }
@@ -908,7 +540,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   /** A promise that its code made was rejected, and nobody handled that. */
   rejected(error: unknown): void {
     const why = 'a promise that it made was rejected, and nobody handled that'
-    if (this.isEnding || this.#onward !== undefined) this.logger.error({ err: error }, `${this.title} ends; ${why}`)
+    if (this.isEnding || this.mailbox.departed) this.logger.error({ err: error }, `${this.title} ends; ${why}`)
     else this.crash(error, `crashed: ${why}`)
   }
 
@@ -919,8 +551,7 @@ export class Process implements Runner, Runnable, SelfOwner {
 
   /** A request to stop waits in the mailbox. */
   get isAsked(): boolean {
-    const now = this.host.time.now()
-    return this.#asked?.some((message) => !message.stale(now)) === true
+    return this.#asked?.any === true
   }
 
   /** End at once: nothing is waited for, `onStop` does not run. What waits or runs is refused. */
@@ -931,31 +562,22 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.#stopStarting()
     this.#refuseAll(reason)
     const text = `${this.title} stopped (${reason}) before it answered`
-    for (const message of this.#runningMessages()) {
+    for (const message of this.mailbox.runningMessages) {
       message.withdraw(reason)
       message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     }
   }
 
-  #runningMessages(): Message[] {
-    const others = [...(this.#others ?? [])]
-    return this.#current === undefined ? others : [this.#current, ...others]
-  }
-
   #stopStarting(): void {
-    this.#giveUp?.(new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started'))
+    this.#start?.giveUp(new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started'))
   }
 
   #refuseAll(reason: string): void {
     const text = `${this.title} stopped: ${reason}`
-    this.#insisting?.()
+    this.#asked?.end()
     this.#idle?.stop()
     this.#timers?.cancelAll()
-    this.#asked = undefined
-    for (let m = this.#queue?.shift(); m !== undefined; m = this.#queue?.shift())
-      m.refuse('ERR_ACTOR_STOPPED', text, 'no')
-    for (const message of this.#gate ?? []) message.refuse('ERR_ACTOR_STOPPED', text, 'no')
-    this.#gate = undefined
+    this.mailbox.refuseAll(text)
     for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', text)
     this.#life?.abort(reason)
   }
@@ -965,28 +587,28 @@ export class Process implements Runner, Runnable, SelfOwner {
     this.phase = 'stopping'
     this.#stopStarting()
     this.#refuseAll(reason)
-    if (abort) for (const message of this.#runningMessages()) message.withdraw(reason)
+    if (abort) for (const message of this.mailbox.runningMessages) message.withdraw(reason)
     if (this.#started) await this.#finish(reason, graceMs)
     else if (this.#children !== undefined) await this.#children.end()
     this.phase = 'stopped'
     this.#reloads?.opened()
     this.#links?.close()
-    this.#whose.passTo(lateFor(this))
+    const text = `${this.title} has ended; a promise that it made was rejected, unhandled`
+    this.#whose.passTo(loggedBy(this.host.logger, text))
     this.host.ended(this, reason)
-    for (const message of this.#watchers ?? []) message.answer(this.end)
-    this.#watchers = undefined
+    this.#watchers?.tell(this.end)
     this.parent?.children.ended(this)
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
-    if (this.running > 0) await this.#within(this.#whenIdle(), graceMs)
+    if (this.mailbox.running > 0) await within(this.time, this.mailbox.whenIdle(), graceMs)
     const text = `${this.title} stopped (${reason}) before it answered`
-    for (const message of this.#runningMessages()) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
+    for (const message of this.mailbox.runningMessages) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     if (this.#children !== undefined) await this.#children.end()
     if (this.end === 'crashed') return
     try {
       const work = this.inside(() => this.actor.onStop?.(this.self, reason))
-      await this.#within(work, this.host.stopGraceMs)
+      await within(this.time, work, this.stopGraceMs)
     } catch (err) {
       this.host.logger.warn({ err, actor: this.title }, 'onStop threw')
     }
@@ -997,23 +619,9 @@ export class Process implements Runner, Runnable, SelfOwner {
    * neither, so it must not take for ever.
    */
   async inTime<T>(fn: () => T | PromiseLike<T>, ms: number): Promise<T> {
-    const value = await this.#within(this.inside(fn), ms)
+    const value = await within(this.time, this.inside(fn), ms)
     if (value === late) throw new SkepError('ERR_TIMEOUT', `the handoff of ${this.title} did not end within ${ms} ms`)
     return value
-  }
-
-  /** What comes of the work, or `late` at the end of the grace time. */
-  async #within<T>(work: T | PromiseLike<T>, graceMs: number): Promise<T | typeof late> {
-    if (!isThenable(work)) return work
-    let cancel = (): void => {}
-    const end = new Promise<typeof late>((resolve) => {
-      cancel = this.host.time.setTimer(() => resolve(late), graceMs)
-    })
-    try {
-      return await Promise.race([work, end])
-    } finally {
-      cancel()
-    }
   }
 
   /** With which it holds its name now. */
@@ -1022,7 +630,7 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 
   nodeFor(message: Message | undefined): ActorNode {
-    return this.host.nodeFor(this.#contextOf(message))
+    return this.host.nodeFor(this.contextOf(message))
   }
 
   pidOf(process: unknown): Pid {
@@ -1035,18 +643,8 @@ export class Process implements Runner, Runnable, SelfOwner {
     args: readonly unknown[],
     message: Message | undefined,
   ): Promise<Pid> {
-    const starter = { parent: this, by: this.#contextOf(message) }
+    const starter = { parent: this, by: this.contextOf(message) }
     return (await this.host.startBy(starter, definition, where, args)).info.pid
-  }
-
-  /** In the message that runs, or in its start. */
-  startSupervised(
-    definition: AnyActor,
-    where: Via | Anonymous,
-    args: readonly unknown[],
-    begun: (process: Process) => void,
-  ): Promise<Process> {
-    return this.host.startBy({ parent: this, by: this.#contextOf(this.#current), begun }, definition, where, args)
   }
 
   get logger(): Logger {
@@ -1068,27 +666,11 @@ export class Process implements Runner, Runnable, SelfOwner {
   }
 }
 
-function takeTurn(process: Process, max: number, now: number): number {
-  return process.handle(max, now)
-}
-
-/** What an actor leaves behind may be rejected long after its end. It is not held for that. */
-function lateFor({ title, host: { logger } }: Process): { rejected(error: unknown): void } {
-  return {
-    rejected: (err) => logger.error({ err }, `${title} has ended; a promise that it made was rejected, unhandled`),
-  }
-}
-
-function handoffOf({ title, host: { logger } }: Process): { rejected(error: unknown): void } {
-  const text = `a promise that the handoff of ${title} made was rejected, and nobody handled that`
-  return { rejected: (err) => logger.error({ err }, text) }
+function takeTurn(mailbox: Mailbox, max: number, now: number): number {
+  return mailbox.handle(max, now)
 }
 
 /** The process behind a `self`. */
 export function processOf(self: unknown): Process {
   return ownerOf(self) as Process
-}
-
-function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

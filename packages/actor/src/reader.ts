@@ -83,7 +83,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
     this.away = true
     if (process.streams >= maxStreams)
       this.refuse('ERR_OVERLOADED', `${process.title} feeds ${maxStreams} streams already: end some`, 'no')
-    else process.deliver(feeder)
+    else process.mailbox.deliver(feeder)
   }
 
   #follow(to: Pid): void {

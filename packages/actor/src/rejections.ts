@@ -9,10 +9,16 @@
  * it is as if nothing were there, in every mode. In `strict` Node raises before it asks: that stays so.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Logger } from '@skep/cluster'
 
 /** Who is told of a rejection. */
 export interface Owner {
   rejected(error: unknown): void
+}
+
+/** Who has only the log told, and holds nothing else: what an actor leaves behind may be rejected long after its end. */
+export function loggedBy(logger: Logger, text: string): Owner {
+  return { rejected: (err) => logger.error({ err }, text) }
 }
 
 const current = new AsyncLocalStorage<Whose | undefined>()

@@ -3,20 +3,30 @@
  * `handoff.out` and the new code's `handoff.in` where those are given, and its next message runs the new code. What fails
  * leaves an actor with its old code and state.
  */
-import { isSkepError } from '@skep/cluster'
-import type { Pid } from '@skep/tracker'
+import { isSkepError, SkepError } from '@skep/cluster'
+import type { Pid, Timers } from '@skep/tracker'
 import { reclassed } from './class.js'
 import type { ActorCode, AnyFunction } from './definition.js'
+import { within } from './grace.js'
+import type { Mailbox } from './mailbox.js'
 
 /** A running actor, as far as its code is replaced. */
 export interface Reloadable {
   readonly actor: ActorCode
   readonly info: { readonly pid: Pid; readonly name: string | undefined }
+  readonly title: string
   readonly phase: string
   readonly state: unknown
   readonly self: unknown
+  readonly mailbox: Mailbox
+  readonly time: Timers
+  /** Milliseconds. */
+  readonly stopGraceMs: number
   insideHandoff<T>(fn: () => T): T
+  inTime<T>(fn: () => T | PromiseLike<T>, ms: number): Promise<T>
   reload(next: ActorCode): Promise<void>
+  /** Go on with this code, and this state. */
+  become(code: ActorCode, state: unknown): void
 }
 
 /** What came of a reload. */
@@ -47,7 +57,7 @@ export async function reloadAll(processes: readonly Reloadable[], code: ActorCod
 }
 
 /** The state as the new code has it. */
-export async function converted(process: Reloadable, next: ActorCode): Promise<unknown> {
+async function converted(process: Reloadable, next: ActorCode): Promise<unknown> {
   const { actor } = process
   if (actor.renew !== undefined || next.renew !== undefined) return renewed(process, next)
   if (reclassed(process.state, actor, next)) return process.state
@@ -55,6 +65,10 @@ export async function converted(process: Reloadable, next: ActorCode): Promise<u
   const into = next.handoff === false ? undefined : next.handoff.in
   const saved = out === undefined ? process.state : await process.insideHandoff(() => out(process.self))
   return into === undefined ? saved : process.insideHandoff(() => into(saved))
+}
+
+function refuseUnlessRunning({ phase, title }: Reloadable): void {
+  if (phase !== 'running') throw new SkepError('ERR_ACTOR_STOPPED', `${title} is stopping`)
 }
 
 function renewed({ actor, state }: Reloadable, { kind, renew }: ActorCode): unknown {
@@ -73,13 +87,11 @@ export class Reloads {
   #waiting: (() => void)[] = []
   /** The last one that was asked for, until it is over. */
   pending: Promise<void> | undefined
-  /** Nothing begins, since the code is being replaced. */
-  swapping = false
 
-  /** Do it after those that were asked for before. */
-  async next(work: () => Promise<void>): Promise<void> {
+  /** Give it this code, after those that were asked for before. */
+  async next(process: Reloadable, code: ActorCode): Promise<void> {
     const before = this.pending ?? Promise.resolve()
-    const own = before.catch(() => {}).then(work)
+    const own = before.catch(() => {}).then(() => this.#swap(process, code))
     this.pending = own
     try {
       await own
@@ -88,7 +100,29 @@ export class Reloads {
     }
   }
 
-  whenOpened(): Promise<void> {
+  async #swap(process: Reloadable, next: ActorCode): Promise<void> {
+    const { mailbox, time, stopGraceMs } = process
+    if (process.phase === 'starting') await this.#whenOpened()
+    refuseUnlessRunning(process)
+    mailbox.swapping = true
+    try {
+      if (mailbox.running > 0) await within(time, mailbox.whenIdle(), stopGraceMs)
+      if (mailbox.running > 0)
+        throw new SkepError(
+          'ERR_TIMEOUT',
+          `a call of ${process.title} did not end in time, so it has its old code still`,
+        )
+      const state = await process.inTime(() => converted(process, next), stopGraceMs)
+      refuseUnlessRunning(process)
+      this.#add(process.actor)
+      process.become(next, state)
+    } finally {
+      mailbox.swapping = false
+      mailbox.goOn()
+    }
+  }
+
+  #whenOpened(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve)
     })
@@ -98,7 +132,7 @@ export class Reloads {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
-  add({ methods, streams }: ActorCode): void {
+  #add({ methods, streams }: ActorCode): void {
     for (const [name, method] of methods) {
       const names = this.#earlier.get(method) ?? new Map<string, boolean>()
       this.#earlier.set(method, names.set(name, streams.has(name)))

@@ -160,7 +160,7 @@ export class Feeder extends Message implements Feeding {
 
   #step(): void {
     this.#stepping = true
-    this.#process.deliverStep(this)
+    this.#process.mailbox.deliverStep(this)
   }
 
   /** A last turn in which the generator's `finally` blocks run. */

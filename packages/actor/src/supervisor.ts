@@ -16,6 +16,8 @@ import {
   restartOf,
 } from '@skep/tracker'
 import { restartDefaults } from '@skep/tracker/core'
+import { endCycleOf } from './chain.js'
+import { shutdown } from './children.js'
 import { codeOf, placementOf, type Self } from './define.js'
 import {
   type ActorCode,
@@ -28,6 +30,7 @@ import {
   type seen,
   type types,
 } from './definition.js'
+import { control } from './message.js'
 import { Notice } from './notice.js'
 import { type Process, processOf } from './process.js'
 import { messageOf } from './self.js'
@@ -324,7 +327,7 @@ class Supervision {
     })
     this.#rules = rules
     const removed = before.filter((child) => !this.#children.includes(child))
-    self.deliverStep(new Notice(self, 'new code', () => this.#become(removed)))
+    self.mailbox.deliverStep(new Notice(self, 'new code', () => this.#become(removed)))
     return this
   }
 
@@ -364,9 +367,13 @@ class Supervision {
   async #start(child: Child): Promise<Process> {
     const { definition, where, args } = child.spec
     try {
-      const process = await (this.#self as Process).startSupervised(definition, where, args, (made) => {
+      const self = this.#self as Process
+      const begun = (made: Process): void => {
         child.process = made
-      })
+      }
+      // In the message that runs, or in its own start.
+      const by = self.contextOf(self.mailbox.current)
+      const process = await self.host.startBy({ parent: self, by, begun }, definition, where, args)
       child.fresh = false
       return process
     } catch (error) {
@@ -381,7 +388,7 @@ class Supervision {
     const { process } = child
     // Its end is known, then: it is told of no more.
     child.process = undefined
-    if (process !== undefined) await (this.#self as Process).endChild(process)
+    if (process !== undefined) await endChild(this.#self as Process, process)
   }
 
   /** This process of a child has ended without being told to by this supervisor. */
@@ -512,9 +519,27 @@ class Supervision {
   /** It would wait for the end of one that waits for this very call. */
   #refuseCycle(what: 'restart' | 'stop', self: unknown, { id, process }: Child): void {
     const chain = messageOf(self)?.chain
-    const names = chain && process && (this.#self as Process).endCycle(process, chain)
+    const { label, host } = this.#self as Process
+    const names = chain && process && endCycleOf(process.tree(), label, chain, (pid) => host.processOf(pid))
     if (names === undefined) return
     const cure = `$.cast.${what}('${id}') does not wait, and an actor ends itself by self.stop() or self.crash(error)`
     throw new SkepError('ERR_CALL_CYCLE', `${what}('${id}') would wait for itself (${names.join(' -> ')}): ${cure}`)
+  }
+}
+
+/** Ends a child in the message that runs: what that, or one below it, wants to call in its supervisor would wait for that. */
+async function endChild(supervisor: Process, child: Process): Promise<void> {
+  const { mailbox } = supervisor
+  const context = supervisor.contextOf(mailbox.current)
+  const awaited = [...child.tree()].map(({ info }) => ({ pid: info.pid, reentrant: false }))
+  for (const one of awaited) context?.await(one)
+  mailbox.sift(
+    (message) =>
+      message.chain === undefined || message.method === control || !supervisor.refusesAsCycle(message, message.chain),
+  )
+  try {
+    await child.stop(shutdown, false)
+  } finally {
+    for (const one of awaited) context?.answered(one)
   }
 }

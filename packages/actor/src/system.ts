@@ -1,16 +1,14 @@
 /**
- * All actors of one node: starts and stops them, gives names to them through the tracker, makes refs, and stands
- * between them and the links. Who may hold a name, and where a placed actor runs, the tracker decides; how one actor
- * works through its mailbox is `process.ts`; what becomes of a call is `calls.ts` and `incoming.ts`.
+ * All actors of one node: finds and stops them, makes refs, does what the tracker orders, and stands between them and the
+ * links. Who may hold a name, and where a placed actor runs, the tracker decides; how they are started is `starts.ts`, how
+ * one of them lives `process.ts`; what becomes of a call is `calls.ts` and `incoming.ts`.
  */
-import { type Cluster, isSkepError, type Logger, SkepError } from '@skep/cluster'
+import { type Cluster, type Logger, SkepError } from '@skep/cluster'
 import { type BootId, isGone } from '@skep/cluster/core'
 import {
-  type Activation,
   type Claim,
   type Deactivation,
   type OwnPlacement,
-  ownRule,
   Pid,
   type PlacementRule,
   realTime,
@@ -18,66 +16,32 @@ import {
   type Tracker,
 } from '@skep/tracker'
 import { Calls } from './calls.js'
-import { CallContext } from './chain.js'
+import type { CallContext } from './chain.js'
 import { type ActorHome, ContextNode } from './context.js'
 import { Deadlines } from './deadlines.js'
-import { BadBytes, unpack } from './decode.js'
 import { codeOf, defineActor } from './define.js'
-import { type ActorCode, type AnyActor, type Down, type DownReason, ignore } from './definition.js'
-import { pack } from './encode.js'
+import type { ActorCode, AnyActor, Down, DownReason } from './definition.js'
 import { actorKinds, parseFrame } from './frames.js'
+import type { ProcessHost, ProcessInfo, Starter } from './host.js'
 import { Incoming, type Moved } from './incoming.js'
-import { type Isolation, isolateAll } from './isolation.js'
+import type { Isolation } from './isolation.js'
+import { Kinds } from './kinds.js'
+import { type ActorLimits, actorLimits } from './limits.js'
 import type { LinkHost } from './links.js'
+import type { Phase, Refusal } from './mailbox.js'
 import { Movement } from './movement.js'
 import type { ActorNode } from './node.js'
 import type { OnceImage, OnceLimits } from './once.js'
 import type { Back, Errand, Passing } from './passing.js'
 import { Patience } from './patience.js'
-import { type Phase, Process, type ProcessHost, type ProcessInfo, type Refusal, type Starter } from './process.js'
+import { Process } from './process.js'
 import { type Address, addressOf, refFor } from './ref.js'
 import { takeRejections } from './rejections.js'
 import { type ReloadReport, reloadAll } from './reload.js'
 import { Scheduler } from './scheduler.js'
-import { type RefSource, Refused } from './values.js'
-import { type Anonymous, anonymous, Via, type ViaOptions } from './via.js'
-
-export interface ActorLimits {
-  /** Messages that may wait in one mailbox: more get ERR_OVERLOADED. */
-  readonly mailbox: number
-  /** Milliseconds that a call waits for its answer when its ref says nothing else. */
-  readonly callTimeoutMs: number
-  /** Bytes of the arguments or the result of one call: what a frame of 16 MiB holds beside its head. */
-  readonly maxPayloadBytes: number
-  /** Calls and streams to other nodes that may be open at once. */
-  readonly maxPending: number
-  /** Milliseconds that a running call, and then `onStop`, may take once an actor is told to stop. */
-  readonly stopGraceMs: number
-  /** Answers of calls with a key that an actor remembers, for how long (ms), and their bytes. */
-  readonly keyEntries: number
-  readonly keyMs: number
-  readonly keyBytes: number
-  /** Milliseconds after which a call that waits is named in the log, with its caller; Infinity: never. */
-  readonly slowCallMs: number
-  /** Milliseconds of synchronous code after which an actor is named in the log; Infinity: never. */
-  readonly blockedMs: number
-  /** Milliseconds that `init` and `onStart` may take together where the start says no `timeout`. */
-  readonly startTimeoutMs: number
-}
-
-export const actorLimits: ActorLimits = {
-  mailbox: 10_000,
-  callTimeoutMs: 5_000,
-  maxPayloadBytes: 15 * 1024 * 1024,
-  maxPending: 100_000,
-  stopGraceMs: 5_000,
-  keyEntries: 1000,
-  keyMs: 600_000,
-  keyBytes: 1024 * 1024,
-  slowCallMs: 1000,
-  blockedMs: 200,
-  startTimeoutMs: 10_000,
-}
+import { type StartHost, Starts } from './starts.js'
+import type { RefSource } from './values.js'
+import type { Anonymous, Via, ViaOptions } from './via.js'
 
 /** What callers of actors are told whose node may not go on. */
 const haltedRefusal: Refusal = {
@@ -86,8 +50,6 @@ const haltedRefusal: Refusal = {
 }
 /** Whose pid is watched or linked, of whatever kind that is. */
 const anyKind: ActorCode = codeOf(defineActor('actor', { init: () => undefined, on: {} }))
-/** The id of the node's own strategy of placement: no kind has it. */
-const nodeWide = ''
 
 /** What actors need of a cluster. */
 export type ActorCluster = Pick<Cluster, 'self' | 'member' | 'attach' | 'post' | 'describe' | 'linked' | 'noticeStall'>
@@ -189,7 +151,7 @@ export function startActors(options: ActorSystemOptions): ActorSystem {
   return new System(options).root
 }
 
-class System implements ProcessHost, ActorHome {
+class System implements ProcessHost<Process>, ActorHome, StartHost {
   readonly time: Timers
   readonly logger: Logger
   readonly scheduler: Scheduler
@@ -198,6 +160,7 @@ class System implements ProcessHost, ActorHome {
   readonly calls: Calls
   readonly root: RootNode
   readonly tracker: ActorTracker
+  readonly kinds: Kinds
   readonly isolation: Isolation
   readonly maxPayloadBytes: number
   readonly maxPending: number
@@ -214,21 +177,15 @@ class System implements ProcessHost, ActorHome {
   readonly #cluster: ActorCluster
   readonly #deadlines: Deadlines
   readonly #incoming: Incoming
-  readonly #movement: Movement
+  readonly movement: Movement
+  readonly #starts: Starts
   readonly #processes = new Map<number, Process>()
   /** Pids behind which stands whatever process these give. */
   readonly #stands = new Map<number, () => Process | undefined>()
   /** Made with the first actor. */
   #restRejections: (() => void) | undefined
-  /** Kinds that this node starts when it is asked to. */
-  readonly #listed = new Map<string, ActorCode>()
-  /** Those and all that were ever used here: what refs from others can be made of. */
-  readonly #known = new Map<string, ActorCode>()
-  /** The latest code of kinds that were reloaded. */
-  readonly #reloaded = new Map<string, ActorCode>()
   readonly #dropped = new Map<string, number>()
   readonly #rootRefs: RefSource
-  readonly #placement: PlacementRule | undefined
   lastMethod: string | undefined
   #lastRun = 0
   #leaving = false
@@ -270,23 +227,13 @@ class System implements ProcessHost, ActorHome {
     this.#deadlines = new Deadlines(this.time, patience)
     this.calls = new Calls(this, this.#deadlines)
     this.#incoming = new Incoming(this)
-    this.#movement = new Movement(this)
+    this.movement = new Movement(this)
+    this.#starts = new Starts(this)
     this.#rootRefs = this.refsFor(undefined)
     this.root = new RootNode(this)
-    this.#placement = this.#ruleFor(nodeWide, options.placement)
-    this.#list(options.actors)
+    this.kinds = new Kinds(this.tracker, options.actors, options.placement)
+    this.#cluster.describe({ kinds: this.kinds.listed })
     this.#attach()
-  }
-
-  #list(actors: readonly AnyActor[]): void {
-    for (const definition of actors) {
-      const actor = codeOf(definition)
-      if (this.#listed.has(actor.kind))
-        throw new TypeError(`actors: there are two definitions of kind '${actor.kind}': rename one`)
-      this.#listed.set(actor.kind, actor)
-      this.know(actor)
-    }
-    this.#cluster.describe({ kinds: [...this.#listed.keys()].sort() })
   }
 
   #attach(): void {
@@ -297,26 +244,26 @@ class System implements ProcessHost, ActorHome {
       raw: (from, frame) => this.#frame(from, frame),
       input: (input) => {
         if (input.type === 'rejoined') this.#renamePids()
-        else if (input.type === 'stalled') this.#eachNamed((process) => process.doubt())
-        else if (input.type === 'trusted') this.#eachNamed((process) => process.trust())
+        else if (input.type === 'stalled') this.#eachNamed((process) => process.mailbox.doubt())
+        else if (input.type === 'trusted') this.#eachNamed((process) => process.mailbox.trust())
         else if (input.type === 'unlinked') this.#lost(input.boot, 'the link to its node broke before the answer')
         else if (input.type === 'linked') this.calls.linked(input.boot)
         else if (input.type === 'drained') this.#incoming.drained(input.boot)
         else if (input.type === 'member' && isGone(input.member)) this.#gone(input.member.info.boot)
       },
     })
-    this.tracker.onActivate((activation) => this.#activate(activation))
+    this.tracker.onActivate((activation) => this.#starts.activate(activation))
     this.tracker.livesHere(({ id }) => this.#processes.has(id) || this.#stands.has(id))
     this.tracker.onHalted((on) => {
       if (on) this.#eachNamed((process) => process.halt(haltedRefusal))
     })
-    this.tracker.onResumed(({ id }) => this.process(id)?.unhalt())
+    this.tracker.onResumed(({ id }) => this.process(id)?.mailbox.unhalt())
     this.tracker.onKept(({ id }, name) => {
       const process = this.process(id)
-      if (process?.info.name === name) process.keep()
+      if (process?.info.name === name) process.mailbox.keep()
     })
     this.tracker.onDeactivate((deactivation) => this.#deactivate(deactivation))
-    this.tracker.onHandoff(this.#movement)
+    this.tracker.onHandoff(this.movement)
   }
 
   /** All that hold a name: what others may give to another. Who has none is nobody's but this node's. */
@@ -339,7 +286,7 @@ class System implements ProcessHost, ActorHome {
       case 'credit':
         return this.#incoming.grant(from, frame.id, frame.items)
       case 'passed':
-        return this.#movement.gateOpens(from, frame.target)
+        return this.movement.gateOpens(from, frame.target)
       default:
         return this.calls.arrived(from, frame)
     }
@@ -356,12 +303,12 @@ class System implements ProcessHost, ActorHome {
   #lost(boot: BootId, text: string): void {
     this.calls.lost(boot, text)
     this.#incoming.lost(boot)
-    this.#movement.lost(boot)
+    this.movement.lost(boot)
   }
 
   #gone(boot: BootId): void {
     this.#lost(boot, 'its node is down')
-    this.#movement.gone(boot)
+    this.movement.gone(boot)
   }
 
   // --- starting ---
@@ -375,182 +322,30 @@ class System implements ProcessHost, ActorHome {
     return this.startBy({ by }, definition, where, args).then(({ info }) => info.pid)
   }
 
-  startBy(starter: Starter, definition: AnyActor, where: Via | Anonymous, args: readonly unknown[]): Promise<Process> {
-    const actor = this.know(codeOf(definition))
-    if (where === anonymous) return this.#startAnonymous(actor, args, starter)
-    if (where instanceof Via) return this.#startNamed(actor, where, args, starter)
-    throw new TypeError('start(definition, where, ...): where must be via(name) or anonymous')
-  }
-
-  async #startAnonymous(actor: ActorCode, args: readonly unknown[], starter: Starter): Promise<Process> {
-    this.#refuseWhenLeaving()
-    const context = contextOfStart(starter)
-    const own = this.#initArgs(actor, args, context)
-    const process = await this.#begin(
-      actor,
-      { pid: this.tracker.nextPid(), name: undefined, fence: 0, placed: false },
-      (made) => made.start(own, this.startTimeoutMs, context),
-      starter,
-    )
-    await this.#open(process)
-    return process
-  }
-
-  async #startNamed(
-    actor: ActorCode,
-    { name, options }: Via,
+  startBy(
+    starter: Starter<Process>,
+    definition: AnyActor,
+    where: Via | Anonymous,
     args: readonly unknown[],
-    starter: Starter,
   ): Promise<Process> {
-    this.#refuseWhenLeaving()
-    const context = contextOfStart(starter)
-    const own = this.#initArgs(actor, args, context)
-    const { meta, claim: mode, timeout, visible } = options
-    const begun = this.time.now()
-    const grant = await this.tracker.claim(name, {
-      kind: actor.kind,
-      ...(meta === undefined ? {} : { meta }),
-      ...(mode === undefined ? {} : { mode }),
-      ...(timeout === undefined ? {} : { timeout }),
-    })
-    const pid = this.tracker.nextPid()
-    let process: Process
-    try {
-      const left = timeout === undefined ? this.startTimeoutMs : Math.max(1, begun + timeout - this.time.now())
-      const info = { pid, name, fence: grant.fence, placed: false }
-      process = await this.#begin(actor, info, (made) => made.start(own, left, context), starter)
-    } catch (error) {
-      grant.abandon()
-      throw error
-    }
-    try {
-      // Its node may have become another boot meanwhile.
-      await grant.commit(process.info.pid)
-    } catch (error) {
-      await process.stop('conflict', true)
-      throw error
-    }
-    await this.#open(process)
-    if (visible !== undefined)
-      await this.tracker.flush({ want: visible, ...(timeout === undefined ? {} : { timeout }) })
+    return this.#starts.startBy(starter, definition, where, args)
+  }
+
+  spawn(actor: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid> {
+    return this.#starts.spawn(actor, name, args, options)
+  }
+
+  make(actor: ActorCode, info: ProcessInfo, parent: Process | undefined): Process {
+    this.#restRejections ??= takeRejections()
+    const process = new Process(this, actor, info, parent)
+    this.#processes.set(info.pid.id, process)
     return process
   }
 
-  /** Run what makes it, and `onStart`. From here on its pid can be called; what comes waits. */
-  async #begin(
-    actor: ActorCode,
-    info: ProcessInfo,
-    start: (made: Process) => Promise<void>,
-    { parent, by, begun }: Starter = {},
-  ): Promise<Process> {
-    // It may have begun to leave since the name was asked for, or its parent to end.
-    this.#refuseWhenLeaving()
-    if (parent?.isEnding === true)
-      throw new SkepError('ERR_ACTOR_STOPPED', `${parent.title} is ending and starts nothing new`)
-    this.#restRejections ??= takeRejections()
-    // Its code may have been replaced while it asked for its name.
-    const process = new Process(this, this.know(actor), info, parent)
-    this.#processes.set(info.pid.id, process)
-    parent?.children.add(process)
-    begun?.(process)
-    const awaited = { pid: info.pid, reentrant: false }
-    by?.await(awaited)
-    let why: unknown
-    try {
-      await start(process)
-      if (process.phase === 'starting') return process
-      why = endedEarly()
-    } catch (error) {
-      why = error
-    } finally {
-      by?.answered(awaited)
-    }
-    await process.stop('it did not start', true)
-    if (why === ignore) {
-      const text = `${process.title} was not started: its init said ignore`
-      throw new SkepError('ERR_IGNORED', text, { sent: 'maybe' })
-    }
-    throw notStarted(process, why)
-  }
-
-  async #open(process: Process): Promise<void> {
-    process.open()
-    // Its start was over, but it may have ended before it had its name.
-    if (process.ran) return
-    await process.stop('it did not start', true)
-    throw notStarted(process, endedEarly())
-  }
-
-  #initArgs(actor: ActorCode, args: readonly unknown[], context: CallContext | undefined): unknown[] {
-    const own = [...args]
-    try {
-      isolateAll(this.isolation, own, 'args', this.refsFor(context))
-    } catch (error) {
-      throw startError(error, actor)
-    }
-    return own
-  }
-
-  #refuseWhenLeaving(): void {
+  refuseWhenLeaving(): void {
     if (this.#closed) throw new SkepError('ERR_STOPPED', 'this node has been stopped')
     if (this.#leaving)
       throw new SkepError('ERR_LEAVING', 'this node is leaving and starts nothing new: ask another one')
-  }
-
-  /** Start it where the ring says. */
-  async spawn(given: ActorCode, name: string, args: readonly unknown[], options: ViaOptions): Promise<Pid> {
-    this.#refuseWhenLeaving()
-    const actor = this.know(given)
-    let bytes: Uint8Array
-    try {
-      // The tracker keeps it as long as the actor lives: a piece of its own, not a view on a shared one.
-      bytes = Uint8Array.from(pack(args, 'args', this.maxPayloadBytes))
-    } catch (error) {
-      throw startError(error, actor)
-    }
-    const { meta, timeout, visible } = options
-    const wait = timeout === undefined ? {} : { timeout }
-    const placement = options.placement ?? this.#ruleOf(actor)
-    const terms = {
-      ...(meta === undefined ? {} : { meta }),
-      ...wait,
-      placement,
-      restart: options.restart ?? actor.restart,
-    }
-    const claim = await this.tracker.spawn(name, actor.kind, { args: bytes }, terms).catch(maybeStarted)
-    if (visible !== undefined) await this.tracker.flush({ want: visible, ...wait })
-    return claim.pid
-  }
-
-  async #activate({ name, kind, spec, fence, state, source }: Activation): Promise<Pid> {
-    this.#refuseWhenLeaving()
-    const actor = this.#listed.get(kind)
-    if (actor === undefined)
-      throw new SkepError(
-        'ERR_KIND_UNKNOWN',
-        `this node does not start actors of kind '${kind}': add its definition to actors`,
-      )
-    const info = { pid: this.tracker.nextPid(), name, fence, placed: true }
-    const args = state === undefined ? this.#specArgs(spec) : []
-    const process = await this.#begin(actor, info, (made) =>
-      state === undefined
-        ? made.start(args, this.startTimeoutMs)
-        : made.startFrom(this.#movement.made(made, state, source), this.startTimeoutMs),
-    )
-    process.open()
-    this.#movement.begun(process.info.pid)
-    return process.info.pid
-  }
-
-  #specArgs(spec: unknown): unknown[] {
-    const bytes = (spec as { readonly args?: unknown } | null | undefined)?.args
-    try {
-      const args = bytes instanceof Uint8Array ? unpack(bytes, this.#rootRefs) : undefined
-      if (Array.isArray(args)) return args
-    } catch (error) {
-      if (!(error instanceof BadBytes)) throw error
-    }
-    throw new SkepError('ERR_BAD_ARGUMENTS', 'the arguments in the start spec could not be read')
   }
 
   /** Another process holds its name now: it ends without touching the name. */
@@ -566,7 +361,7 @@ class System implements ProcessHost, ActorHome {
         // Where it ends already, that is how it ended.
         if (!process.isEnding) process.end = end
         void process.stop(reason, true)
-      } else void this.#movement.yield(process, winner, end)
+      } else void this.movement.yield(process, winner, end)
     } else
       this.logger.warn({ name, pid: String(pid), reason }, 'a name that was registered by hand went to another process')
   }
@@ -626,7 +421,7 @@ class System implements ProcessHost, ActorHome {
   }
 
   moved(id: number): Moved | undefined {
-    return this.#movement.movedTo(id)
+    return this.movement.movedTo(id)
   }
 
   get mergeMs(): number {
@@ -686,7 +481,7 @@ class System implements ProcessHost, ActorHome {
     if (context === undefined && this.#rootRefs !== undefined) return this.#rootRefs
     return {
       refOf: (kind, target) => {
-        const actor = this.#known.get(kind)
+        const actor = this.kinds.knownAs(kind)
         return actor && refFor({ host: this.calls, actor, target, options: {}, context })
       },
       rebind: (ref) => {
@@ -704,12 +499,7 @@ class System implements ProcessHost, ActorHome {
 
   async reload(code: ActorCode): Promise<ReloadReport> {
     const { kind } = code
-    if (!this.#known.has(kind))
-      throw new TypeError(`reload: this node knows no actors of kind '${kind}'; list it in actors, or start one first`)
-    this.#reloaded.set(kind, code)
-    this.#known.set(kind, code)
-    if (this.#listed.has(kind)) this.#listed.set(kind, code)
-    this.#ruleFor(kind, code.placement)
+    this.kinds.reload(code)
     const report = await reloadAll(
       [...this.#processes.values()].filter(({ actor }) => actor.kind === kind),
       code,
@@ -718,26 +508,8 @@ class System implements ProcessHost, ActorHome {
     return report
   }
 
-  /**
-   * Remember a definition, so that refs to its kind can arrive here. The first one of a kind stays; gives what is to be
-   * used in its place, where it was reloaded.
-   */
-  know(given: ActorCode): ActorCode {
-    const actor = this.#reloaded.get(given.kind) ?? given
-    if (this.#known.has(actor.kind)) return actor
-    this.#known.set(actor.kind, actor)
-    this.#ruleFor(actor.kind, actor.placement)
-    return actor
-  }
-
-  /** A function of the user's own becomes known to the tracker under this id. */
-  #ruleFor(id: string, placement: PlacementRule | OwnPlacement | undefined): PlacementRule | undefined {
-    return typeof placement === 'function' ? this.tracker.definePlacement(id, placement) : placement
-  }
-
-  /** Where this actor is started when it is placed. */
-  #ruleOf({ kind, placement }: ActorCode): PlacementRule | undefined {
-    return typeof placement === 'function' ? ownRule(kind) : (placement ?? this.#placement)
+  know(actor: ActorCode): ActorCode {
+    return this.kinds.know(actor)
   }
 
   dropped(reason: string): void {
@@ -747,7 +519,7 @@ class System implements ProcessHost, ActorHome {
   ended(process: Process, reason: string): void {
     const { pid, placed } = process.info
     this.#processes.delete(pid.id)
-    this.#movement.forget(pid.id)
+    this.movement.forget(pid.id)
     for (const id of process.stands) this.unstand(process, new Pid(this.boot, id, this.nodeName))
     if (this.#closed) return
     // While this node leaves, what the ring placed here is to run again elsewhere.
@@ -787,7 +559,8 @@ class System implements ProcessHost, ActorHome {
     const process = pid.boot === this.boot ? this.process(pid.id) : undefined
     if (process === undefined) return undefined
     const { name, fence, placed } = process.info
-    const { phase, paused, waiting, running, streams, failures } = process
+    const { phase, streams } = process
+    const { paused, waiting, running, failures } = process.mailbox
     return { pid, kind: process.actor.kind, name, fence, placed, phase, paused, waiting, running, streams, failures }
   }
 
@@ -803,35 +576,6 @@ class System implements ProcessHost, ActorHome {
       dropped: Object.fromEntries(this.#dropped),
     }
   }
-}
-
-/** What the start is bound by where somebody inside an actor waits for it. */
-function contextOfStart({ by }: Starter): CallContext | undefined {
-  const chain = by?.chain
-  return chain && new CallContext(Number.POSITIVE_INFINITY, chain)
-}
-
-function endedEarly(): SkepError {
-  return new SkepError('ERR_ACTOR_STOPPED', 'it was stopped while it started')
-}
-
-function notStarted({ title }: Process, why: unknown): SkepError {
-  const text = why instanceof Error ? why.message : String(why)
-  return new SkepError('ERR_INIT_FAILED', `${title} did not start: ${text}`, { cause: why, sent: 'maybe' })
-}
-
-function startError(error: unknown, { kind }: ActorCode): unknown {
-  if (!(error instanceof Refused)) return error
-  const { code, text, path } = error.refusal
-  return new SkepError(code, `${kind} was not started: ${text}`, { path })
-}
-
-/** Its `init` ran at its host, whatever the tracker's own part of it was: it may have had effects. */
-function maybeStarted(error: unknown): never {
-  if (!isSkepError(error) || error.sent !== 'no') throw error
-  if (error.code !== 'ERR_INIT_FAILED' && error.code !== 'ERR_IGNORED') throw error
-  const cause = error.code === 'ERR_IGNORED' ? {} : { cause: error.cause ?? error }
-  throw new SkepError(error.code, error.message, { ...cause, sent: 'maybe' })
 }
 
 /** The node as its user sees it. */
