@@ -2,15 +2,7 @@
  * `@skep/cluster`: forms a cluster of Node processes and passes messages between them.
  */
 export { type Address, formatAddress, isLoopback, parseAddress } from './address.js'
-export {
-  type Cluster,
-  type ClusterEvents,
-  type ClusterStats,
-  type Layer,
-  type LayerInput,
-  type PeerExplanation,
-  startCluster,
-} from './cluster.js'
+export { startCluster } from './cluster.js'
 export { type ClusterOptions, clusterFaults, type FormationOptions } from './config.js'
 export type { BootId, Member, MemberInfo, Phase, View } from './core/member.js'
 export { type ClusterUpward, type MembershipLimits, membershipLimits } from './core/membership.js'
@@ -36,4 +28,12 @@ export { type RancherOptions, rancher, type UrlOptions, url } from './discovery/
 export { type ErrorCode, errorCodes, isSkepError, type Sent, SkepError, type SkepErrorFields } from './errors.js'
 export { type Lane, type LinkLimits, linkLimits } from './limits.js'
 export { defaultLogger, type Logger, type LogMethod } from './log.js'
+export type {
+  Cluster,
+  ClusterEvents,
+  ClusterStats,
+  Layer,
+  LayerInput,
+  PeerExplanation,
+} from './surface.js'
 export { realTime, type Time, type Timers } from './time.js'
