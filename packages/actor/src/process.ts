@@ -360,8 +360,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   get timers(): ActorTimers {
     this.#timers ??= new ActorTimers({
       time: this.host.time,
-      title: this.title,
-      logger: this.logger,
+      owner: this,
       most: () => this.mailboxLimit,
       maxPayloadBytes: this.host.maxPayloadBytes,
       hasMethod: (name) => this.actor.methods.has(name) && !this.actor.streams.has(name),

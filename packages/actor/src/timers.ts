@@ -15,8 +15,8 @@ import { Refused } from './values.js'
 /** What timers need of their actor. */
 export interface TimedActor {
   readonly time: Timers
-  readonly title: string
-  readonly logger: Logger
+  /** For people; it changes when its node goes on as another boot. */
+  readonly owner: { readonly title: string; readonly logger: Logger }
   /** Timers that may be set at one time; fewer end none that is set. */
   most(): number
   /** Bytes of the arguments of one timer. */
@@ -67,7 +67,7 @@ export class ActorTimers {
     if (typeof work === 'object') this.#set.get(keyOf(work))?.cancel()
     else if (typeof work !== 'function')
       throw new TypeError(`self.${what}(ms, fn): fn must be a function or the name of a method`)
-    const { title } = this.#actor
+    const { title } = this.#actor.owner
     const most = this.#actor.most()
     if (this.#set.size >= most)
       throw new SkepError('ERR_OVERLOADED', `${title} has ${most} timers already: cancel some, or raise its mailbox`)
@@ -88,7 +88,7 @@ export class ActorTimers {
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       const { code, text, path } = error.refusal
-      throw new SkepError(code, `a timer of ${this.#actor.title}: ${text}`, { path })
+      throw new SkepError(code, `a timer of ${this.#actor.owner.title}: ${text}`, { path })
     }
   }
 
@@ -113,7 +113,7 @@ export class ActorTimers {
       const known = isImage(image) && this.#actor.hasMethod(image[0]) && this.#set.size < this.#actor.most()
       if (!known) {
         const method = String((image as readonly unknown[] | undefined)?.[0]).slice(0, 100)
-        this.#actor.logger.warn({ method }, `a timer of ${this.#actor.title} came along that it cannot run`)
+        this.#actor.owner.logger.warn({ method }, `a timer of ${this.#actor.owner.title} came along that it cannot run`)
         continue
       }
       const [method, args, leftMs, periodMs] = image
@@ -130,7 +130,7 @@ export class ActorTimers {
 
   /** The actor has other code: what that cannot run ends. */
   recheck(): void {
-    const { logger, title } = this.#actor
+    const { logger, title } = this.#actor.owner
     for (const timer of [...this.#set.values()]) {
       const { method } = timer
       if (method === undefined || this.#actor.hasMethod(method)) continue
@@ -254,7 +254,7 @@ class Tick extends Message {
   }
 
   fail(err: unknown): void {
-    const { logger, title } = this.#timer.actor
+    const { logger, title } = this.#timer.actor.owner
     logger.error({ err }, `a timer of ${title} threw`)
     this.#timer.ran()
   }

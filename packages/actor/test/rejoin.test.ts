@@ -15,6 +15,11 @@ const Counter = defineActor('counter', {
     fence: (self) => self.fence,
     log: (self, text: string) => self.logger.info(text),
     slow: (self) => opened.call.promise.then((text) => `${text} ${self.pid.boot}`),
+    fail: (self, ms: number) => {
+      self.after(ms, () => {
+        throw new Error('no luck')
+      })
+    },
     later: (self, ms: number) => void self.after(ms, (later) => (later.state.n += 100)),
     async *ticks() {
       for (let i = 0; ; i++) {
@@ -55,8 +60,8 @@ describe('an actor whose node becomes another boot', () => {
     world.rejoin(a)
     expect(await b.system.via(Counter, 'x').increment()).toBe(7)
     expect(await a.system.via(Counter, 'x').increment()).toBe(8)
-    expect(said(await b.system.via(Counter, 'x').pid())).toBe(`a a-boot+ ${pid.id}`)
-    expect(a.system.reports().map((report) => said(report.pid))).toEqual([`a a-boot+ ${pid.id}`])
+    expect(said(await b.system.via(Counter, 'x').pid())).toBe(`a 2a-boot ${pid.id}`)
+    expect(a.system.reports().map((report) => said(report.pid))).toEqual([`a 2a-boot ${pid.id}`])
     expect(a.gone).toEqual([])
   })
 
@@ -85,6 +90,17 @@ describe('an actor whose node becomes another boot', () => {
     expect(await member?.increment()).toBe(102)
   })
 
+  test('is named by its new pid where a timer of it throws', async () => {
+    const { world, a } = pair()
+    const pid = await a.system.start(Counter, anonymous, 1)
+    await a.system.ref(Counter, pid).fail(1000)
+    world.rejoin(a)
+    await world.time.pass(2000)
+    const line = a.lines.find(({ text }) => text?.includes('threw'))
+    expect(line?.text).toContain(String(onlyPid(a)))
+    expect(line?.fields.pid).toBe(String(onlyPid(a)))
+  })
+
   test('is not to be reached by its old pid, by nobody, and nothing is sent', async () => {
     const { world, a, b } = pair()
     const pid = await a.system.start(Counter, anonymous, 1)
@@ -103,7 +119,7 @@ describe('an actor whose node becomes another boot', () => {
     world.rejoin(a)
     await a.system.via(Counter, 'x').$.stop()
     await rest()
-    expect(a.gone.map(said)).toEqual([`a a-boot+ ${pid.id}`])
+    expect(a.gone.map(said)).toEqual([`a 2a-boot ${pid.id}`])
     expect(world.claims.size).toBe(0)
     expect(a.system.stats().actors).toBe(0)
   })
@@ -134,7 +150,7 @@ describe('what is under way when a node becomes another boot', () => {
     const error = await errorOf(remote)
     expect([error.code, error.sent]).toEqual(['ERR_NODE_DOWN', 'maybe'])
     opened.call.open('done as')
-    expect(await local).toBe('done as a-boot+')
+    expect(await local).toBe('done as 2a-boot')
     await rest()
     // The answer to the other one has nobody to go to, and the actor is free for the next call.
     expect(await b.system.via(Counter, 'x').increment()).toBe(2)
@@ -164,7 +180,7 @@ describe('what is under way when a node becomes another boot', () => {
     world.rejoin(a)
     opened.init.open()
     const pid = await starting
-    expect(pid.boot).toBe('a-boot+')
+    expect(pid.boot).toBe('2a-boot')
     expect(world.claims.get('s')?.pid.equals(pid)).toBe(true)
     expect(await b.system.via(Slow, 's').value()).toBe(7)
     expect(said(await b.system.ref(Slow, pid).pid())).toBe(said(pid))
@@ -180,8 +196,8 @@ describe('what is under way when a node becomes another boot', () => {
     await rest()
     world.rejoin(a)
     opened.init.open()
-    expect((await placed)?.boot).toBe('a-boot+')
-    expect((await nameless).boot).toBe('a-boot+')
+    expect((await placed)?.boot).toBe('2a-boot')
+    expect((await nameless).boot).toBe('2a-boot')
   })
 
   test('is linked under the new pids to others of its node: it is told once of an end, and can unlink', async () => {

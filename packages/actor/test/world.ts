@@ -201,7 +201,7 @@ export class World {
       other.layer?.input({ type: 'unlinked', boot: old })
       other.layer?.input({ type: 'member', member: gone, previous, reason: 'suspected' })
     }
-    node.boot = `${old}+`
+    node.boot = `2${old}`
     this.nodes.set(node.boot, node)
     const members = [node.member, gone, ...others.map((other) => other.member)]
     node.layer?.input({ type: 'rejoined', self: node.info, members })
