@@ -47,12 +47,12 @@ export class Driver {
   /** Messages that the machine refused, by reason. */
   readonly dropped: Map<string, number> = new Map()
   readonly #options: DriverOptions
-  /** Inputs not yet stepped; the first ones are those of the present turn. */
+  /** Inputs that came while another one is stepped; the first ones are those of the present turn. */
   readonly #inputs: TrackerInput[] = []
   #feeding = false
   #stopped = false
   /** Ops that no peer has been sent yet, of steps that followed one another, and for whom they are. */
-  readonly #ops: Held[] = []
+  #ops: Held[] = []
   #timer: { readonly at: number; readonly cancel: () => void } | undefined
 
   constructor(options: DriverOptions) {
@@ -73,7 +73,7 @@ export class Driver {
       lane: laneOf,
       input: (input) => {
         // They were an earlier boot's, whose links are gone.
-        if (input.type === 'rejoined') this.#ops.length = 0
+        if (input.type === 'rejoined') this.#ops = []
         // The registry believes what it is told; only processes wait.
         if (input.type === 'stalled' || input.type === 'trusted') return
         if (input.type === 'message' && this.#options.intercept(input.from, input.message as TrackerMessage)) return
@@ -92,13 +92,16 @@ export class Driver {
    * turn after them, or its ops would leave before those of the step that caused it. Nothing happens once stopped.
    */
   feed(input: TrackerInput): void {
-    this.#inputs.push(input)
-    if (this.#feeding) return
+    if (this.#feeding) {
+      this.#inputs.push(input)
+      return
+    }
     this.#feeding = true
     try {
+      this.#step(input)
       for (let i = 0; i < this.#inputs.length; i++) this.#step(this.#inputs[i] as TrackerInput)
     } finally {
-      this.#inputs.length = 0
+      if (this.#inputs.length > 0) this.#inputs.length = 0
       this.#feeding = false
     }
     this.arm()
@@ -193,9 +196,10 @@ export class Driver {
 
   #sendOps(): void {
     if (this.#ops.length === 0) return
-    const all = this.#ops.splice(0)
+    const all = this.#ops
+    this.#ops = []
     if (this.#stopped) return
-    for (const { message, to } of together(all)) {
+    for (const { message, to } of all.length === 1 ? all : together(all)) {
       for (const boot of to) this.#options.cluster.send(boot, message, { carry: false, relay: false })
     }
   }
