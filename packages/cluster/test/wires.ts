@@ -241,7 +241,6 @@ export class Peer {
   #transport(): Transport {
     const wires = this.#wires
     return {
-      isBehind: false,
       listen: (_address, events) => {
         this.#listening = events
         events.bound(1)

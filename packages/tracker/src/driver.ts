@@ -36,8 +36,6 @@ interface Held {
 
 /** Steps whose ops leave as one message at most: with the largest specs and metadata in them it is a frame still. */
 const maxStepsTogether = 64
-/** Ops of one message: who reads it does so in one step. */
-const maxOpsTogether = 256
 
 /** Most different reasons that are counted apart; the rest is counted together. */
 const maxReasons = 64
@@ -215,24 +213,18 @@ export class Driver {
 function together(all: readonly Held[]): Held[] {
   const joined: Held[] = []
   let run: Held[] = []
-  let ops = 0
   const end = (): void => {
     const [first] = run
     const last = run.at(-1)
     if (first === undefined || last === undefined) return
-    const all = run.flatMap(({ message }) => message.ops)
-    joined.push(
-      first === last ? first : { ...last, message: { ...last.message, first: first.message.first, ops: all } },
-    )
+    const ops = run.flatMap(({ message }) => message.ops)
+    joined.push(first === last ? first : { ...last, message: { ...last.message, first: first.message.first, ops } })
     run = []
-    ops = 0
   }
   for (const one of all) {
     const before = run.at(-1)
-    const isFull = run.length === maxStepsTogether || ops + one.message.ops.length > maxOpsTogether
-    if (before !== undefined && (isFull || !continues(before, one))) end()
+    if (before !== undefined && (run.length === maxStepsTogether || !continues(before, one))) end()
     run.push(one)
-    ops += one.message.ops.length
   }
   end()
   return joined

@@ -19,7 +19,7 @@ import { Activations } from './activations.js'
 import { Asks, abortError, type Wish } from './asks.js'
 import { type Explanation, explain } from './core/explain.js'
 import { haltsAt } from './core/halting.js'
-import { holdersIn, lookup, membersOf } from './core/logs.js'
+import { lookup, membersOf } from './core/logs.js'
 import type { Claim, Ended, NameEvent, NodeRequest, Terms, TrackerMessage } from './core/messages.js'
 import { Pid } from './core/pid.js'
 import { metaMaxBytes, specMaxBytes } from './core/plain.js'
@@ -121,14 +121,7 @@ class TrackerShell implements Tracker {
       lives: (pid) => this.#lives(pid),
       logger: this.#logger,
     })
-    const { registry } = this.#driver.state
-    this.#streams = new EventStreams({
-      watch: (on) => this.#driver.feed({ type: 'watch', on }),
-      defer: (fn) => this.#time.defer(fn),
-      pieces: () => registry.index.pieces,
-      pieceOf: (name) => registry.index.pieceOf(name),
-      holdersIn: (piece) => holdersIn(registry, piece),
-    })
+    this.#streams = new EventStreams((on) => this.#driver.feed({ type: 'watch', on }))
     this.#driver.attach()
   }
 
@@ -145,15 +138,13 @@ class TrackerShell implements Tracker {
   registered(filter: { readonly prefix?: string; readonly local?: boolean } = {}): Claim[] {
     const { prefix = '', local = false } = filter
     const { registry, self } = this.#driver.state
-    const found: Claim[][] = []
-    for (let piece = 0; piece < registry.index.pieces; piece++) {
-      const claims = holdersIn(registry, piece)
-      const all = prefix === '' && !local
-      found.push(
-        all ? claims : claims.filter(({ name, pid }) => name.startsWith(prefix) && (!local || pid.boot === self)),
-      )
+    const claims: Claim[] = []
+    for (const name of registry.index.keys()) {
+      if (!name.startsWith(prefix)) continue
+      const claim = lookup(registry, name)
+      if (claim !== undefined && (!local || claim.pid.boot === self)) claims.push(claim)
     }
-    return found.flat()
+    return claims
   }
 
   membersOf(group: string): readonly Pid[] {
@@ -165,7 +156,8 @@ class TrackerShell implements Tracker {
   }
 
   events(options: EventOptions = {}): AsyncIterable<NameEvent | MissedEvents> {
-    return this.#streams.open(options)
+    const { prefix } = options
+    return this.#streams.open(options, () => this.registered(prefix === undefined ? {} : { prefix }))
   }
 
   stats(): TrackerStats {

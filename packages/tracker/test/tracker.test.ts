@@ -69,25 +69,6 @@ describe('registering a name', () => {
     for (const { tracker } of fabric.nodes) for (const name of own) expect(tracker.whereis(name)?.node).toBe('n1')
   })
 
-  test('names that go together leave in messages that are each read in a short step', async () => {
-    const fabric = await cluster(2)
-    const one = fabric.tracker('n1')
-    const pid = one.nextPid()
-    await fabric.time.until(
-      Promise.all(Array.from({ length: 700 }, (_, i) => one.register(`own-${i}`, pid, { mode: 'local' }))),
-    )
-    const sent: number[] = []
-    fabric.filter = (_from, _to, frame) => {
-      const message = decodeMessage(frame)
-      if (message?.type === 'ops') sent.push(message.ops.length)
-      return true
-    }
-    one.gone(pid)
-    await fabric.time.advance(10)
-    expect(sent).toEqual([256, 256, 188])
-    expect(fabric.tracker('n2').registered()).toEqual([])
-  })
-
   test('ops never pass, nor are passed by, what is sent between them', async () => {
     const fabric = await cluster(2)
     const one = fabric.tracker('n1')

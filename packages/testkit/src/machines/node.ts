@@ -55,7 +55,6 @@ export interface NodeBirth {
   readonly counter: number
   readonly ring: { readonly slots: number; readonly vnodes: number }
   readonly chunkBytes: number
-  readonly sliceNames: number
   /** Never where not given. */
   readonly rebalance?: Rebalance
   readonly now: number
@@ -156,7 +155,7 @@ export class SimNode implements Endpoint, ReplicaPort {
       this.inherit(earlier)
       return
     }
-    const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes, sliceNames: birth.sliceNames }
+    const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes }
     const rebalance = birth.rebalance ?? { mode: 'never', rate: 0, afterMs: 0 }
     this.replica = new Replica(
       { self, discovery: true, seed: birth.seed, limits: membershipLimits, formation: birth.formation },

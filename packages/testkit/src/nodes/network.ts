@@ -140,7 +140,6 @@ export class Network implements Wires {
 }
 
 export class VirtualTransport implements Transport {
-  readonly isBehind = false
   readonly process: Endpoint
   readonly #network: Network
   #events: TransportEvents | undefined

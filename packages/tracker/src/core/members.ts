@@ -5,14 +5,14 @@ import { askAgain, askAgainWhere } from './asks.js'
 import { dropYielded } from './grants.js'
 import { hasStopped } from './halting.js'
 import { lostTarget } from './handoff.js'
-import { forgetOrphans, hideLog, logOf, showLog, sweep } from './logs.js'
+import { hideLog, logOf, showLog, sweep } from './logs.js'
 import { greet, notePhase } from './partition.js'
 import { reconcile, retryStarts } from './placement.js'
 import { rebalanceAnew } from './rebalance.js'
 import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
 import { pursueSoon, yieldForeign } from './slots.js'
-import { goOn, log, type TrackerState, type Turn } from './state.js'
+import { log, type TrackerState, type Turn } from './state.js'
 import { sendDigest } from './sync.js'
 
 export function onView(turn: Turn, view: View): void {
@@ -154,13 +154,8 @@ export function onUnlinked(turn: Turn, boot: BootId): void {
   lostTarget(turn, boot, false)
 }
 
-/** A slice of what gone members have left behind. */
 export function sweepGone(turn: Turn): void {
-  const { state } = turn
-  const { registry } = state
-  const { sliceNames } = state.config.limits
-  if (registry.forgetting.length > 0 && forgetOrphans(registry, sliceNames)) goOn(turn)
-  if (registry.sweeping.size === 0) return
-  if (sweep(registry, 'node gone', sliceNames)) goOn(turn)
+  if (turn.state.registry.sweeping.size === 0) return
+  if (sweep(turn.state.registry, 'node gone')) turn.out.push({ type: 'continue' })
   else reconcile(turn)
 }

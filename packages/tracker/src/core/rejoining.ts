@@ -77,8 +77,6 @@ function voidAll(turn: Turn): void {
   state.ownedCount = 0
   state.viewSizes = []
   state.pausedUntil = 0
-  // Who ran the old boot may not bring it any more.
-  state.continuing = false
 }
 
 /** Who is counted in is met anew; all others are gone. */

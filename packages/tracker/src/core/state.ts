@@ -12,14 +12,15 @@ import type {
   Ended,
   GroupOf,
   Lineage,
+  Membership,
   NameEvent,
   NodeRequest,
   Op,
   Source,
+  Strike,
   Terms,
   TrackerMessage,
 } from './messages.js'
-import type { LogImage, Replacement } from './replace.js'
 import type { RingParameters, RingTable } from './ring.js'
 import type { OwnStrategy } from './strategies.js'
 import type { PartitionConfig, PartitionState } from './votes.js'
@@ -176,8 +177,6 @@ export interface TrackerLimits {
   readonly maxAsks: number
   /** Logs being sent to one peer at once. */
   readonly maxTransfers: number
-  /** Names looked at in one step where there may be many: well under 5 ms. */
-  readonly sliceNames: number
   /** Bytes of one chunk of a log, roughly. */
   readonly chunkBytes: number
   /** Ops kept while a log is being transferred. */
@@ -223,7 +222,6 @@ export const trackerLimits: TrackerLimits = {
   maxStarting: 512,
   maxAsks: 100_000,
   maxTransfers: 8,
-  sliceNames: 500,
   chunkBytes: 60_000,
   maxBuffered: 100_000,
   maxIdDepth: 48,
@@ -409,8 +407,17 @@ export interface Pull {
   readonly boot: BootId
   readonly from: BootId
   since: number
-  /** The parts of a transfer so far; its seq is that of the first chunk. */
-  image: (LogImage & { chunk: number }) | undefined
+  /** The parts of a transfer so far. */
+  image:
+    | {
+        base: number
+        chunk: number
+        claims: Map<string, Claim>
+        /** By pid number and group. */
+        memberships: Map<string, Membership>
+        strikes: Map<string, Strike>
+      }
+    | undefined
   /** Ops that arrived meanwhile, by seq of the first. */
   buffered: { first: number; ops: readonly Op[] }[]
   bufferedOps: number
@@ -521,8 +528,6 @@ export interface TrackerState {
 
   // sync
   pulls: Map<BootId, Pull>
-  /** Logs that have come whole and are being put in the place of our copies. */
-  replacements: Map<BootId, Replacement>
   transfers: Transfer[]
   /** Until ready: what the peers had when we met them. */
   targets: Map<BootId, readonly DigestEntry[]>
@@ -570,10 +575,6 @@ export interface TrackerState {
   firstStamp: Claim['stamp'] | undefined
 
   nextSweepAt: number
-  /** Orphans still to be looked at, and whether they all are to be, once more, after that. */
-  reconciling: { readonly orphans: Iterator<Claim>; again: boolean } | undefined
-  /** A `continue` is on its way. */
-  continuing: boolean
 }
 
 /** One step: the state, its time and what it gives. Handed from function to function of the machine. */
@@ -601,13 +602,6 @@ export function send(turn: Turn, to: BootId, message: TrackerMessage): void {
 /** With our members, which the receiver joins before it reads the message. */
 export function sendCarrying(turn: Turn, to: BootId, message: TrackerMessage): void {
   turn.out.push({ type: 'send', to, message, carry: true, relay: true })
-}
-
-/** There is more to do than one step should: the next slice of it comes with `continue`. */
-export function goOn(turn: Turn): void {
-  if (turn.state.continuing) return
-  turn.state.continuing = true
-  turn.out.push({ type: 'continue' })
 }
 
 export function log(turn: Turn, level: LogOutput['level'], text: string, fields: Record<string, unknown> = {}): void {

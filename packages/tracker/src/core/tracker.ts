@@ -46,7 +46,7 @@ import { onLinked, onMember, onUnlinked, onView, sweepGone } from './members.js'
 import type { TrackerMessage } from './messages.js'
 import { haltWhenDue, onBeat, tickPartition } from './partition.js'
 import { askKnown, onKnown, onKnows } from './passage.js'
-import { continueReconciling, onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
+import { onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
 import { rebalance, rebalanceSoon } from './rebalance.js'
 import { rejoin } from './rejoining.js'
 import {
@@ -70,7 +70,6 @@ import {
   type Turn,
 } from './state.js'
 import {
-  continueReplacements,
   continueTransfers,
   digestRound,
   expirePulls,
@@ -142,7 +141,6 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     unsent: [],
     partition: initPartition(config.partition, self, now),
     pulls: new Map(),
-    replacements: new Map(),
     transfers: [],
     targets: new Map(),
     nextDigestAt: now + config.limits.digestMs,
@@ -167,8 +165,6 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     worn: false,
     firstStamp: undefined,
     nextSweepAt: now + config.limits.sweepMs,
-    reconciling: undefined,
-    continuing: false,
   }
   logOf(state.registry, self)
   return state
@@ -188,9 +184,6 @@ function isBusy(state: TrackerState): boolean {
     state.grants.size > 0 ||
     state.starting.size > 0 ||
     state.registry.sweeping.size > 0 ||
-    state.registry.forgetting.length > 0 ||
-    state.replacements.size > 0 ||
-    state.reconciling !== undefined ||
     state.pulls.size > 0 ||
     state.contests.size > 0 ||
     state.requests.size > 0 ||
@@ -287,8 +280,7 @@ function handle(turn: Turn, input: TrackerInput): void {
     case 'part':
       return part(turn)
     case 'continue':
-      state.continuing = false
-      return workOn(turn)
+      return continueTransfers(turn)
     case 'wake':
       return
   }
@@ -483,8 +475,7 @@ function everySecond(turn: Turn): void {
   digestRound(turn)
   for (const one of [...state.registry.logs.values()]) {
     if (one.forgetAt > now) continue
-    if (state.registry.sweeping.has(one.boot) || state.replacements.has(one.boot)) continue
-    if (hasOrphans(state.registry, one.boot) && now - one.forgetAt < orphanMs) continue
+    if (hasOrphans(state.registry, one) && now - one.forgetAt < orphanMs) continue
     forgetLog(state.registry, one)
     state.peers.delete(one.boot)
     state.told.delete(one.boot)
@@ -495,16 +486,8 @@ function everySecond(turn: Turn): void {
   reconcile(turn)
 }
 
-/** A slice of each work that may be long. */
-function workOn(turn: Turn): void {
-  continueReplacements(turn)
-  sweepGone(turn)
-  continueReconciling(turn)
-  continueTransfers(turn)
-}
-
 function sweepOpen(turn: Turn): void {
-  workOn(turn)
+  sweepGone(turn)
   expirePulls(turn)
   askAgain(turn)
   checkGrants(turn)
