@@ -191,9 +191,10 @@ export class Link {
     const frames = this.#together
     const [first] = frames
     if (first === undefined) return
-    this.#connection.send(frames.length === 1 ? first : joinFrames(frames, this.#togetherBytes))
+    const bytes = this.#togetherBytes
     this.#together = []
     this.#togetherBytes = 0
+    this.#connection.send(frames.length === 1 ? first : joinFrames(frames, bytes))
   }
 
   #uncork(): void {
@@ -238,27 +239,36 @@ export class Link {
       return this.#events.dropped(this, 'a text frame')
     }
     this.#events.message(() => {
+      let isReadable = true
       const isWhole = splitFrames(data, (frame) => {
         this.counts.framesIn++
         this.counts.bytesIn += frame.length
-        if (!this.#unreadable) this.#unpack(frame, false)
+        if (!this.#unreadable) isReadable = this.#unpack(frame, false)
+        // A peer that packs one frame badly has nothing to say behind it, and each costs as much to refuse as a good one.
+        return isReadable
       })
-      if (!isWhole) this.#events.dropped(this, 'not frames')
+      if (!isWhole && isReadable) this.#events.dropped(this, 'not frames')
     })
   }
 
-  #unpack(bytes: Uint8Array, fromChunks: boolean): void {
+  /** False where the bytes are no frame. */
+  #unpack(bytes: Uint8Array, fromChunks: boolean): boolean {
     let frame: unknown
     try {
       frame = unpackFrame(bytes)
     } catch {
       // Each message stands by itself, so the next one can be read on.
-      return this.#events.dropped(this, 'not msgpack')
+      this.#events.dropped(this, 'not msgpack')
+      return false
     }
-    if (!Array.isArray(frame) || !Number.isInteger(frame[0])) return this.#events.dropped(this, 'not a frame')
-    if (frame[0] !== linkKinds.chunk) return this.#read(frame)
-    if (fromChunks) return this.#events.dropped(this, 'a chunk within a chunk')
-    this.#receiveChunk(frame)
+    if (!Array.isArray(frame) || !Number.isInteger(frame[0])) {
+      this.#events.dropped(this, 'not a frame')
+      return false
+    }
+    if (frame[0] !== linkKinds.chunk) this.#read(frame)
+    else if (fromChunks) this.#events.dropped(this, 'a chunk within a chunk')
+    else this.#receiveChunk(frame)
+    return true
   }
 
   #read(frame: readonly unknown[]): void {

@@ -1,7 +1,7 @@
 /**
- * Bytes on a link: a frame is one msgpack array `[kind, ...fields]`, packed by itself, so that a bad one never spoils the
- * next. One ws binary message is one frame, or several, each behind its length. Kinds 0-15 belong to the link
- * (handshake, chunks); the others to the layers above.
+ * Bytes on a link: a frame is one msgpack array `[kind, ...fields]`, packed by itself. One ws binary message is one
+ * frame, or several, each behind its length; a bad one spoils what is behind it in its message, and no other. Kinds 0-15
+ * belong to the link (handshake, chunks); the others to the layers above.
  */
 import { Packr, Unpackr } from 'msgpackr'
 import { checkGrammar } from './core/grammar.js'
@@ -69,18 +69,18 @@ export function joinFrames(frames: readonly Buffer[], bytes: number): Buffer {
   return message
 }
 
-/** Gives each frame of a message to `read`. False where its end is not that of a frame; what is before that was given. */
-export function splitFrames(message: Buffer, read: (frame: Buffer) => void): boolean {
-  if (message[0] !== severalMark) {
-    read(message)
-    return true
-  }
+/**
+ * Gives each frame of a message to `read`, until that gives false. False where something in it is no frame; what is before
+ * that was given. A frame takes one byte at least: else a message of nothing but lengths would be work for 0.3 s.
+ */
+export function splitFrames(message: Buffer, read: (frame: Buffer) => boolean): boolean {
+  if (message[0] !== severalMark) return read(message)
   let at = 1
   while (at + lengthBytes <= message.length) {
     const begins = at + lengthBytes
     const ends = begins + (((message[at] as number) << 8) | (message[at + 1] as number))
-    if (ends > message.length) return false
-    read(message.subarray(begins, ends))
+    if (ends === begins || ends > message.length) return false
+    if (!read(message.subarray(begins, ends))) return false
     at = ends
   }
   return at === message.length

@@ -12,7 +12,7 @@ function joined(frames: readonly Buffer[]): Buffer {
 
 function split(message: Buffer): { readonly isWhole: boolean; readonly frames: Buffer[] } {
   const frames: Buffer[] = []
-  const isWhole = splitFrames(message, (frame) => void frames.push(frame))
+  const isWhole = splitFrames(message, (frame) => frames.push(frame) > 0)
   return { isWhole, frames }
 }
 
@@ -49,6 +49,15 @@ describe('a message of several frames', () => {
     const message = joined([largest])
     expect(message.length).toBeLessThanOrEqual(maxWireBytes)
     expect(split(message).frames).toEqual([largest])
+  })
+
+  it('ends at a frame of no bytes, and where its reader has enough', () => {
+    const frame = packFrame([40, 'one'])
+    expect(split(joined([frame, Buffer.alloc(0), frame]))).toEqual({ isWhole: false, frames: [frame] })
+    expect(split(Buffer.concat([Buffer.from([0xc1]), Buffer.alloc(maxTogetherBytes - 1)])).frames).toEqual([])
+    let read = 0
+    expect(splitFrames(joined([frame, frame, frame]), () => ++read < 2)).toBe(false)
+    expect(read).toBe(2)
   })
 
   it('is not taken for one frame, nor one frame for it', () => {

@@ -102,9 +102,11 @@ class Meter {
       const lengths: number[] = []
       splitFrames(message, (frame) => {
         const name = nameOf(frame)
-        if (!this.#counts(name)) return
-        lengths.push(frame.length)
-        this.frames.set(name, (this.frames.get(name) ?? 0) + 1)
+        if (this.#counts(name)) {
+          lengths.push(frame.length)
+          this.frames.set(name, (this.frames.get(name) ?? 0) + 1)
+        }
+        return true
       })
       if (lengths.length === 0) continue
       sent.messages++

@@ -274,7 +274,7 @@ export class End implements Connection {
 
 function kindsOf(message: Buffer): number[] {
   const found: number[] = []
-  splitFrames(message, (frame) => found.push(kindOf(frame)))
+  splitFrames(message, (frame) => found.push(kindOf(frame)) > 0)
   return found
 }
 
