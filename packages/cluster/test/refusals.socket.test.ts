@@ -211,7 +211,8 @@ describe('a linked peer', () => {
   })
 
   it.each<[string, Buffer, string]>([
-    ['what is not msgpack', Buffer.from([0xc1, 0, 0]), 'not msgpack'],
+    ['what is not msgpack', Buffer.from([0xc7, 0, 0]), 'not msgpack'],
+    ['frames of no bytes', Buffer.from([0xc1, 0, 0, 0, 0]), 'not frames'],
     ['half a frame', packFrame([16, 123_456_789]).subarray(0, 4), 'not msgpack'],
     ['a message larger than any chunk', Buffer.alloc(70 * 1024), 'too large'],
   ])('that sends %s loses its link, with the reason, and may come again', async (_what, bytes, reason) => {

@@ -105,6 +105,7 @@ export class Browser {
     const ended = new Promise((resolve) => this.child.on('exit', resolve))
     this.child.kill('SIGKILL')
     await ended
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
+    // Its helpers end a little later than it does, and write until then.
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20 })
   }
 }
