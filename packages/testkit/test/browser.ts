@@ -1,6 +1,7 @@
 /** A headless Chromium without network, driven over the two pipes of its DevTools protocol: no port, no package. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
@@ -38,7 +39,7 @@ export class Browser {
 
   constructor(command: string) {
     const args = [...flags, `--user-data-dir=${this.folder}`, 'about:blank']
-    this.child = spawn(command, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
+    this.child = spawn(command, args, { detached: true, stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
     let rest = ''
     ;(this.child.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => {
       const messages = (rest + text).split('\0')
@@ -103,9 +104,9 @@ export class Browser {
 
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.child.on('exit', resolve))
-    this.child.kill('SIGKILL')
+    // With its helpers, which would write into the folder for a while yet.
+    if (this.child.pid !== undefined) process.kill(-this.child.pid, 'SIGKILL')
     await ended
-    // Its helpers end a little later than it does, and write until then.
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20 })
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 20 })
   }
 }
