@@ -7,6 +7,7 @@ import { type Process, startProcess } from '@skep/example-counter/processes'
 import type { CoresSteps } from './cores-main.js'
 import type { CoresArgument } from './cores-node.js'
 import { clock, freePorts, uniqueCluster } from './nodes.js'
+import { runs } from './programs.js'
 import { Checks, eventually, pause, type Report, type Say, within } from './scenario.js'
 import { checkDone, startWorker, type Worker } from './workers.js'
 
@@ -179,13 +180,4 @@ function workerPids(supervisor: Process<CoresSteps>): number[] {
 
 async function answered(url: string): Promise<{ readonly node: string; readonly members: readonly string[] }> {
   return (await (await fetch(url)).json()) as { node: string; members: string[] }
-}
-
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

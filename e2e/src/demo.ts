@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { runProgram } from './programs.js'
+import { runProgram, runs } from './programs.js'
 import { Checks, eventually, type Report, type Say } from './scenario.js'
 
 const PROGRAM = new URL('./main.js', import.meta.resolve('@skep/example-counter/processes'))
@@ -106,13 +106,4 @@ async function killedStory(): Promise<number[]> {
 
 function nodePids(told: string): number[] {
   return [...told.matchAll(/, process (\d+)/g)].map((match) => Number(match[1]))
-}
-
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,4 +1,4 @@
-/** Runs a program to its end and gives what it wrote, stdout and stderr apart. */
+/** Runs a program to its end and gives what it wrote, stdout and stderr apart; and says of a process whether it runs. */
 
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -38,4 +38,14 @@ export function runProgram(program: URL, args: readonly string[], limitMs: numbe
       resolve({ code, stdout, stderr, ms: performance.now() - began })
     })
   })
+}
+
+/** Is there a process with this pid? */
+export function runs(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -243,11 +243,11 @@ export class Link {
       const isWhole = splitFrames(data, (frame) => {
         this.counts.framesIn++
         this.counts.bytesIn += frame.length
-        if (!this.#unreadable) isReadable = this.#unpack(frame, false)
+        isReadable = this.#unpack(frame, false)
         // A peer that packs one frame badly has nothing to say behind it, and each costs as much to refuse as a good one.
-        return isReadable
+        return isReadable && !this.#unreadable
       })
-      if (!isWhole && isReadable) this.#events.dropped(this, 'not frames')
+      if (!isWhole && isReadable && !this.#unreadable) this.#events.dropped(this, 'not frames')
     })
   }
 

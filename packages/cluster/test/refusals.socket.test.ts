@@ -4,7 +4,7 @@ import { connect as connectTcp } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ClusterOptions, isSkepError, startCluster } from '../src/index.js'
-import { packFrame } from '../src/wire.js'
+import { bytesTogether, joinFrames, packFrame } from '../src/wire.js'
 import { Recorder, startNode, type TestNode, viewOf } from './nodes.js'
 import { connect, link } from './stranger.js'
 
@@ -207,6 +207,31 @@ describe('a linked peer', () => {
       'a text frame': 1,
     })
     expect(a.log.lines.filter(({ text }) => text.startsWith('dropped'))).toHaveLength(4)
+    peer.ws.terminate()
+  })
+
+  it('that sends several frames in one message is heard up to the first that is none, and again with the next message', async () => {
+    const a = await startNode('a')
+    const peer = await link(a.cluster.self.address, 'x')
+    if (peer === undefined) throw new Error('there is no link')
+    const answers: unknown[] = []
+    const last = new Promise<void>((resolve) =>
+      peer.ws.on('message', (data: Buffer) => {
+        for (const n of [1, 2, 3]) if (data.equals(packFrame([17, n]))) answers.push(n)
+        if (answers.at(-1) === 3) resolve()
+      }),
+    )
+    const frames = [packFrame([16, 1]), Buffer.from([0xc7, 0, 0]), packFrame([16, 2])]
+    peer.ws.send(
+      joinFrames(
+        frames,
+        frames.reduce((sum, frame) => sum + bytesTogether(frame), 0),
+      ),
+    )
+    peer.ws.send(packFrame([16, 3]))
+    await last
+    expect(answers).toEqual([1, 3])
+    expect(a.cluster.stats().dropped).toEqual({ 'not msgpack': 1 })
     peer.ws.terminate()
   })
 
