@@ -1,7 +1,7 @@
 /** The registry of a node that was declared down while it lived: as another boot it keeps its processes and names. */
 
 import { describe, expect, test } from 'vitest'
-import { type Claim, itc, membersOf, Pid, ring as rings, type TrackerMessage } from '../src/core/index.js'
+import { type Claim, itc, membersOf, Pid, ring as rings, stepTracker, type TrackerMessage } from '../src/core/index.js'
 import { hostOf } from '../src/core/placement.js'
 import { ring, Trackers } from './trackers.js'
 
@@ -196,6 +196,78 @@ describe('processes that live on under another boot', () => {
     net.input('a', { type: 'claim', ask: 20, name: 'more', pid: 20 })
     net.drain()
     expect(net.holder('b', 'more')).toBe('a')
+  })
+
+  test('ask for their names a bounded number at a time, however many there are', () => {
+    const net = started(['a', 'b', 'c'], { maxKept: 5 })
+    for (let i = 1; i <= 40; i++) net.input('a', { type: 'claim', ask: i, name: `n${i}`, pid: (i >> 1) + 1 })
+    net.drain()
+    net.lose('a')
+    net.rejoin('a')
+    let most = 0
+    while (net.wires.length > 0) {
+      most = Math.max(most, net.state('a').asks.kept.size)
+      net.deliver()
+    }
+    expect(most).toBe(5)
+    expect(net.outputs('a', 'kept')).toHaveLength(40)
+    expect(net.outputs('a', 'deactivate')).toEqual([])
+    for (let i = 1; i <= 40; i++) expect(net.claim('b', `n${i}`)?.pid.boot).toBe('boot-a+')
+    expect([net.state('a').askById.size, net.state('a').unasked.size]).toEqual([0, 0])
+  })
+
+  test('have the names of their own slots again a slice at a time: no step answers them all', () => {
+    const net = started(['a'])
+    for (let i = 1; i <= 2000; i++) net.input('a', { type: 'claim', ask: i, name: `n${i}`, pid: i })
+    net.drain()
+    net.lose('a')
+    net.rejoin('a', { gate: false })
+    const seen = net.given.get(net.boot('a')) ?? []
+    const before = seen.length
+    const outputs = stepTracker(net.state('a'), { type: 'gateOpen', reason: 'test' }, net.now)
+    let kept = outputs.filter(({ type }) => type === 'kept').length
+    expect(kept).toBeLessThanOrEqual(256)
+    for (let steps = 0; kept < 2000; steps++) {
+      if (steps > 20) throw new Error(`${kept} names of 2000 after ${steps} steps`)
+      const more = stepTracker(net.state('a'), { type: 'continue' }, net.now)
+      const now = more.filter(({ type }) => type === 'kept').length
+      expect(now).toBeLessThanOrEqual(256)
+      kept += now
+    }
+    expect(seen).toHaveLength(before)
+  })
+
+  test('that end before their names are asked for have none: nobody asks, and no other starts them', () => {
+    const net = oneHost()
+    const names = ['p', 'q', 'r', 's']
+    for (const name of names) spawned(net, 'b', name)
+    const pids = new Map(names.map((name) => [name, (net.claim('a', name) as Claim).pid.id]))
+    net.lose('a')
+    net.rejoin('a', { gate: false })
+    net.input('a', { type: 'gone', pid: pids.get('q') as number })
+    expect(net.state('a').unasked.size).toBe(3)
+    net.input('a', { type: 'gateOpen', reason: 'test' })
+    net.pass(20_000)
+    expect(net.outputs('a', 'kept').map(({ claim }) => claim.name)).toEqual(expect.arrayContaining(['p', 'r', 's']))
+    expect(net.outputs('a', 'kept')).toHaveLength(3)
+    for (const at of ['a', 'b', 'c']) expect(net.claim(at, 'q')).toBeUndefined()
+    expect(net.state('b').registry.orphans.size + net.state('c').registry.orphans.size).toBe(0)
+  })
+
+  test('keep all of them through a second rejoin that comes before the first is over', () => {
+    const net = started(['a', 'b', 'c'], { maxKept: 2 })
+    for (let i = 1; i <= 30; i++) net.input('a', { type: 'claim', ask: i, name: `n${i}`, pid: i })
+    net.drain()
+    net.lose('a')
+    net.rejoin('a')
+    for (let i = 0; i < 12; i++) net.deliver()
+    expect(net.state('a').unasked.size).toBeGreaterThan(5)
+    net.lose('a')
+    net.rejoin('a')
+    net.pass(5000)
+    expect(net.outputs('a', 'deactivate')).toEqual([])
+    for (let i = 1; i <= 30; i++)
+      expect([net.claim('c', `n${i}`)?.pid.boot, net.claim('c', `n${i}`)?.pid.id]).toEqual(['boot-a++', i])
   })
 
   test('do not end because many wait at the owner of a name, which says that it is full', () => {

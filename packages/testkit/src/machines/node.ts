@@ -155,7 +155,8 @@ export class SimNode implements Endpoint, ReplicaPort {
       this.inherit(earlier)
       return
     }
-    const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes }
+    // So few that names that are kept wait for one another.
+    const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes, maxKept: 2 }
     const rebalance = birth.rebalance ?? { mode: 'never', rate: 0, afterMs: 0 }
     this.replica = new Replica(
       { self, discovery: true, seed: birth.seed, limits: membershipLimits, formation: birth.formation },

@@ -247,9 +247,9 @@ export function abandonAsk(turn: Turn, id: number, code: string | undefined, tex
 }
 
 /** A process whose name is being asked for again ended: its claims as an earlier boot must not rise elsewhere. */
-export function strikeKept(turn: Turn, ask: Ask): void {
-  if (ask.kept?.placed === undefined) return
-  write(turn, { type: 'del', name: ask.name, fence: ask.kept.fence, strike: ask.kept.placed.origin })
+export function strikeKept(turn: Turn, kept: Claim | undefined): void {
+  if (kept?.placed === undefined) return
+  write(turn, { type: 'del', name: kept.name, fence: kept.fence, strike: kept.placed.origin })
 }
 
 function returnGrant(turn: Turn, ask: Ask): void {
@@ -326,7 +326,7 @@ export function settleKept(turn: Turn, from: BootId, { name, ask: number, yes }:
   if (ask?.awaited === undefined || ask.kept === undefined) return
   if (yes) {
     // Its claims as an earlier boot are not to be started again in the place of the winner.
-    strikeKept(turn, ask)
+    strikeKept(turn, ask.kept)
     endHeld(turn, ask, ask.awaited)
     return
   }

@@ -296,7 +296,8 @@ export function drainOn(turn: Turn): void {
 }
 
 /** Is any process being started here, or asking for its name again after a rejoin? */
-function isComing({ asks }: TrackerState): boolean {
+function isComing({ asks, unasked }: TrackerState): boolean {
+  if (unasked.size > 0) return true
   for (const [first] of asks.kept.values()) if (first?.origin !== undefined) return true
   for (const queues of [asks.host, asks.target]) for (const [first] of queues.values()) if (first?.told) return true
   return false

@@ -27,6 +27,8 @@ export function leave(turn: Turn): void {
   state.ownedCount = 0
   endHandoffs(turn)
   endAsks(turn)
+  state.unasked.clear()
+  state.unaskedNext = undefined
   endRequests(turn)
   yieldAll(state)
   dropYielded(turn)

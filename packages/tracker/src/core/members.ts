@@ -12,7 +12,7 @@ import { rebalanceAnew } from './rebalance.js'
 import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
 import { pursueSoon, yieldForeign } from './slots.js'
-import { log, type TrackerState, type Turn } from './state.js'
+import { goOn, log, type TrackerState, type Turn } from './state.js'
 import { sendDigest } from './sync.js'
 
 export function onView(turn: Turn, view: View): void {
@@ -156,6 +156,6 @@ export function onUnlinked(turn: Turn, boot: BootId): void {
 
 export function sweepGone(turn: Turn): void {
   if (turn.state.registry.sweeping.size === 0) return
-  if (sweep(turn.state.registry, 'node gone')) turn.out.push({ type: 'continue' })
+  if (sweep(turn.state.registry, 'node gone')) goOn(turn)
   else reconcile(turn)
 }

@@ -268,7 +268,7 @@ function isForgotten({ state, now }: Turn, { voters, config }: PartitionState, b
 /** Paused processes go on that hold their name here: a name that was kept across a rejoin only once it is ours again. */
 function releaseHeld({ state, out }: Turn, { held }: PartitionState): void {
   for (const [name, pid] of held) {
-    if (state.asks.kept.has(name)) continue
+    if (state.asks.kept.has(name) || state.unasked.has(pid)) continue
     const claim = heldBy(state.registry, state.self, name)
     if (claim !== undefined && lookup(state.registry, name) !== claim) continue
     held.delete(name)

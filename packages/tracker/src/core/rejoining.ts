@@ -10,9 +10,9 @@
 import { type BootId, isGone, type Member, type MemberInfo } from '@skep/cluster/core'
 import { openAsk } from './asks.js'
 import { found } from './ids.js'
+import { keepClaim } from './kept.js'
 import { hideLog, type Log, logOf } from './logs.js'
 import { meetAnew } from './members.js'
-import type { Claim } from './messages.js'
 import { write } from './own.js'
 import { rejoinPartition } from './partition.js'
 import { Pid } from './pid.js'
@@ -77,6 +77,8 @@ function voidAll(turn: Turn): void {
   state.ownedCount = 0
   state.viewSizes = []
   state.pausedUntil = 0
+  // Who ran the old boot may not bring it any more.
+  state.continuing = false
 }
 
 /** Who is counted in is met anew; all others are gone. */
@@ -111,16 +113,10 @@ function keepProcesses(turn: Turn, before: Log, passed: ReadonlyMap<string, numb
   state.names.clear()
   state.recovering.clear()
   for (const claim of before.claims.values()) {
-    if (!passed.has(claim.name) && !hasEnded(claim)) keepName(turn, claim)
+    if (passed.has(claim.name) || hasEnded(claim)) continue
+    state.counter = Math.max(state.counter, claim.fence)
+    keepClaim(state, claim)
   }
-}
-
-function keepName(turn: Turn, claim: Claim): void {
-  const { name, pid, kind, meta, placed, fence } = claim
-  const id = --turn.state.nextHostAsk
-  turn.state.counter = Math.max(turn.state.counter, fence)
-  const start = placed === undefined ? {} : placed
-  openAsk(turn, { id, name, role: 'kept', kind, meta, pid: pid.id, told: true, kept: claim, ...start })
 }
 
 /** Callers' asks go on; a start that another node had ordered goes on only if its init runs already. */

@@ -6,6 +6,7 @@
 import type { BootId } from '@skep/cluster/core'
 import { abandonAsk, strikeKept } from './asks.js'
 import { dropRetake, moveName } from './handoff.js'
+import { takeUnasked } from './kept.js'
 import { heldBy, logOf, lookup } from './logs.js'
 import type { Claim, NodeRequest, TrackerMessage } from './messages.js'
 import { joinGroup, namesOf, quitGroup, removeName, rewriteMeta } from './own.js'
@@ -137,7 +138,10 @@ export function endProcess(turn: Turn, { pid, keepPlaced = false, ended }: Gone)
     abandonAsk(turn, ask.id, undefined, undefined)
     // Its claims as an earlier boot are what it is started again from.
     if (ask.kept !== undefined && (stays(ask.kept) || (ended && comesBack(ask.kept.placed, ended.how)))) continue
-    strikeKept(turn, ask)
+    strikeKept(turn, ask.kept)
+  }
+  for (const claim of takeUnasked(state, pid)) {
+    if (!stays(claim) && !(ended && comesBack(claim.placed, ended.how))) strikeKept(turn, claim)
   }
 }
 

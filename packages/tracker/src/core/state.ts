@@ -175,6 +175,8 @@ export interface TrackerLimits {
   readonly maxStarting: number
   /** Asks open at this node, its own callers'. */
   readonly maxAsks: number
+  /** Asks open at once for names that this node kept across a rejoin; the others wait their turn. */
+  readonly maxKept: number
   /** Logs being sent to one peer at once. */
   readonly maxTransfers: number
   /** Bytes of one chunk of a log, roughly. */
@@ -221,6 +223,7 @@ export const trackerLimits: TrackerLimits = {
   maxWaiting: 100_000,
   maxStarting: 512,
   maxAsks: 100_000,
+  maxKept: 1024,
   maxTransfers: 8,
   chunkBytes: 60_000,
   maxBuffered: 100_000,
@@ -512,6 +515,10 @@ export interface TrackerState {
   readonly asks: Readonly<Record<Ask['role'], Map<string, Ask[]>>>
   /** All of them, by the shell's number. */
   askById: Map<number, Ask>
+  /** Claims kept across a rejoin that are not asked for yet, by local pid number. */
+  unasked: Map<number, Claim[]>
+  /** Takes them out of there, one by one; undefined while there are none. */
+  unaskedNext: Iterator<Claim, undefined> | undefined
   grants: Map<string, Grant>
   waiting: Map<string, Waiter[]>
   waitingCount: number
@@ -575,6 +582,8 @@ export interface TrackerState {
   firstStamp: Claim['stamp'] | undefined
 
   nextSweepAt: number
+  /** A `continue` is on its way. */
+  continuing: boolean
 }
 
 /** One step: the state, its time and what it gives. Handed from function to function of the machine. */
@@ -602,6 +611,13 @@ export function send(turn: Turn, to: BootId, message: TrackerMessage): void {
 /** With our members, which the receiver joins before it reads the message. */
 export function sendCarrying(turn: Turn, to: BootId, message: TrackerMessage): void {
   turn.out.push({ type: 'send', to, message, carry: true, relay: true })
+}
+
+/** There is more to do than one step should: the next slice of it comes with `continue`. */
+export function goOn(turn: Turn): void {
+  if (turn.state.continuing) return
+  turn.state.continuing = true
+  turn.out.push({ type: 'continue' })
 }
 
 export function log(turn: Turn, level: LogOutput['level'], text: string, fields: Record<string, unknown> = {}): void {

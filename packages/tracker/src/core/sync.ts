@@ -9,7 +9,7 @@ import * as itc from './itc.js'
 import { applyOp, digestOf, entriesOf, type Log, logOf, opsAfter, replaceLog } from './logs.js'
 import type { Claim, DigestEntry, Membership, Op, Strike, TrackerMessage } from './messages.js'
 import { plainBytes } from './plain.js'
-import { heardCounter, log, type Pull, send, type TrackerState, type Transfer, type Turn } from './state.js'
+import { goOn, heardCounter, log, type Pull, send, type TrackerState, type Transfer, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
@@ -126,7 +126,7 @@ export function continueTransfers(turn: Turn): void {
     if (budget === 0) more = true
   }
   state.transfers = open
-  if (more && open.length > 0) turn.out.push({ type: 'continue' })
+  if (more && open.length > 0) goOn(turn)
 }
 
 export function onMore(turn: Turn, from: BootId, message: Message<'more'>): void {

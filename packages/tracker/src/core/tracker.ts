@@ -40,6 +40,7 @@ import {
   tickHandoffs,
 } from './handoff.js'
 import { onIdAsk, onIdConfirm, onIdGive, onIdGrant, onIdPoint, onLineage, renewLineage, seekAgain } from './ids.js'
+import { askForKept } from './kept.js'
 import { depart, leave, onParted, part, partingAsk } from './leaving.js'
 import { type Change, expireStrikes, forgetLog, hasOrphans, logOf, newRegistry } from './logs.js'
 import { onLinked, onMember, onUnlinked, onView, sweepGone } from './members.js'
@@ -129,6 +130,8 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
       retake: new Map(),
     },
     askById: new Map(),
+    unasked: new Map(),
+    unaskedNext: undefined,
     grants: new Map(),
     waiting: new Map(),
     waitingCount: 0,
@@ -165,6 +168,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     worn: false,
     firstStamp: undefined,
     nextSweepAt: now + config.limits.sweepMs,
+    continuing: false,
   }
   logOf(state.registry, self)
   return state
@@ -180,6 +184,7 @@ export function trackerDeadline(state: TrackerState): number {
 function isBusy(state: TrackerState): boolean {
   return (
     state.askById.size > 0 ||
+    state.unasked.size > 0 ||
     state.heldCount < state.ownedCount ||
     state.grants.size > 0 ||
     state.starting.size > 0 ||
@@ -280,6 +285,7 @@ function handle(turn: Turn, input: TrackerInput): void {
     case 'part':
       return part(turn)
     case 'continue':
+      state.continuing = false
       return continueTransfers(turn)
     case 'wake':
       return
@@ -289,6 +295,7 @@ function handle(turn: Turn, input: TrackerInput): void {
 /** What follows from the input, until nothing follows any more; then our own ops leave together. */
 function settle(turn: Turn): void {
   const { state } = turn
+  if (state.unasked.size > 0) askForKept(turn)
   do {
     handleChanges(turn)
     drain(turn, turn.inbox, (message) => onMessage(turn, state.self, message))
