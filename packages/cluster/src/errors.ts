@@ -48,7 +48,8 @@ export const errorCodes = {
   ERR_CONFLICT: { meaning: 'The claim lost to another one of the same name; `pid` is the winner.', retryable: false },
   ERR_KIND_UNKNOWN: { meaning: 'No member of the cluster can start this kind of actor.', retryable: true },
   ERR_NO_HOST: {
-    meaning: 'No member that can start this kind of actor is one on which its placement allows it.',
+    meaning:
+      'Members know this kind of actor, but its placement allows none of them, or all are cordoned, starting, leaving or of weight 0.',
     retryable: true,
   },
   ERR_CANNOT_MOVE: {

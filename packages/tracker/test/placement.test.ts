@@ -133,6 +133,17 @@ describe('pinned', () => {
     for (const name of Object.keys(members)) expect(net.outputs(name, 'activate')).toEqual([])
   })
 
+  test('a kind that only nodes know that take nothing now is not unknown: the error says who knows it', () => {
+    const net = cluster({ a: { kinds: [] }, b: { weight: 0 }, c: { kinds: [] } })
+    net.input('a', { type: 'spawn', ask: 1, name: 'x', kind: 'counter', spec: 0 })
+    net.pass(1000)
+    const [refused] = net.outputs('a', 'refused')
+    expect(refused).toMatchObject({ code: 'ERR_NO_HOST' })
+    expect(refused?.text).toBe(
+      "no member can start an actor of kind 'counter' now: those that know it (b) are cordoned, starting, leaving or of weight 0",
+    )
+  })
+
   test('waits when its node is gone until there is another one, and is not moved to others by hand', () => {
     const net = cluster({ a: { roles: ['gpu'] }, b: {}, c: {}, d: {}, e: {} })
     spawn(net, 'x', { by: 'pinned', roles: ['gpu'], nodes: [] })

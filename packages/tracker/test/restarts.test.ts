@@ -332,6 +332,54 @@ describe('the limit', () => {
     expect(failed).toMatchObject({ times: 3, code: 'ERR_INIT_FAILED', reason: `no luck at ${tried.at(-1)}` })
   })
 
+  test('is not used up at one node: a restart that failed there is tried at each other before it is once more', () => {
+    const net = cluster()
+    const name = awayFrom(net, 'a', { ...often, times: 7, withinMs: 600_000 })
+    const gone = holder(net, name) as string
+    const tried: string[] = []
+    net.kill(gone)
+    live(net, 120_000, { fails: (node: string) => tried.push(node) > 0 })
+    const left = nodes.filter((node) => node !== gone)
+    expect(tried).toHaveLength(8)
+    for (const round of [tried.slice(0, 4), tried.slice(4)]) expect([...round].sort()).toEqual(left)
+    expect(explained(net, name).failed).toMatchObject({ times: 8 })
+  })
+
+  test('is not met where the init fails at the first node alone: the next one runs it', () => {
+    const net = cluster()
+    const name = awayFrom(net, 'a', often)
+    let first: string | undefined
+    net.kill(holder(net, name) as string)
+    live(net, 5000, {
+      fails: (node: string) => {
+        first ??= node
+        return node === first
+      },
+    })
+    expect(first).toBeDefined()
+    expect([undefined, first]).not.toContain(holder(net, name))
+  })
+
+  test('is met at one node where names are to share it', () => {
+    const net = cluster()
+    const strategy = { by: 'together', key: 'us' } as const
+    net.input('e', {
+      type: 'spawn',
+      ask: ++lastAsk,
+      name: 'x',
+      kind: 'counter',
+      spec: 1,
+      terms: { strategy, restart: often },
+    })
+    runShells(net)
+    net.pass(100)
+    const tried: string[] = []
+    end(net, 'x', 'crashed')
+    live(net, 10_000, { fails: (node: string) => tried.push(node) > 0 })
+    expect(tried).toHaveLength(2)
+    expect(new Set(tried).size).toBe(1)
+  })
+
   test('counts a crash and the starts that fail after it together', () => {
     const net = cluster()
     spawn(net, 'x', often)

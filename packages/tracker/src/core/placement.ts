@@ -71,11 +71,15 @@ export function mayHost(state: TrackerState, boot: BootId, { placed }: Claim): b
   return info !== undefined && allows(placed?.terms?.strategy, info)
 }
 
-type StartWish = Omit<Starting, 'host' | 'failedAt' | 'nextAt'>
+type StartWish = Omit<Starting, 'host' | 'failedAt' | 'nextAt' | 'failedOn'>
+
+function startingOf(wish: StartWish, now: number): Starting {
+  return { ...wish, host: undefined, failedAt: now, nextAt: now, failedOn: new Set() }
+}
 
 export function beginStart(turn: Turn, wish: StartWish): void {
   const { state, now } = turn
-  const starting: Starting = { ...wish, host: undefined, failedAt: now, nextAt: now }
+  const starting = startingOf(wish, now)
   state.starting.set(wish.name, starting)
   tryStart(turn, starting)
 }
@@ -99,7 +103,7 @@ function beginAgain(turn: Turn, orphan: Claim, placed: Placement, slot: number):
     caller: undefined,
   }
   if (ended === undefined) return beginStart(turn, wish)
-  const starting: Starting = { ...wish, host: undefined, failedAt: now, nextAt: now }
+  const starting = startingOf(wish, now)
   state.starting.set(name, starting)
   rest(turn, starting, ended.how === 'crashed' ? 'ERR_ACTOR' : 'ERR_ACTOR_STOPPED', ended.reason)
 }
@@ -119,11 +123,20 @@ export function restMs({ state, now }: Turn, name: string): number {
   return starting === undefined || starting.host !== undefined ? 0 : starting.nextAt - now
 }
 
+/** One where it has not failed yet, if there is one; names that are to share a node do so, come what may. */
+function nextHost(state: TrackerState, starting: Starting): BootId | undefined {
+  const { failedOn, terms } = starting
+  if (failedOn.size === 0) return hostOf(state, starting)
+  const other = terms?.strategy?.by === 'together' ? undefined : hostOf(state, starting, (boot) => failedOn.has(boot))
+  if (other === undefined) failedOn.clear()
+  return other ?? hostOf(state, starting)
+}
+
 function tryStart(turn: Turn, starting: Starting): void {
   const { state, now } = turn
   const { limits } = state.config
   const { name, kind, spec, meta, origin, terms, failover, failures: before, failedAt } = starting
-  const host = hostOf(state, starting)
+  const host = nextHost(state, starting)
   if (host === undefined && !failover) return endNowhere(turn, starting)
   starting.host = host
   // Without a host there is nothing to wait for but one that comes.
@@ -135,13 +148,20 @@ function tryStart(turn: Turn, starting: Starting): void {
   turn.released.push(name)
 }
 
-/** No member can start it; whether that is for its kind or for its terms. */
+/** No member can start it; whether that is for its kind, for its terms, or because none takes it now. */
 function endNowhere(turn: Turn, starting: Starting): void {
+  const { state } = turn
   const { name, slot, kind, terms } = starting
-  const some = hostsOf(turn.state, slot, kind).length > 0
-  const code = some ? 'ERR_NO_HOST' : 'ERR_KIND_UNKNOWN'
   const text = `no member can start an actor of kind '${kind}'`
-  endStart(turn, starting, code, some ? `${text} where '${name}' may be${wordsFor(terms?.strategy)}` : text, undefined)
+  if (hostsOf(state, slot, kind).length > 0) {
+    endStart(turn, starting, 'ERR_NO_HOST', `${text} where '${name}' may be${wordsFor(terms?.strategy)}`, undefined)
+    return
+  }
+  const knowing = state.view.members.filter(({ kinds }) => kinds.includes(kind)).map((info) => info.name)
+  if (knowing.length === 0) return endStart(turn, starting, 'ERR_KIND_UNKNOWN', text, undefined)
+  const some = `${knowing.slice(0, 8).join(', ')}${knowing.length > 8 ? ', ...' : ''}`
+  const why = `those that know it (${some}) are cordoned, starting, leaving or of weight 0`
+  endStart(turn, starting, 'ERR_NO_HOST', `${text} now: ${why}`, undefined)
 }
 
 function wordsFor(strategy: Strategy | undefined): string {
@@ -187,6 +207,7 @@ export function onStartFailed(turn: Turn, from: BootId, message: Message<'startF
   }
   if (!starting.failover) return endStart(turn, starting, message.code, message.text, undefined)
   if (message.code === 'ERR_IGNORED') return forgetStart(turn, starting, message.text)
+  starting.failedOn.add(from)
   starting.failures = another(starting.failures, now - starting.failedAt, restartOf(starting))
   starting.failedAt = now
   rest(turn, starting, message.code, message.text)
@@ -198,7 +219,7 @@ function forgetStart(turn: Turn, starting: Starting, reason: string): void {
   log(turn, 'info', `'${starting.name}' is not started again: ${reason}`, { name: starting.name })
 }
 
-/** It fails wherever it is started: a strike says to all that this name is over, and why, so that it is free again. */
+/** It fails wherever it is tried: a strike says to all that this name is over, and why, so that it is free again. */
 function giveUp(turn: Turn, starting: Starting, code: string, reason: string): void {
   const { name, failures } = starting
   const failed = { times: failures.length, code, reason }

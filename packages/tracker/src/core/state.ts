@@ -404,6 +404,8 @@ export interface Starting {
   failures: readonly number[]
   failedAt: number
   nextAt: number
+  /** Hosts where a restart of it has failed: the others come first. */
+  readonly failedOn: Set<BootId>
 }
 
 export interface Pull {
