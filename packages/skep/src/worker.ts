@@ -61,14 +61,39 @@ export function ownWorker(): Worker | undefined {
   return own
 }
 
+/** The nodes of all workers as the supervisor names them, and the strategy that leads to them. */
+export class Siblings {
+  known: readonly Sibling[] | undefined
+  #changed: () => void = () => {}
+
+  tell(siblings: readonly Sibling[]): void {
+    this.known = siblings
+    this.#changed()
+  }
+
+  get discovery(): Discovery {
+    const siblings = this
+    return titled('workers', async function* ({ signal }) {
+      // One for all changes: there is no end of them.
+      signal.addEventListener('abort', () => siblings.#changed(), { once: true })
+      while (!signal.aborted) {
+        const change = new Promise<void>((resolve) => {
+          siblings.#changed = resolve
+        })
+        if (siblings.known !== undefined) yield siblings.known.map(({ address }) => address)
+        await change
+      }
+    })
+  }
+}
+
 export class Worker {
   readonly #number: number
   readonly #channel: Channel
   readonly #world: World
   #node: SkepNode | undefined
   #starting = false
-  #siblings: readonly Sibling[] | undefined
-  #changed: () => void = () => {}
+  readonly #siblings = new Siblings()
   #word: (names: readonly string[]) => void = () => {}
   /** From the first word of an end on: resolves when it is time to leave. */
   #together: Promise<void> | undefined
@@ -90,28 +115,13 @@ export class Worker {
     if (this.#starting) throw new TypeError('a worker of startWorkers runs one node, and this one has it already')
     this.#starting = true
     try {
-      this.#node = await startNodeIn(this.#world, workerConfig(config, this.#number, this.#discovery()))
+      this.#node = await startNodeIn(this.#world, workerConfig(config, this.#number, this.#siblings.discovery))
     } catch (error) {
       this.#starting = false
       throw error
     }
     this.#tell('joining')
     return this.#node
-  }
-
-  /** The nodes of all workers, whenever one comes or goes. */
-  #discovery(): Discovery {
-    const worker = this
-    return titled('workers', async function* ({ signal }) {
-      while (!signal.aborted) {
-        const change = new Promise<void>((resolve) => {
-          worker.#changed = resolve
-          signal.addEventListener('abort', () => resolve(), { once: true })
-        })
-        if (worker.#siblings !== undefined) yield worker.#siblings.map(({ address }) => address)
-        await change
-      }
-    })
   }
 
   #tell(readiness: Readiness): void {
@@ -123,8 +133,7 @@ export class Worker {
 
   #onMessage(message: ToWorker): void {
     if (message.skep === 'siblings') {
-      this.#siblings = message.siblings
-      this.#changed()
+      this.#siblings.tell(message.siblings)
     } else if (message.skep === 'leave') {
       this.#word(message.names)
       // The signal that came first goes on by itself.
@@ -134,7 +143,7 @@ export class Worker {
 
   /** Nobody looks after it any more: whoever ended the supervisor ended all of it. */
   #onClosed(): void {
-    const names = this.#siblings?.map(({ name }) => name) ?? []
+    const names = this.#siblings.known?.map(({ name }) => name) ?? []
     this.#word(names)
     if (!this.#signalled) this.#leave(names)
   }

@@ -1,12 +1,12 @@
 /** Nodes as workers start them, over real sockets; the test is their supervisor, and their signals are its own. */
-import { EventEmitter } from 'node:events'
+import { EventEmitter, getEventListeners } from 'node:events'
 import { defineActor } from '@skep/actor'
-import { staticPeers } from '@skep/cluster'
+import { type Discovery, staticPeers } from '@skep/cluster'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type NodeConfig, type SkepNode, startNode, via } from '../src/index.js'
 import { realWorld } from '../src/internal.js'
 import type { SignalSource } from '../src/signals.js'
-import { type FromWorker, type ToWorker, Worker, workerConfig } from '../src/worker.js'
+import { type FromWorker, Siblings, type ToWorker, Worker, workerConfig } from '../src/worker.js'
 
 const Counter = defineActor('counter', {
   init: () => ({ n: 0 }),
@@ -171,6 +171,24 @@ describe('workers', () => {
     running.push(await worker.start({ name: 'machine', ...shared }))
     await expect(worker.start({ name: 'again', ...shared })).rejects.toThrow(/runs one node/)
   })
+})
+
+it('siblings may come and go for ever: nothing of each change is kept, and the end is heard', async () => {
+  const siblings = new Siblings()
+  const end = new AbortController()
+  const { signal } = end
+  const answers = siblings.discovery({ signal } as Parameters<Discovery>[0])[Symbol.asyncIterator]()
+  const tell = (port: number): void => siblings.tell([{ name: 'machine.0', address: `127.0.0.1:${port}` }])
+  tell(1)
+  for (let port = 1; port <= 20; port++) {
+    expect(await answers.next()).toEqual({ done: false, value: [`127.0.0.1:${port}`] })
+    tell(port + 1)
+  }
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+  await answers.next()
+  const last = answers.next()
+  end.abort()
+  expect(await last).toEqual({ done: true, value: undefined })
 })
 
 it('name and ports are followed by the number of the worker; any free port stays one', () => {
