@@ -92,6 +92,7 @@ export class Worker {
   readonly #channel: Channel
   readonly #world: World
   #node: SkepNode | undefined
+  #readiness: Readiness = 'joining'
   #starting = false
   readonly #siblings = new Siblings()
   #word: (names: readonly string[]) => void = () => {}
@@ -104,7 +105,7 @@ export class Worker {
   constructor(number: number, channel: Channel, world: World) {
     this.#number = number
     this.#channel = channel
-    this.#world = { ...world, signals: this.#signalsOf(world.signals), turned: (readiness) => this.#tell(readiness) }
+    this.#world = { ...world, signals: this.#signalsOf(world.signals), turned: (readiness) => this.#turned(readiness) }
     channel.onMessage((message) => this.#onMessage(message))
     channel.onClosed(() => this.#onClosed())
   }
@@ -120,15 +121,20 @@ export class Worker {
       this.#starting = false
       throw error
     }
-    this.#tell('joining')
+    this.#tell()
     return this.#node
   }
 
-  #tell(readiness: Readiness): void {
-    // What turns before it has listened is told again once it has.
+  #turned(readiness: Readiness): void {
+    this.#readiness = readiness
+    this.#tell()
+  }
+
+  #tell(): void {
+    // What turns while it starts is told once it has: it may have joined before its admin listener is open.
     if (this.#node === undefined) return
     const { name, address } = this.#node
-    this.#channel.send({ skep: 'node', name, address, readiness })
+    this.#channel.send({ skep: 'node', name, address, readiness: this.#readiness })
   }
 
   #onMessage(message: ToWorker): void {

@@ -3,10 +3,12 @@ import { EventEmitter, getEventListeners } from 'node:events'
 import { defineActor } from '@skep/actor'
 import { type Discovery, staticPeers } from '@skep/cluster'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { AdminTarget } from '../src/admin.js'
 import { type NodeConfig, type SkepNode, startNode, via } from '../src/index.js'
 import { realWorld } from '../src/internal.js'
 import type { SignalSource } from '../src/signals.js'
 import { type FromWorker, Siblings, type ToWorker, Worker, workerConfig } from '../src/worker.js'
+import type { World } from '../src/world.js'
 
 const Counter = defineActor('counter', {
   init: () => ({ n: 0 }),
@@ -42,7 +44,11 @@ afterEach(async () => {
 
 const shared = { cluster: 'cores', actors: [Counter], logger: 'silent' } as const
 
-async function startWorker(number: number, config: Partial<NodeConfig> = {}): Promise<Started> {
+async function startWorker(
+  number: number,
+  config: Partial<NodeConfig> = {},
+  given: Partial<World> = {},
+): Promise<Started> {
   const signals = new FakeSignals()
   const said: FromWorker[] = []
   let hear: (message: ToWorker) => void = () => {}
@@ -57,7 +63,7 @@ async function startWorker(number: number, config: Partial<NodeConfig> = {}): Pr
     },
     signal: (signal: NodeJS.Signals) => void signals.emit(signal, signal),
   }
-  const worker = new Worker(number, channel, { ...realWorld, signals })
+  const worker = new Worker(number, channel, { ...realWorld, signals, ...given })
   const node = await worker.start({ name: 'machine', ...shared, ...config })
   running.push(node)
   return { node, signals, said, say: (message) => hear(message), close: () => close() }
@@ -161,6 +167,21 @@ describe('workers', () => {
     await until(() => workers.every(({ signals }) => signals.codes.length > 0))
     expect(workers.map(({ signals }) => signals.codes)).toEqual([[0], [0]])
     for (const name of names) expect(await other.via(Counter, name).increment()).toBe(2)
+  })
+
+  it('that have joined before their admin listener is open tell that they are ready', { timeout: 60_000 }, async () => {
+    const other = await startNode({ name: 'other', ...shared, signals: false })
+    running.push(other)
+    await other.ready()
+    const admin = async (_: unknown, target: AdminTarget) => {
+      await until(() => target.readiness() === 'ready')
+      await new Promise((resolve) => setImmediate(resolve))
+      return { address: '127.0.0.1:1', close: async () => {} }
+    }
+    const config = { discovery: staticPeers([other.address]), admin: '127.0.0.1:0' }
+    const { node, said } = await startWorker(0, config, { admin })
+    const { name, address } = node
+    expect(said).toEqual([{ skep: 'node', name, address, readiness: 'ready' }])
   })
 
   it('run one node each', async () => {
