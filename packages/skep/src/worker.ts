@@ -8,7 +8,7 @@
 import cluster from 'node:cluster'
 import { type Discovery, titled } from '@skep/cluster'
 import { formatAddress, parseAddress } from '@skep/cluster/internal'
-import type { AdminOptions, Readiness } from './admin.js'
+import type { AdminOptions, AdminTarget, Readiness } from './admin.js'
 import { checkConfig, type NodeConfig } from './config.js'
 import { type SkepNode, startNodeIn } from './node.js'
 import type { SignalSource } from './signals.js'
@@ -105,7 +105,12 @@ export class Worker {
   constructor(number: number, channel: Channel, world: World) {
     this.#number = number
     this.#channel = channel
-    this.#world = { ...world, signals: this.#signalsOf(world.signals), turned: (readiness) => this.#turned(readiness) }
+    this.#world = {
+      ...world,
+      signals: this.#signalsOf(world.signals),
+      turned: (readiness) => this.#turned(readiness),
+      admin: (options, target) => world.admin(options, this.#endingOnceDrained(target)),
+    }
     channel.onMessage((message) => this.#onMessage(message))
     channel.onClosed(() => this.#onClosed())
   }
@@ -135,6 +140,11 @@ export class Worker {
     if (this.#node === undefined) return
     const { name, address } = this.#node
     this.#channel.send({ skep: 'node', name, address, readiness: this.#readiness })
+  }
+
+  /** Its place is taken by another process, so it must end: what goes on without a node takes calls that it cannot answer. */
+  #endingOnceDrained(target: AdminTarget): AdminTarget {
+    return { ...target, drain: () => target.drain().finally(() => this.#leave([])) }
   }
 
   #onMessage(message: ToWorker): void {

@@ -184,6 +184,18 @@ describe('workers', () => {
     expect(said).toEqual([{ skep: 'node', name, address, readiness: 'ready' }])
   })
 
+  it('drained over their own admin listener end as by a signal, so that others take their place', async () => {
+    let target: AdminTarget | undefined
+    const admin = async (_: unknown, given: AdminTarget) => {
+      target = given
+      return { address: '127.0.0.1:1', close: async () => {} }
+    }
+    const { signals } = await startWorker(0, { admin: '127.0.0.1:0' }, { admin })
+    await Promise.all([target?.drain(), target?.drain()])
+    await until(() => signals.codes.length > 0)
+    expect(signals.codes).toEqual([0])
+  })
+
   it('run one node each', async () => {
     const said: FromWorker[] = []
     const channel = { send: (one: FromWorker) => void said.push(one), onMessage() {}, onClosed() {}, signal() {} }
