@@ -7,7 +7,7 @@
  * program needs no second way to be loaded, and a node on the next core is found, called and handed over to like any.
  */
 
-import cluster from 'node:cluster'
+import cluster, { type Worker as ClusterWorker } from 'node:cluster'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { type Logger, SkepError } from '@skep/cluster'
@@ -53,9 +53,11 @@ export interface WorkerProcess {
   send(message: ToWorker): void
   kill(signal: NodeJS.Signals): void
   onMessage(listener: (message: FromWorker) => void): void
-  /** Once, also where it could not be started. */
-  onExit(listener: (code: number | null, signal: NodeJS.Signals | null) => void): void
+  /** Once; with an error where it could not be started. Never before it returns. */
+  onExit(listener: ExitListener): void
 }
+
+export type ExitListener = (code: number | null, signal: NodeJS.Signals | null, error?: Error) => void
 
 /** What a supervisor needs of the world around it. */
 export interface WorkersWorld extends Pick<World, 'time' | 'signals' | 'admin'> {
@@ -234,7 +236,7 @@ class Supervisor implements Workers {
     seat.state = 'starting'
     seat.startedAt = time.now()
     process.onMessage((message) => this.#onMessage(seat, message))
-    process.onExit((code, signal) => this.#onExit(seat, code, signal))
+    process.onExit((code, signal, error) => this.#onExit(seat, code, signal, error))
     seat.cancel = time.setTimer(() => {
       const { state } = seat
       if (state === 'ready') return
@@ -287,11 +289,13 @@ class Supervisor implements Workers {
     }
   }
 
-  #onExit(seat: Seat, code: number | null, signal: NodeJS.Signals | null): void {
+  #onExit(seat: Seat, code: number | null, signal: NodeJS.Signals | null, error?: Error): void {
     const { time } = this.#world
-    const fields = { ...this.#fieldsOf(seat), code, signal }
-    const said = signal === null ? `ended with code ${code}` : `was killed by ${signal}`
-    const text = `${shownSeat(seat)} ${said} after ${((time.now() - seat.startedAt) / 1000).toFixed(1)} s`
+    const fields = { ...this.#fieldsOf(seat), code, signal, ...(error === undefined ? {} : { err: error }) }
+    const seconds = ((time.now() - seat.startedAt) / 1000).toFixed(1)
+    const ended = signal === null ? `ended with code ${code}` : `was killed by ${signal}`
+    const said = error === undefined ? `${ended} after ${seconds} s` : `could not be started: ${error.message}`
+    const text = `${shownSeat(seat)} ${said}`
     const first = seat.state
     seat.cancel()
     Object.assign(seat, { process: undefined, node: undefined, state: 'gone' })
@@ -344,9 +348,15 @@ function stopped(): SkepError {
 }
 
 /** By the cluster module, so that what the program itself listens on is shared by all workers. */
-function forked(exec: string, args: readonly string[], number: number): WorkerProcess {
+export function forked(exec: string, args: readonly string[], number: number): WorkerProcess {
   cluster.setupPrimary({ exec, args: [...args] })
-  const worker = cluster.fork({ [workerVariable]: String(number) })
+  let worker: ClusterWorker
+  try {
+    worker = cluster.fork({ [workerVariable]: String(number) })
+  } catch (error) {
+    // Out of memory, say: another try may come through.
+    return unstarted(error as Error)
+  }
   return {
     pid: worker.process.pid,
     send: (message) => {
@@ -360,10 +370,20 @@ function forked(exec: string, args: readonly string[], number: number): WorkerPr
       })
     },
     onExit: (listener) => {
-      worker.on('exit', listener)
-      worker.on('error', () => {
-        if (worker.process.pid === undefined) listener(1, null)
+      worker.on('exit', (code, signal) => listener(code, signal as NodeJS.Signals | null))
+      worker.on('error', (error) => {
+        if (worker.process.pid === undefined) listener(null, null, error)
       })
     },
+  }
+}
+
+function unstarted(error: Error): WorkerProcess {
+  return {
+    pid: undefined,
+    send: () => {},
+    kill: () => {},
+    onMessage: () => {},
+    onExit: (listener) => process.nextTick(listener, null, null, error),
   }
 }

@@ -6,6 +6,8 @@ import type { AdminTarget } from '../src/admin.js'
 import type { SignalSource } from '../src/signals.js'
 import type { FromWorker, ToWorker } from '../src/worker.js'
 import {
+  type ExitListener,
+  forked,
   restMs,
   startWorkersIn,
   type WorkerProcess,
@@ -57,7 +59,7 @@ class FakeProcess implements WorkerProcess {
   readonly got: ToWorker[] = []
   readonly signals: string[] = []
   hear: (message: FromWorker) => void = () => {}
-  end: (code: number | null, signal: NodeJS.Signals | null) => void = () => {}
+  end: ExitListener = () => {}
 
   constructor(number: number, pid: number) {
     this.number = number
@@ -69,7 +71,7 @@ class FakeProcess implements WorkerProcess {
   onMessage(listener: (message: FromWorker) => void): void {
     this.hear = listener
   }
-  onExit(listener: (code: number | null, signal: NodeJS.Signals | null) => void): void {
+  onExit(listener: ExitListener): void {
     this.end = listener
   }
 
@@ -211,6 +213,16 @@ describe('workers', () => {
     expect(processes).toHaveLength(8)
   })
 
+  it('that cannot be started are tried again, and the log says why', async () => {
+    const { at, time, processes, lines } = await ready()
+    at(1).end(null, 'SIGKILL')
+    time.pass(100)
+    at(1).end(null, null, new Error('spawn ENOMEM'))
+    expect(lines.at(-1)).toMatch(/^warn: worker 1 .* could not be started: spawn ENOMEM: started again in 200 ms$/)
+    time.pass(200)
+    expect(processes).toHaveLength(4)
+  })
+
   it('that die seldom are started again for ever', async () => {
     const { at, time, processes } = await ready()
     for (let death = 0; death < 50; death++) {
@@ -316,6 +328,20 @@ describe('workers', () => {
       'warn: worker 1 (process 101) is not ready after 30 s, but starting',
     ])
   })
+})
+
+it('a process that the system refuses to start is told as one that ended, not thrown', async () => {
+  // More than one variable may have, so that it is refused at once.
+  process.env.SKEP_TEST_LONG = 'x'.repeat(4_000_000)
+  try {
+    const refused = forked('x.js', [], 0)
+    const [code, signal, error] = await new Promise<Parameters<ExitListener>>((resolve) =>
+      refused.onExit((...given) => resolve(given)),
+    )
+    expect([code, signal, error?.message]).toEqual([null, null, 'spawn E2BIG'])
+  } finally {
+    delete process.env.SKEP_TEST_LONG
+  }
 })
 
 it.each([
