@@ -71,7 +71,6 @@ const SLOW_MS = 30_000
 const SETTLE_MS = 100
 /** What a worker that died rests before it is started again: doubled with each time that it died within `WITHIN_MS`. */
 const FIRST_REST_MS = 100
-const MOST_REST_MS = 10_000
 /** The limit of restarts of one worker. */
 const MOST_DEATHS = 6
 const WITHIN_MS = 60_000
@@ -80,18 +79,24 @@ const MOST_WORKERS = 256
 /** After so many deaths within `WITHIN_MS`, the last one included; undefined: it is not started again. */
 export function restMs(deaths: number): number | undefined {
   if (deaths > MOST_DEATHS) return undefined
-  return Math.min(MOST_REST_MS, FIRST_REST_MS * 2 ** (deaths - 1))
+  return FIRST_REST_MS * 2 ** (deaths - 1)
 }
 
 /**
  * Runs the program (a file URL or a path) in as many processes, each of which is a node by the `startNode` that it calls:
  * named `NAME.0`, `NAME.1` and so on, on ports that count up likewise. Resolves when all were started. The process ends
  * with code 0 after SIGTERM when all of them did; with 1 when one could not be started or died too often: the others
- * leave first. Errors: ERR_CONFIG with all `faults`, ERR_ADDRESS_IN_USE, ERR_LISTEN; TypeError within a worker.
+ * leave first. Errors: ERR_CONFIG with all `faults`, ERR_ADDRESS_IN_USE, ERR_LISTEN; TypeError within a worker, and in
+ * any other process that node:cluster started.
  */
 export async function startWorkers(program: string | URL, options: WorkersOptions = {}): Promise<Workers> {
   if (ownWorker() !== undefined)
     throw new TypeError('startWorkers: this process is a worker itself; give it the program of the workers')
+  // As pm2 does in its cluster mode. Such a process cannot start any.
+  if (!cluster.isPrimary)
+    throw new TypeError(
+      'startWorkers: this process was started by node:cluster; start it as a plain one (pm2: exec_mode fork)',
+    )
   refuseFaults(workersFaults(program, options))
   const exec = /^file:/.test(String(program)) ? fileURLToPath(program) : String(program)
   const args = options.args ?? process.argv.slice(2)
@@ -301,8 +306,9 @@ class Supervisor implements Workers {
     Object.assign(seat, { process: undefined, node: undefined, state: 'gone' })
     this.#asking.delete(seat)
     if (this.#draining !== undefined) {
-      // Who was told by a signal before it had a node ends of it.
-      if (code !== 0 && !(first === 'starting' && signal === 'SIGTERM')) this.#clean = false
+      // Who was told by a signal, ours or that of a terminal, before it had a node ends of it.
+      const wasTold = signal === 'SIGTERM' || signal === 'SIGINT'
+      if (code !== 0 && !(first === 'starting' && wasTold)) this.#clean = false
       this.#log.info(fields, text)
       if (this.#running().length === 0) this.#ended()
       return

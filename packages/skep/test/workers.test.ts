@@ -1,4 +1,5 @@
 /** The supervisor of workers, with processes that are only noted and a clock that the test moves. */
+import cluster from 'node:cluster'
 import { EventEmitter } from 'node:events'
 import type { Time } from '@skep/cluster'
 import { describe, expect, it } from 'vitest'
@@ -9,6 +10,7 @@ import {
   type ExitListener,
   forked,
   restMs,
+  startWorkers,
   startWorkersIn,
   type WorkerProcess,
   type Workers,
@@ -283,6 +285,20 @@ describe('workers', () => {
     expect(await drained).toBe(true)
   })
 
+  it.each([
+    ['SIGTERM', true],
+    ['SIGINT', true],
+    ['SIGSEGV', false],
+  ] as const)(
+    'that end of a %s before they have a node, while all leave: as it should be is %s',
+    async (signal, clean) => {
+      const { at, workers } = await stage()
+      const drained = workers.drain()
+      for (const number of [0, 1]) at(number).end(null, signal)
+      expect(await drained).toBe(clean)
+    },
+  )
+
   it('one of which gets a signal leaves alone, and another process comes in its place', async () => {
     const { at, time, processes } = await ready()
     at(1).hear({ skep: 'signal', signal: 'SIGTERM' })
@@ -328,6 +344,15 @@ describe('workers', () => {
       'warn: worker 1 (process 101) is not ready after 30 s, but starting',
     ])
   })
+})
+
+it('a process that somebody else started by node:cluster is told that it cannot start workers', async () => {
+  Object.assign(cluster, { isPrimary: false })
+  try {
+    await expect(startWorkers('x.js')).rejects.toThrow(/^startWorkers: this process was started by node:cluster/)
+  } finally {
+    Object.assign(cluster, { isPrimary: true })
+  }
 })
 
 it('a process that the system refuses to start is told as one that ended, not thrown', async () => {
