@@ -24,12 +24,15 @@ export type ToWorker =
   | { readonly skep: 'siblings'; readonly siblings: readonly Sibling[] }
   /** Leave now, and these at the same time, by name. */
   | { readonly skep: 'leave'; readonly names: readonly string[] }
+  /** Say that you still turn. */
+  | { readonly skep: 'ping' }
 
 /** What a worker says to its supervisor. */
 export type FromWorker =
   | { readonly skep: 'node'; readonly name: string; readonly address: string; readonly readiness: Readiness }
   /** It was told by a signal to end, and asks who else was. */
   | { readonly skep: 'signal'; readonly signal: NodeJS.Signals }
+  | { readonly skep: 'pong' }
 
 /** The worker's end of the channel to its supervisor. */
 export interface Channel {
@@ -150,6 +153,8 @@ export class Worker {
   #onMessage(message: ToWorker): void {
     if (message.skep === 'siblings') {
       this.#siblings.tell(message.siblings)
+    } else if (message.skep === 'ping') {
+      this.#channel.send({ skep: 'pong' })
     } else if (message.skep === 'leave') {
       this.#word(message.names)
       // The signal that came first goes on by itself.

@@ -30,6 +30,11 @@ export interface WorkersOptions {
   readonly admin?: string | AdminOptions | undefined
   /** Milliseconds after which a worker that was told to leave and has not ended is killed. Default 20,000. */
   readonly killAfter?: number | undefined
+  /**
+   * Milliseconds after which a worker whose event loop does not turn is killed, to be started again: its actors run
+   * elsewhere by then. 0: never. Default 30,000.
+   */
+  readonly hungAfter?: number | undefined
   /** As in the configuration of a node; of the supervisor alone. */
   readonly logger?: Logger | LogLevel | undefined
 }
@@ -65,6 +70,12 @@ export interface WorkersWorld extends Pick<World, 'time' | 'signals' | 'admin'> 
 }
 
 const KILL_MS = 20_000
+const HUNG_MS = 30_000
+/**
+ * So many looks at a worker one after the other must find it silent: a machine that was asleep, or a supervisor that was,
+ * comes late to one of them and to no more.
+ */
+const HUNG_LOOKS = 5
 /** A worker that is not ready by then is told in the log, once a life. */
 const SLOW_MS = 30_000
 /** How long a worker's word that it got a signal waits for others that got it, too: all processes of a service do. */
@@ -117,13 +128,13 @@ export function workersFaults(program: unknown, options: unknown): string[] {
   if (!isFile) faults.push(`the program must be a path or a file URL, not ${shown(program)}`)
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     return [...faults, `the options must be an object, not ${shown(options)}`]
-  const keys = ['workers', 'args', 'admin', 'killAfter', 'logger']
+  const keys = ['workers', 'args', 'admin', 'killAfter', 'hungAfter', 'logger']
   for (const key of Object.keys(options)) {
     if (keys.includes(key)) continue
     const near = nearest(key, keys)
     faults.push(`${shownKey(key)} is not an option of workers${near === undefined ? '' : `; is '${near}' meant?`}`)
   }
-  const { workers, args, admin, killAfter, logger } = options as Record<string, unknown>
+  const { workers, args, admin, killAfter, hungAfter, logger } = options as Record<string, unknown>
   const isCount = Number.isInteger(workers) && (workers as number) >= 1 && (workers as number) <= MOST_WORKERS
   if (workers !== undefined && !isCount)
     faults.push(`workers must be a whole number from 1 to ${MOST_WORKERS}, not ${shown(workers)}`)
@@ -131,6 +142,9 @@ export function workersFaults(program: unknown, options: unknown): string[] {
     faults.push(`args must be a list of texts, not ${shown(args)}`)
   const isTime = typeof killAfter === 'number' && killAfter > 0 && killAfter < 2 ** 31
   if (killAfter !== undefined && !isTime) faults.push(`killAfter must be a time in ms above 0, not ${shown(killAfter)}`)
+  const isHung = hungAfter === 0 || (typeof hungAfter === 'number' && hungAfter >= 1000 && hungAfter < 2 ** 31)
+  if (hungAfter !== undefined && !isHung)
+    faults.push(`hungAfter must be a time in ms from 1000, or 0 for never, not ${shown(hungAfter)}`)
   return [...faults, ...adminFaults(admin), ...loggerFaults(logger)]
 }
 
@@ -143,8 +157,11 @@ interface Seat {
   startedAt: number
   /** When its processes died, of the last `WITHIN_MS`. */
   deaths: number[]
+  /** How many looks have found it without an answer. */
+  silent: number
   /** Ends whatever it waits for. */
   cancel: () => void
+  unwatch: () => void
 }
 
 class Supervisor implements Workers {
@@ -175,7 +192,9 @@ class Supervisor implements Workers {
       state: 'gone',
       startedAt: 0,
       deaths: [],
+      silent: 0,
       cancel: () => {},
+      unwatch: () => {},
     }))
   }
 
@@ -213,7 +232,10 @@ class Supervisor implements Workers {
 
   async #drain(): Promise<boolean> {
     for (const { reject } of this.#waiting.splice(0)) reject(stopped())
-    for (const seat of this.#seats) seat.cancel()
+    for (const seat of this.#seats) {
+      seat.cancel()
+      seat.unwatch()
+    }
     const over = new Promise<void>((resolve) => {
       this.#ended = resolve
     })
@@ -251,6 +273,10 @@ class Supervisor implements Workers {
 
   #onMessage(seat: Seat, message: FromWorker): void {
     if (message.skep === 'signal') return this.#onSignalled(seat, message.signal)
+    if (message.skep === 'pong') {
+      seat.silent = 0
+      return
+    }
     const { name, address, readiness } = message
     const isNew = seat.node === undefined
     seat.node = { name, address }
@@ -258,12 +284,31 @@ class Supervisor implements Workers {
     if (isNew) {
       this.#log.info(this.#fieldsOf(seat), `${shownSeat(seat)} listens on ${address}`)
       this.#tellSiblings()
+      this.#watch(seat)
     }
     if (this.#formed || this.#seats.some(({ state }) => state !== 'ready')) return
     this.#formed = true
     const ms = Math.round(this.#world.time.now() - this.#begun)
     this.#log.info({ workers: this.#seats.length, ms }, `all ${this.#seats.length} workers are ready after ${ms} ms`)
     for (const { resolve } of this.#waiting.splice(0)) resolve()
+  }
+
+  /** From when it can answer on. A probe of the process would find it; of this one nobody does. */
+  #watch(seat: Seat): void {
+    const { hungAfter = HUNG_MS } = this.#options
+    if (hungAfter === 0 || this.#draining !== undefined) return
+    seat.silent = 0
+    const look = (): void => {
+      if (seat.silent === HUNG_LOOKS) {
+        this.#log.error(this.#fieldsOf(seat), `${shownSeat(seat)} has not turned for ${hungAfter} ms: killed`)
+        seat.process?.kill('SIGKILL')
+        return
+      }
+      seat.silent++
+      seat.process?.send({ skep: 'ping' })
+      seat.unwatch = this.#world.time.setTimer(look, hungAfter / HUNG_LOOKS)
+    }
+    look()
   }
 
   #tellSiblings(): void {
@@ -303,6 +348,7 @@ class Supervisor implements Workers {
     const text = `${shownSeat(seat)} ${said}`
     const first = seat.state
     seat.cancel()
+    seat.unwatch()
     Object.assign(seat, { process: undefined, node: undefined, state: 'gone' })
     this.#asking.delete(seat)
     if (this.#draining !== undefined) {

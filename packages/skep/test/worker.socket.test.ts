@@ -196,6 +196,12 @@ describe('workers', () => {
     expect(signals.codes).toEqual([0])
   })
 
+  it('say that they turn when they are asked', async () => {
+    const { said, say } = await startWorker(0)
+    say({ skep: 'ping' })
+    expect(said.at(-1)).toEqual({ skep: 'pong' })
+  })
+
   it('run one node each', async () => {
     const said: FromWorker[] = []
     const channel = { send: (one: FromWorker) => void said.push(one), onMessage() {}, onClosed() {}, signal() {} }

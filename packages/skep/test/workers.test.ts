@@ -68,7 +68,13 @@ class FakeProcess implements WorkerProcess {
     this.pid = pid
   }
 
-  send = (message: ToWorker): void => void this.got.push(message)
+  /** Whether its event loop stands still. */
+  hung = false
+
+  send = (message: ToWorker): void => {
+    if (message.skep !== 'ping') this.got.push(message)
+    else if (!this.hung) this.hear({ skep: 'pong' })
+  }
   kill = (signal: NodeJS.Signals): void => void this.signals.push(signal)
   onMessage(listener: (message: FromWorker) => void): void {
     this.hear = listener
@@ -335,6 +341,39 @@ describe('workers', () => {
     expect(processes).toHaveLength(2)
   })
 
+  it('whose event loop stands still are killed and started again, and nobody else is', async () => {
+    const { at, time, processes, lines } = await ready()
+    time.pass(60_000)
+    at(1).hung = true
+    time.pass(29_000)
+    at(1).hung = false
+    time.pass(12_000)
+    expect(at(1).signals).toEqual([])
+    at(1).hung = true
+    time.pass(30_000)
+    expect(at(1).signals).toEqual([])
+    time.pass(6000)
+    expect([at(0).signals, at(1).signals]).toEqual([[], ['SIGKILL']])
+    expect(lines.at(-1)).toBe('error: worker 1 (m.1, process 101) has not turned for 30000 ms: killed')
+    at(1).end(null, 'SIGKILL')
+    time.pass(100)
+    at(1).turn('ready')
+    time.pass(120_000)
+    expect(processes.map(({ signals }) => signals.length)).toEqual([0, 1, 0])
+  })
+
+  it('whose event loop stands still are let be where that is asked for, and while all leave', async () => {
+    const asked = await ready({ hungAfter: 0 })
+    asked.at(0).hung = true
+    asked.time.pass(600_000)
+    expect(asked.at(0).signals).toEqual([])
+    const leaving = await ready({ killAfter: 500_000 })
+    for (const number of [0, 1]) leaving.at(number).hung = true
+    void leaving.workers.drain()
+    leaving.time.pass(400_000)
+    expect(leaving.at(0).signals).toEqual([])
+  })
+
   it('that are not ready for long are told once', async () => {
     const { at, time, lines } = await stage()
     at(0).turn('joining')
@@ -382,6 +421,7 @@ it.each([
   ['x.js', { worker: 2 }, /worker is not an option of workers; is 'workers' meant\?/],
   ['x.js', { args: ['a', 1] }, /args must be a list of texts/],
   ['x.js', { killAfter: 0 }, /killAfter must be a time in ms above 0/],
+  ['x.js', { hungAfter: 1 }, /hungAfter must be a time in ms from 1000, or 0 for never, not 1/],
   ['x.js', { admin: 'nowhere' }, /admin: 'nowhere' has no port/],
   ['x.js', { logger: 'loud' }, /logger must be/],
   ['x.js', undefined, /the options must be an object/],
