@@ -67,7 +67,8 @@ export async function startAdmin(options: AdminOptions, target: AdminTarget): Pr
 
 function listen(server: Server, address: Address): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, address)))
+    // Also later ones, of connections that the system would not accept: nothing hangs on these.
+    server.on('error', (error) => reject(listenError(error, address)))
     // Never shared with siblings of `node:cluster`: any of them would answer for this one.
     server.listen({ port: address.port, host: address.host, exclusive: true }, () => {
       const bound = server.address()
