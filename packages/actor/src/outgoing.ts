@@ -138,7 +138,6 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   }
 
   expire(): void {
-    this.listed = false
     if (this.settled) return
     const error = new SkepError('ERR_TIMEOUT', `${this.what} had no answer in time: ${this.#outlook}`, {
       sent: this.sentNow,

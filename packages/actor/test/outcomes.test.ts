@@ -1,0 +1,41 @@
+/** What the code of callers and of actors can do to calls that are under way: none of it concerns any other call. */
+import { expect, test } from 'vitest'
+import { anonymous, defineActor, type RefOf } from '../src/index.js'
+import { errorOf, World } from './world.js'
+
+const Slow = defineActor('slow', {
+  init: () => 0,
+  on: { never: () => new Promise<void>(() => {}), ping: () => 1 },
+  reentrant: true,
+})
+
+test('the end of a call that ends another one which is due as well takes no deadline from the rest', async () => {
+  const shared = new AbortController()
+  const Cache = defineActor('cache', {
+    init: (slow: RefOf<typeof Slow>) => slow,
+    on: {
+      warm: ({ state }): void =>
+        void state.$.with({ signal: shared.signal, timeout: 100 })
+          .never()
+          .catch(() => {}),
+      get: (self) => {
+        self.signal.addEventListener('abort', () => shared.abort())
+        return new Promise<void>(() => {})
+      },
+    },
+    reentrant: true,
+  })
+  const world = new World()
+  const { system } = world.add('a', { actors: [Slow, Cache], isolation: 'off' })
+  const slow = system.ref(Slow, await system.start(Slow, anonymous))
+  const cache = system.ref(Cache, await system.start(Cache, anonymous, slow))
+  const codes: string[] = []
+  const note = (call: Promise<void>): void => void errorOf(call).then(({ code }) => codes.push(code))
+  note(slow.$.with({ timeout: 5000 }).never())
+  await cache.warm()
+  note(cache.$.with({ timeout: 100 }).get())
+  await world.time.pass(200)
+  expect(codes).toEqual(['ERR_TIMEOUT'])
+  await world.time.pass(5000)
+  expect(codes).toEqual(['ERR_TIMEOUT', 'ERR_TIMEOUT'])
+})
