@@ -1,7 +1,7 @@
 /** What the code of callers and of actors can do to calls that are under way: none of it concerns any other call. */
 import { expect, test } from 'vitest'
 import { anonymous, defineActor, type RefOf } from '../src/index.js'
-import { errorOf, World } from './world.js'
+import { errorOf, gate, rest, World } from './world.js'
 
 const Slow = defineActor('slow', {
   init: () => 0,
@@ -38,4 +38,34 @@ test('the end of a call that ends another one which is due as well takes no dead
   expect(codes).toEqual(['ERR_TIMEOUT'])
   await world.time.pass(5000)
   expect(codes).toEqual(['ERR_TIMEOUT', 'ERR_TIMEOUT'])
+})
+
+test('a thenable that settles twice is the answer of its own call alone, and one that gives a promise is waited for', async () => {
+  const open = gate()
+  let settle: (value: string) => void = () => {}
+  const thenable = (then: (settle: (value: never) => void) => void): Promise<string> => ({ then }) as never
+  const Querying = defineActor('querying', {
+    init: () => 0,
+    on: {
+      twice: () =>
+        thenable((resolve) => {
+          settle = resolve as typeof settle
+          resolve('once' as never)
+        }),
+      nested: () => thenable((resolve) => resolve(Promise.resolve('inner') as never)),
+      next: async () => {
+        await open.promise
+        return 'its own'
+      },
+    },
+  })
+  const { system } = new World().add('a', { actors: [Querying] })
+  const ref = system.ref(Querying, await system.start(Querying, anonymous))
+  expect(await ref.twice()).toBe('once')
+  const next = ref.next()
+  await rest()
+  settle('again')
+  await rest()
+  open.open()
+  expect([await next, await ref.nested()]).toEqual(['its own', 'inner'])
 })
