@@ -1,7 +1,8 @@
 /** What the code of callers and of actors can do to calls that are under way: none of it concerns any other call. */
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
-import { anonymous, defineActor, type RefOf } from '../src/index.js'
-import { errorOf, gate, rest, World } from './world.js'
+import { anonymous, defineActor, type RefOf, via } from '../src/index.js'
+import { errorOf, gate, rest, type TestNode, World } from './world.js'
 
 const Slow = defineActor('slow', {
   init: () => 0,
@@ -68,4 +69,19 @@ test('a thenable that settles twice is the answer of its own call alone, and one
   await rest()
   open.open()
   expect([await next, await ref.nested()]).toEqual(['its own', 'inner'])
+})
+
+test('a cast leaves nothing on the signal of its ref, wherever it goes', async () => {
+  const world = new World()
+  const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Slow] })) as [TestNode, TestNode]
+  const { signal } = new AbortController()
+  const refs = [
+    a.system.ref(Slow, await a.system.start(Slow, anonymous)),
+    a.system.ref(Slow, await b.system.start(Slow, anonymous)),
+    a.system.via(Slow, 'nobody'),
+    a.system.ensure(Slow, via('made')),
+  ]
+  for (const ref of refs) ref.$.with({ signal }).$.cast.ping()
+  await rest()
+  expect(getEventListeners(signal, 'abort')).toEqual([])
 })
