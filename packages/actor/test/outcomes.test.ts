@@ -85,3 +85,38 @@ test('a cast leaves nothing on the signal of its ref, wherever it goes', async (
   await rest()
   expect(getEventListeners(signal, 'abort')).toEqual([])
 })
+
+test('what is thrown arrives as an error though it cannot be read, and the other actors of the node have their turns', async () => {
+  const revoked = (): object => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    return proxy
+  }
+  const unreadable = Object.defineProperty(new Error('hidden'), 'message', {
+    get: () => {
+      throw new Error('nobody may see it')
+    },
+  })
+  const circular = Object.assign(new Error('circular'), { self: undefined as unknown, close: () => {} })
+  circular.self = circular
+  const things = { revoked: revoked(), unreadable, circular }
+  const Throwing = defineActor('throwing', {
+    init: () => 0,
+    on: {
+      fail: (_self, what: keyof typeof things): void => {
+        throw things[what]
+      },
+    },
+  })
+  const world = new World()
+  const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Throwing, Slow] })) as [TestNode, TestNode]
+  const pid = await a.system.start(Throwing, anonymous)
+  const other = a.system.ref(Slow, await a.system.start(Slow, anonymous))
+  for (const { system } of [a, b]) {
+    for (const what of ['revoked', 'unreadable', 'circular'] as const) {
+      const { code, sent } = await errorOf(system.ref(Throwing, pid).fail(what))
+      expect([code, sent]).toEqual(['ERR_ACTOR', 'yes'])
+      expect(await other.ping()).toBe(1)
+    }
+  }
+})
