@@ -235,6 +235,58 @@ describe('an actor', () => {
     }
   })
 
+  test('crashes by what a listener of its signals lets loose, whoever aborts them', async () => {
+    const Listening = defineActor('listening', {
+      init: () => 0,
+      on: {
+        wait: (self) =>
+          new Promise<void>(() => {
+            self.signal.addEventListener('abort', () => loose('listener'))
+          }),
+      },
+      onStart: (self) => {
+        self.signal.addEventListener('abort', () => loose('at its end'))
+      },
+    })
+    const Asking = defineActor('asking', {
+      init: (whom: RefOf<typeof Listening>) => whom,
+      on: {
+        ask: async ({ state }) =>
+          void (await state.$.with({ timeout: 50 })
+            .wait()
+            .catch(() => {})),
+      },
+    })
+    const world = new World()
+    const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Listening, Asking], isolation: 'off' })) as [
+      TestNode,
+      TestNode,
+    ]
+    for (const how of ['time', 'caller', 'another node', 'another actor'] as const) {
+      const pid = await a.system.start(Listening, anonymous)
+      const ref = a.system.ref(Listening, pid)
+      const asking = a.system.ref(Asking, await a.system.start(Asking, anonymous, ref))
+      const down = ref.$.monitor().next()
+      const caller = new AbortController()
+      const calls = {
+        time: () => ref.$.with({ timeout: 50 }).wait(),
+        caller: () => ref.$.with({ signal: caller.signal }).wait(),
+        'another node': () => b.system.ref(Listening, pid).$.with({ timeout: 50 }).wait(),
+        'another actor': () => asking.ask(),
+      }
+      calls[how]().catch(() => {})
+      await rest()
+      caller.abort()
+      // The call that runs does not end by itself, so the actor ends after its grace time.
+      await world.time.pass(10_000)
+      expect([how, (await down).value?.reason]).toEqual([how, 'crashed'])
+      await asking.$.stop()
+    }
+    const texts = a.lines.filter(({ level }) => level === 'error').map(({ text }) => text)
+    expect(texts).toHaveLength(8)
+    for (const text of texts) expect(text).toMatch(/^listening <.*> (crashed|ends|has ended)/)
+  })
+
   test('keeps its state where the handoff lets one loose by which a copy of it is merged, or it gets new code', async () => {
     const make = (version: number) =>
       defineActor('handed', {
