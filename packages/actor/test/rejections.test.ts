@@ -132,6 +132,11 @@ const Thrower = defineActor('thrower', {
     throws: (): number => {
       throw new Error('told to its caller')
     },
+    // biome-ignore lint/correctness/useYield: it has nothing to give.
+    async *breaks(): AsyncGenerator<number> {
+      await rest()
+      throw new Error('told to its reader')
+    },
     alive: () => true,
   },
 })
@@ -156,6 +161,7 @@ const Loose = defineActor('loose', {
     },
     // Not waited for: whoever asks is to blame, not who answers.
     asks: (_self, whom: RefOf<typeof Thrower>): void => void whom.throws(),
+    reads: (_self, whom: RefOf<typeof Thrower>): void => void whom.breaks()[Symbol.asyncIterator]().next(),
     text: () => void Promise.reject('no error'),
     leave: (self) => {
       loose('after its end')
@@ -223,17 +229,20 @@ describe('an actor', () => {
     ])
   })
 
-  test('is to blame for a call that it does not wait for, and not whoever answers it', async () => {
-    const { world, a } = node()
-    const far = world.add('b', { actors: [Loose, Thrower] })
-    for (const other of [a, far]) {
-      const asker = await loosened(a)
-      const answerer = a.system.ref(Thrower, await other.system.start(Thrower, anonymous))
-      await asker.asks(answerer)
-      await rest()
-      expect([await asker.alive().catch(() => false), await answerer.alive()]).toEqual([false, true])
-    }
-  })
+  test.each(['asks', 'reads'] as const)(
+    'is to blame for what it %s and does not wait for, and not whoever answers it',
+    async (how) => {
+      const { world, a } = node()
+      const far = world.add('b', { actors: [Loose, Thrower] })
+      for (const other of [a, far]) {
+        const asker = await loosened(a)
+        const answerer = a.system.ref(Thrower, await other.system.start(Thrower, anonymous))
+        await asker[how](answerer)
+        for (let i = 0; i < 3; i++) await rest()
+        expect([await asker.alive().catch(() => false), await answerer.alive()]).toEqual([false, true])
+      }
+    },
+  )
 
   test('crashes by what a listener of its signals lets loose, whoever aborts them', async () => {
     const Listening = defineActor('listening', {
