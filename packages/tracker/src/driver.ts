@@ -37,6 +37,9 @@ interface Held {
 /** Steps whose ops leave as one message at most: with the largest specs and metadata in them it is a frame still. */
 const maxStepsTogether = 64
 
+/** And no more ops than one step puts into one message (core/sync.ts), which cuts what it has for the same reason. */
+const maxOpsTogether = 256
+
 /** Most different reasons that are counted apart; the rest is counted together. */
 const maxReasons = 64
 
@@ -213,18 +216,25 @@ export class Driver {
 function together(all: readonly Held[]): Held[] {
   const joined: Held[] = []
   let run: Held[] = []
+  let ops = 0
   const end = (): void => {
     const [first] = run
     const last = run.at(-1)
     if (first === undefined || last === undefined) return
-    const ops = run.flatMap(({ message }) => message.ops)
-    joined.push(first === last ? first : { ...last, message: { ...last.message, first: first.message.first, ops } })
+    const all = run.flatMap(({ message }) => message.ops)
+    joined.push(
+      first === last ? first : { ...last, message: { ...last.message, first: first.message.first, ops: all } },
+    )
     run = []
+    ops = 0
   }
   for (const one of all) {
     const before = run.at(-1)
-    if (before !== undefined && (run.length === maxStepsTogether || !continues(before, one))) end()
+    const more = one.message.ops.length
+    const isFull = run.length === maxStepsTogether || ops + more > maxOpsTogether
+    if (before !== undefined && (isFull || !continues(before, one))) end()
     run.push(one)
+    ops += more
   }
   end()
   return joined
