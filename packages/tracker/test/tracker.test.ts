@@ -87,6 +87,23 @@ describe('registering a name', () => {
     expect(fabric.tracker('n2').membersOf('group-599')).toEqual([])
   })
 
+  test('names with large metadata go in messages that a link need not cut, so that nothing overtakes them', async () => {
+    const fabric = await cluster(2)
+    const one = fabric.tracker('n1')
+    const sent: number[] = []
+    fabric.filter = (from, _, frame) => {
+      if (from === 'n1' && decodeMessage(frame)?.type === 'ops') sent.push(JSON.stringify(frame).length)
+      return true
+    }
+    const meta = { text: 'x'.repeat(3500) }
+    const names = Array.from({ length: 70 }, (_, i) => `large-${i}`)
+    await fabric.time.until(
+      Promise.all(names.map((name) => one.register(name, one.nextPid(), { meta, mode: 'local' }))),
+    )
+    expect(Math.max(...sent)).toBeLessThan(64 * 1024)
+    expect(sent.length).toBeLessThan(70 / 4)
+  })
+
   test('ops never pass, nor are passed by, what is sent between them', async () => {
     const fabric = await cluster(2)
     const one = fabric.tracker('n1')
