@@ -413,7 +413,7 @@ export class Calls implements RefHost, Router {
     const frame = out.frameFor(pid, out.payload)
     const posted = out.passedOn ? outside.postSurely(pid.boot, frame) : outside.post(pid.boot, frame)
     if (posted === 'sent') {
-      out.away = true
+      out.hasLeft()
       return
     }
     this.forget(out)

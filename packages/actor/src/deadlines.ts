@@ -16,7 +16,7 @@ export interface Timed {
   earlier: Timed | undefined
   /** This is its deadline. */
   endBy(deadline: number): void
-  /** The deadline has passed; it has been taken off the list. */
+  /** The deadline has passed: it takes itself off the list. */
   expire(): void
 }
 
@@ -128,7 +128,7 @@ export class Deadlines {
     this.#armedFor = Number.NEGATIVE_INFINITY
     const due: Timed[] = []
     for (const timed of this) if (timed.deadline <= now) due.push(timed)
-    for (const timed of due) this.remove(timed)
+    // Each takes itself off: the end of one may be the end of another that is due, and none may be taken off twice.
     for (const timed of due) timed.expire()
     this.#look(now)
     let earliest = this.#nextLookMs

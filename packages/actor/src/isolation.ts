@@ -31,7 +31,11 @@ export function isolateThrown(thrown: unknown, refs: RefSource): unknown {
   try {
     return copy(thrown, 'error', refs)
   } catch {
-    return softened(thrown, refs)
+    try {
+      return softened(thrown, refs)
+    } catch {
+      return new Error('the error of the actor could not be read')
+    }
   }
 }
 
@@ -42,7 +46,7 @@ export function packThrown(thrown: unknown, limit: number, refs: RefSource): Uin
     try {
       return pack(softened(thrown, refs), 'error', limit)
     } catch {
-      return pack(new Error('the error of the actor was too large to send'), 'error', limit)
+      return pack(new Error('the error of the actor was too large to send, or could not be read'), 'error', limit)
     }
   }
 }

@@ -283,7 +283,8 @@ export class Mailbox {
       if (isThenable(result)) {
         this.#onValue ??= (value) => this.#ended()?.answer(value)
         this.#onError ??= (error) => this.#threw(this.#ended(), error)
-        result.then(this.#onValue, this.#onError)
+        // Some libraries' thenables are no promises: one that settles twice would end whatever runs by then.
+        Promise.resolve(result).then(this.#onValue, this.#onError)
         return
       }
     } catch (error) {

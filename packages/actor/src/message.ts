@@ -4,6 +4,7 @@ import { Pid } from '@skep/tracker'
 import { CallContext, type Chain, type Waiter } from './chain.js'
 import type { ActorCode, AnyFunction } from './definition.js'
 import type { Target } from './ref.js'
+import { OwnAbort } from './rejections.js'
 import type { RefSource } from './values.js'
 
 /** What a message sees of the actor that runs it. */
@@ -40,7 +41,7 @@ export abstract class Message {
   /** It has run: what its actor does from now on is bound neither by its deadline nor by its signal. */
   over = false
   #context: CallContext | undefined
-  #controller: AbortController | undefined
+  #abort: OwnAbort | undefined
 
   /** Do the work, as another message where that stands for it: its value, or a promise. What it throws is the actor's. */
   abstract begin(runner: Runner, as?: Message): unknown
@@ -97,17 +98,17 @@ export abstract class Message {
 
   /** Aborted when the caller gives up or the actor stops. Made when first asked for: most calls never ask. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.withdrawn) this.#controller.abort()
+    if (this.#abort === undefined) {
+      this.#abort = new OwnAbort()
+      if (this.withdrawn) this.#abort.abort()
     }
-    return this.#controller.signal
+    return this.#abort.signal
   }
 
   withdraw(reason?: unknown): void {
     if (this.withdrawn) return
     this.withdrawn = true
-    this.#controller?.abort(reason)
+    this.#abort?.abort(reason)
     this.joint?.left(this, reason)
   }
 }

@@ -127,6 +127,12 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
     return true
   }
 
+  /** What its caller aborts from here on is nothing to it. */
+  unwatch(): void {
+    if (this.#onAbort !== undefined) this.address.options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#onAbort = undefined
+  }
+
   abort(reason: unknown): void {
     if (this.settled) return
     const error = new SkepError('ERR_ABORTED', `${this.what} was aborted by its caller`, {
@@ -138,7 +144,6 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
   }
 
   expire(): void {
-    this.listed = false
     if (this.settled) return
     const error = new SkepError('ERR_TIMEOUT', `${this.what} had no answer in time: ${this.#outlook}`, {
       sent: this.sentNow,
@@ -189,6 +194,11 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
     this.calls.follow(this, to)
   }
 
+  /** A link has taken it. */
+  hasLeft(): void {
+    this.away = true
+  }
+
   /** Nothing more will come: leave every table. */
   release(): void {
     this.settled = true
@@ -196,7 +206,7 @@ export abstract class Outgoing extends Message implements Timed, Ordered {
     this.address.context?.answered(this)
     if (this.id !== 0) this.calls.forget(this)
     if (this.ordered) this.calls.unorder(this)
-    if (this.#onAbort !== undefined) this.address.options.signal?.removeEventListener('abort', this.#onAbort)
+    this.unwatch()
   }
 }
 
@@ -306,7 +316,14 @@ export class Cast extends Outgoing {
   deliverTo(process: Process, work: Work): void {
     this.#work = work
     this.#where = process
+    this.unwatch()
     process.mailbox.deliver(this)
+  }
+
+  // Nothing comes back by which it could leave the signal, and that may live as long as the node.
+  override hasLeft(): void {
+    super.hasLeft()
+    this.unwatch()
   }
 
   begin(runner: Runner): unknown {
@@ -327,6 +344,7 @@ export class Cast extends Outgoing {
     const code = error instanceof SkepError ? error.code : undefined
     if (code === undefined || code === 'ERR_NOT_SENDABLE' || code === 'ERR_TOO_LARGE') this.mistake = error
     else this.calls.dropped(`cast: ${code}`)
+    this.unwatch()
   }
 
   frameFor(pid: Pid, payload: Uint8Array): unknown[] {

@@ -17,7 +17,7 @@ import { ArrivingRefs, type Beside, beginWork, type Message } from './message.js
 import type { ActorNode } from './node.js'
 import { Notice } from './notice.js'
 import { type OnceImage, type OnceLimits, OnceWindow } from './once.js'
-import { loggedBy, Whose } from './rejections.js'
+import { loggedBy, OwnAbort, Whose } from './rejections.js'
 import { Reloads } from './reload.js'
 import type { Runnable } from './scheduler.js'
 import { ActorSelf, ownerOf, type SelfOwner } from './self.js'
@@ -56,7 +56,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   #links: Links | undefined
   #self: ActorSelf | undefined
   #logger: Logger | undefined
-  #life: AbortController | undefined
+  #life: OwnAbort | undefined
   #feeding: Set<Feeding> | undefined
   #watchers: Watchers | undefined
   #timers: ActorTimers | undefined
@@ -132,7 +132,7 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** Aborted when the actor stops. */
   get life(): AbortSignal {
-    this.#life ??= new AbortController()
+    this.#life ??= this.inside(() => new OwnAbort())
     if (this.phase === 'stopping' || this.phase === 'stopped') this.#life.abort()
     return this.#life.signal
   }

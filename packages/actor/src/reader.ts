@@ -10,11 +10,13 @@ import { isolateThrown } from './isolation.js'
 import type { Work } from './message.js'
 import { nameOf, Outgoing } from './outgoing.js'
 import type { Process } from './process.js'
+import { rejectAs, type Whose, whoseNow } from './rejections.js'
 import { Feeder, maxStreams, type Sink, streamWindow } from './stream.js'
 
 interface Waiting {
   readonly resolve: (result: IteratorResult<unknown>) => void
   readonly reject: (error: unknown) => void
+  readonly whose: Whose | undefined
 }
 
 export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unknown> {
@@ -40,7 +42,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
     }
     if (this.settled) return Promise.resolve({ done: true, value: undefined })
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject })
+      this.#waiting.push({ resolve, reject, whose: whoseNow() })
       if (this.listed) return
       this.deadline = this.calls.deadlineFor(this.address, Number.POSITIVE_INFINITY)
       this.list()
@@ -122,7 +124,7 @@ export class Reader extends Outgoing implements Sink, AsyncIterableIterator<unkn
     this.release()
     const [first, ...rest] = this.#waiting.splice(0)
     if (first === undefined) this.#failure = { error }
-    else first.reject(error)
+    else rejectAs(first.whose, first.reject, error)
     for (const { resolve } of rest) resolve({ done: true, value: undefined })
   }
 

@@ -155,7 +155,7 @@ function checked(options: CallOptions): CallOptions {
       throw new TypeError(`$.with(): unknown option '${key}'; known are timeout, signal, key`)
   }
   const { timeout, signal, key } = options
-  if (timeout !== undefined && !(timeout > 0))
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0))
     throw new TypeError('$.with(): timeout must be milliseconds above 0, or Infinity')
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new TypeError('$.with(): signal must be an AbortSignal')

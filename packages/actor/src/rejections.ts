@@ -67,6 +67,20 @@ export function runAs<Args extends unknown[], T>(whose: Whose | undefined, fn: (
   return current.run(whose, fn, ...args)
 }
 
+/** An abort whose listeners run as code of whoever made it, since they are his; whoever it is that aborts. */
+export class OwnAbort {
+  readonly #controller = new AbortController()
+  readonly #whose = current.getStore()
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  abort(reason?: unknown): void {
+    runAs(this.#whose, () => this.#controller.abort(reason))
+  }
+}
+
 type Emit = (this: unknown, event: string | symbol, ...args: unknown[]) => boolean
 
 /** Systems of this process whose actors are watched over. */

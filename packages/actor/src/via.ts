@@ -46,7 +46,7 @@ export function via(name: string, options: ViaOptions = {}): Via {
   if (claim !== undefined && claim !== 'owner' && claim !== 'local') {
     throw new TypeError(`via('${name}'): claim must be 'owner' or 'local'`)
   }
-  if (timeout !== undefined && !(timeout > 0))
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0))
     throw new TypeError(`via('${name}'): timeout must be milliseconds above 0`)
   // A function of the user's own would be known here alone.
   if (placement !== undefined && !(placement instanceof PlacementRule))

@@ -92,6 +92,8 @@ describe('a ref', () => {
     expect(() => $.with({ timout: 3 } as object)).toThrow("unknown option 'timout'")
     expect(() => $.with({ timeout: 0 })).toThrow(TypeError)
     expect(() => $.with({ timeout: Number.NaN })).toThrow(TypeError)
+    // As from an environment variable; and what numbers cannot be added to.
+    for (const timeout of ['200', 200n] as never[]) expect(() => $.with({ timeout })).toThrow(TypeError)
     expect(() => $.with({ signal: {} as AbortSignal })).toThrow(TypeError)
   })
 
@@ -110,6 +112,7 @@ describe('a node', () => {
     expect(() => via('x', { visibel: 3 } as object)).toThrow("unknown option 'visibel'")
     expect(() => via('x', { visible: -1 })).toThrow(TypeError)
     expect(() => via('x', { timeout: -1 })).toThrow(TypeError)
+    expect(() => via('x', { timeout: '200' as never })).toThrow(TypeError)
     expect(() => loose.start?.({}, anonymous)).toThrow(TypeError)
     expect(() => loose.start?.(Counter, 'x')).toThrow(TypeError)
     expect(() => loose.spawn?.(Counter, anonymous)).toThrow(TypeError)

@@ -6,13 +6,21 @@ import { Queue } from '../src/queue.js'
 import { type Runnable, Scheduler } from '../src/scheduler.js'
 import { rest, TestTime } from './world.js'
 
-function timed(deadline: number, expire: () => void, forMs: number = Number.POSITIVE_INFINITY): Timed {
+function timed(
+  deadlines: Deadlines,
+  deadline: number,
+  expire: () => void,
+  forMs: number = Number.POSITIVE_INFINITY,
+): Timed {
   const one = {
     deadline,
     forMs,
     earlier: undefined,
     later: undefined,
-    expire,
+    expire: (): void => {
+      deadlines.remove(one)
+      expire()
+    },
     endBy(at: number) {
       one.deadline = at
     },
@@ -30,7 +38,7 @@ describe('deadlines', () => {
         const expired: { due: number; at: number }[] = []
         const all = entries.map(({ ms, removed }) => {
           const due = time.now() + ms
-          const entry = timed(due, () => expired.push({ due, at: time.now() }))
+          const entry = timed(deadlines, due, () => expired.push({ due, at: time.now() }))
           deadlines.add(entry)
           return { entry, removed }
         })
@@ -60,10 +68,10 @@ describe('deadlines', () => {
     const expired: [number, number][] = []
     const begun = time.now()
     for (const ms of [100, 50, 400]) {
-      deadlines.addFor(timed(Number.POSITIVE_INFINITY, () => expired.push([ms, time.now() - begun]), ms))
+      deadlines.addFor(timed(deadlines, Number.POSITIVE_INFINITY, () => expired.push([ms, time.now() - begun]), ms))
     }
     // What ends before anyway is not put off.
-    deadlines.addFor(timed(begun + 20, () => expired.push([20, time.now() - begun]), 1000))
+    deadlines.addFor(timed(deadlines, begun + 20, () => expired.push([20, time.now() - begun]), 1000))
     expect(looks).toBe(1)
     await rest()
     expect(looks).toBe(2)
@@ -75,7 +83,7 @@ describe('deadlines', () => {
   test('that never come cost no timer', () => {
     const time = new TestTime()
     const deadlines = new Deadlines(time)
-    deadlines.add(timed(Number.POSITIVE_INFINITY, () => {}))
+    deadlines.add(timed(deadlines, Number.POSITIVE_INFINITY, () => {}))
     expect([deadlines.size, time.timers]).toEqual([1, 0])
   })
 
@@ -83,7 +91,9 @@ describe('deadlines', () => {
     const time = new TestTime()
     const deadlines = new Deadlines(time)
     let second = 0
-    deadlines.add(timed(time.now() + 5, () => deadlines.add(timed(time.now() + 5, () => second++))))
+    deadlines.add(
+      timed(deadlines, time.now() + 5, () => deadlines.add(timed(deadlines, time.now() + 5, () => second++))),
+    )
     await time.pass(30)
     expect(second).toBe(1)
   })

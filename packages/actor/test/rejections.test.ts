@@ -132,6 +132,11 @@ const Thrower = defineActor('thrower', {
     throws: (): number => {
       throw new Error('told to its caller')
     },
+    // biome-ignore lint/correctness/useYield: it has nothing to give.
+    async *breaks(): AsyncGenerator<number> {
+      await rest()
+      throw new Error('told to its reader')
+    },
     alive: () => true,
   },
 })
@@ -156,6 +161,7 @@ const Loose = defineActor('loose', {
     },
     // Not waited for: whoever asks is to blame, not who answers.
     asks: (_self, whom: RefOf<typeof Thrower>): void => void whom.throws(),
+    reads: (_self, whom: RefOf<typeof Thrower>): void => void whom.breaks()[Symbol.asyncIterator]().next(),
     text: () => void Promise.reject('no error'),
     leave: (self) => {
       loose('after its end')
@@ -223,16 +229,71 @@ describe('an actor', () => {
     ])
   })
 
-  test('is to blame for a call that it does not wait for, and not whoever answers it', async () => {
-    const { world, a } = node()
-    const far = world.add('b', { actors: [Loose, Thrower] })
-    for (const other of [a, far]) {
-      const asker = await loosened(a)
-      const answerer = a.system.ref(Thrower, await other.system.start(Thrower, anonymous))
-      await asker.asks(answerer)
+  test.each(['asks', 'reads'] as const)(
+    'is to blame for what it %s and does not wait for, and not whoever answers it',
+    async (how) => {
+      const { world, a } = node()
+      const far = world.add('b', { actors: [Loose, Thrower] })
+      for (const other of [a, far]) {
+        const asker = await loosened(a)
+        const answerer = a.system.ref(Thrower, await other.system.start(Thrower, anonymous))
+        await asker[how](answerer)
+        for (let i = 0; i < 3; i++) await rest()
+        expect([await asker.alive().catch(() => false), await answerer.alive()]).toEqual([false, true])
+      }
+    },
+  )
+
+  test('crashes by what a listener of its signals lets loose, whoever aborts them', async () => {
+    const Listening = defineActor('listening', {
+      init: () => 0,
+      on: {
+        wait: (self) =>
+          new Promise<void>(() => {
+            self.signal.addEventListener('abort', () => loose('listener'))
+          }),
+      },
+      onStart: (self) => {
+        self.signal.addEventListener('abort', () => loose('at its end'))
+      },
+    })
+    const Asking = defineActor('asking', {
+      init: (whom: RefOf<typeof Listening>) => whom,
+      on: {
+        ask: async ({ state }) =>
+          void (await state.$.with({ timeout: 50 })
+            .wait()
+            .catch(() => {})),
+      },
+    })
+    const world = new World()
+    const [a, b] = ['a', 'b'].map((name) => world.add(name, { actors: [Listening, Asking], isolation: 'off' })) as [
+      TestNode,
+      TestNode,
+    ]
+    for (const how of ['time', 'caller', 'another node', 'another actor'] as const) {
+      const pid = await a.system.start(Listening, anonymous)
+      const ref = a.system.ref(Listening, pid)
+      const asking = a.system.ref(Asking, await a.system.start(Asking, anonymous, ref))
+      const down = ref.$.monitor().next()
+      const caller = new AbortController()
+      const calls = {
+        time: () => ref.$.with({ timeout: 50 }).wait(),
+        caller: () => ref.$.with({ signal: caller.signal }).wait(),
+        'another node': () => b.system.ref(Listening, pid).$.with({ timeout: 50 }).wait(),
+        'another actor': () => asking.ask(),
+      }
+      calls[how]().catch(() => {})
       await rest()
-      expect([await asker.alive().catch(() => false), await answerer.alive()]).toEqual([false, true])
+      caller.abort()
+      // The call that runs does not end by itself, so the actor ends after its grace time.
+      await world.time.pass(10_000)
+      expect([how, (await down).value?.reason]).toEqual([how, 'crashed'])
+      await asking.$.stop()
     }
+    const texts = a.lines.filter(({ level }) => level === 'error').map(({ text }) => text)
+    expect(texts).toHaveLength(8)
+    for (const text of texts) expect(text).toMatch(/^listening <.*> (crashed|ends|has ended)/)
   })
 
   test('keeps its state where the handoff lets one loose by which a copy of it is merged, or it gets new code', async () => {

@@ -4,6 +4,7 @@
  * reaches the steps of the registry.
  */
 
+import { AsyncResource } from 'node:async_hooks'
 import { type Cluster, isSkepError, type Logger } from '@skep/cluster'
 import { type BootId, inView, isGone, type Member } from '@skep/cluster/core'
 import type { Claim, MissedEvents, NameEvent, Tracker } from '@skep/tracker'
@@ -84,8 +85,9 @@ export class Events {
     }
     if (typeof listener !== 'function') throw new TypeError(`on('${event}', listener): the listener must be a function`)
     const listeners = this.#listeners[event]
-    // The same function may listen twice; each is ended by its own handle.
-    const own: Listener = (data) => listener(data)
+    // The same function may listen twice; each is ended by its own handle. It runs as code of whoever listens: what is
+    // told may come of what an actor did, which is not to blame for what a listener lets loose.
+    const own: Listener = AsyncResource.bind((data: NodeEvents[E]): void => listener(data))
     listeners.add(own)
     if (event === 'registered' || event === 'moved' || event === 'unregistered') this.#readNames()
     return () => {

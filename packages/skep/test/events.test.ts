@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Cluster } from '@skep/cluster'
 import type { Member, MemberInfo, Phase } from '@skep/cluster/core'
 import { type Claim, type MissedEvents, type NameEvent, Pid } from '@skep/tracker'
@@ -81,6 +82,17 @@ function claim(id: number): Claim {
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('events of members', () => {
+  it('are heard as code of who listens, whoever caused them', async () => {
+    const whose = new AsyncLocalStorage<string>()
+    const { events, tell } = stage()
+    const heard: unknown[] = []
+    events.on('memberUp', () => heard.push(whose.getStore()))
+    whose.run('an actor', () => events.on('memberUp', () => heard.push(whose.getStore())))
+    whose.run('another actor', () => tell(member('up')))
+    await settled()
+    expect(heard).toEqual([undefined, 'an actor'])
+  })
+
   it.each<[Phase | undefined, Phase, string[]]>([
     [undefined, 'joining', ['memberUp n']],
     [undefined, 'up', ['memberUp n']],

@@ -6,7 +6,7 @@
  * hears of it, for a state that is half changed must not be acted on.
  */
 import type { Cluster, Layer, Logger, Time } from '@skep/cluster'
-import { laneOf, type TrackerMessage } from './core/messages.js'
+import { laneOf, type Op, type TrackerMessage } from './core/messages.js'
 import type { TrackerConfig, TrackerInput, TrackerOutput, TrackerState } from './core/state.js'
 import { initTracker, stepTracker, trackerDeadline } from './core/tracker.js'
 import { decodeMessage, encodeMessage, trackerKinds } from './core/wire.js'
@@ -34,8 +34,17 @@ interface Held {
   readonly to: string[]
 }
 
-/** Steps whose ops leave as one message at most: with the largest specs and metadata in them it is a frame still. */
+/** Steps whose ops leave as one message at most. */
 const maxStepsTogether = 64
+
+/**
+ * And bytes of these, about. Half of what a link sends at once: a larger frame waits for room, and what was sent after it
+ * (an answer, a call that says a name) would overtake it.
+ */
+const maxBytesTogether = 32 * 1024
+
+/** Of an op without metadata and specs. */
+const opBytes = 150
 
 /** Most different reasons that are counted apart; the rest is counted together. */
 const maxReasons = 64
@@ -213,6 +222,7 @@ export class Driver {
 function together(all: readonly Held[]): Held[] {
   const joined: Held[] = []
   let run: Held[] = []
+  let bytes = 0
   const end = (): void => {
     const [first] = run
     const last = run.at(-1)
@@ -220,11 +230,15 @@ function together(all: readonly Held[]): Held[] {
     const ops = run.flatMap(({ message }) => message.ops)
     joined.push(first === last ? first : { ...last, message: { ...last.message, first: first.message.first, ops } })
     run = []
+    bytes = 0
   }
   for (const one of all) {
     const before = run.at(-1)
-    if (before !== undefined && (run.length === maxStepsTogether || !continues(before, one))) end()
+    const more = one.message.ops.reduce((sum, op) => sum + bytesOf(op), 0)
+    const isFull = run.length === maxStepsTogether || bytes + more > maxBytesTogether
+    if (before !== undefined && (isFull || !continues(before, one))) end()
     run.push(one)
+    bytes += more
   }
   end()
   return joined
@@ -234,4 +248,26 @@ function continues(before: Held, { message, to }: Held): boolean {
   const { boot, first, ops } = before.message
   const sameLog = message.boot === boot && message.first === first + ops.length
   return sameLog && to.length === before.to.length && to.every((peer, i) => peer === before.to[i])
+}
+
+/** What an op takes in a frame, about. */
+function bytesOf(op: Op): number {
+  switch (op.type) {
+    case 'put':
+      return opBytes + op.claim.name.length + bytesOfPlain(op.claim.meta) + bytesOfPlain(op.claim.placed?.spec)
+    case 'join':
+      return opBytes + op.membership.group.length + bytesOfPlain(op.membership.meta)
+    default:
+      return opBytes
+  }
+}
+
+/** Of metadata or a spec, which are bounded. */
+function bytesOfPlain(value: unknown): number {
+  if (typeof value === 'string') return Buffer.byteLength(value)
+  if (value instanceof Uint8Array) return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  let bytes = 0
+  for (const [key, field] of Object.entries(value)) bytes += 9 + key.length + bytesOfPlain(field)
+  return bytes
 }

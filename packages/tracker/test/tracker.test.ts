@@ -69,6 +69,41 @@ describe('registering a name', () => {
     for (const { tracker } of fabric.nodes) for (const name of own) expect(tracker.whereis(name)?.node).toBe('n1')
   })
 
+  test('ops that one step has cut, for they might be no frame together, stay cut', async () => {
+    const fabric = await cluster(2)
+    const one = fabric.tracker('n1')
+    const pid = one.nextPid()
+    const groups = Array.from({ length: 600 }, (_, i) => `group-${i}`)
+    await fabric.time.until(Promise.all(groups.map((group) => one.join(group, pid))))
+    const sent: number[] = []
+    fabric.filter = (from, _, frame) => {
+      const message = decodeMessage(frame)
+      if (from === 'n1' && message?.type === 'ops') sent.push(message.ops.length)
+      return true
+    }
+    one.gone(pid)
+    await fabric.time.advance(10)
+    expect(sent).toEqual([256, 256, 88])
+    expect(fabric.tracker('n2').membersOf('group-599')).toEqual([])
+  })
+
+  test('names with large metadata go in messages that a link need not cut, so that nothing overtakes them', async () => {
+    const fabric = await cluster(2)
+    const one = fabric.tracker('n1')
+    const sent: number[] = []
+    fabric.filter = (from, _, frame) => {
+      if (from === 'n1' && decodeMessage(frame)?.type === 'ops') sent.push(JSON.stringify(frame).length)
+      return true
+    }
+    const meta = { text: 'x'.repeat(3500) }
+    const names = Array.from({ length: 70 }, (_, i) => `large-${i}`)
+    await fabric.time.until(
+      Promise.all(names.map((name) => one.register(name, one.nextPid(), { meta, mode: 'local' }))),
+    )
+    expect(Math.max(...sent)).toBeLessThan(64 * 1024)
+    expect(sent.length).toBeLessThan(70 / 4)
+  })
+
   test('ops never pass, nor are passed by, what is sent between them', async () => {
     const fabric = await cluster(2)
     const one = fabric.tracker('n1')
