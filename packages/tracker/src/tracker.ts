@@ -409,6 +409,7 @@ class TrackerShell implements Tracker {
   }
 
   close(): Promise<void> {
+    this.#driver.sendHeld()
     this.#end((what) => new SkepError('ERR_STOPPED', `${what}: the node was stopped`, { sent: 'maybe' }))
     return Promise.resolve()
   }
