@@ -111,22 +111,20 @@ export class Driver {
 
   #step(input: TrackerInput): void {
     if (this.#stopped) return
-    this.#guarded(() => {
+    try {
       for (const output of stepTracker(this.state, input, this.#options.time.now())) {
         // An earlier output may have ended it all.
         if (this.#stopped) return
         this.#perform(output)
       }
-    })
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
-  #guarded(work: () => void): void {
-    try {
-      work()
-    } catch (error) {
-      this.stop()
-      this.#options.onFatal(error)
-    }
+  #fail(error: unknown): void {
+    this.stop()
+    this.#options.onFatal(error)
   }
 
   stop(): void {
@@ -206,7 +204,7 @@ export class Driver {
 
   #willSend(): void {
     if (this.#ops.length + this.#behind.length > 0) return
-    this.#options.cluster.beforeSending(() => this.#guarded(() => this.sendHeld()))
+    this.#options.cluster.beforeSending(() => this.sendHeld())
   }
 
   #forgetHeld(): void {
@@ -219,10 +217,14 @@ export class Driver {
     const [ops, behind] = [this.#ops, this.#behind]
     this.#forgetHeld()
     if (this.#stopped) return
-    for (const { message, to } of ops.length > 1 ? together(ops) : ops) {
-      for (const boot of to) this.#send({ to: boot, message, carry: false, relay: false })
+    try {
+      for (const { message, to } of ops.length > 1 ? together(ops) : ops) {
+        for (const boot of to) this.#send({ to: boot, message, carry: false, relay: false })
+      }
+      for (const one of behind) this.#send(one)
+    } catch (error) {
+      this.#fail(error)
     }
-    for (const one of behind) this.#send(one)
   }
 
   #drop(from: string, reason: string): void {
