@@ -71,12 +71,8 @@ export function mayHost(state: TrackerState, boot: BootId, { placed }: Claim): b
   return info !== undefined && allows(placed?.terms?.strategy, info)
 }
 
-type StartWish = Omit<Starting, 'host' | 'failedAt' | 'nextAt'>
-
-export function beginStart(turn: Turn, wish: StartWish): void {
-  const { state, now } = turn
-  const starting: Starting = { ...wish, host: undefined, failedAt: now, nextAt: now }
-  state.starting.set(wish.name, starting)
+export function beginStart(turn: Turn, starting: Starting): void {
+  turn.state.starting.set(starting.name, starting)
   tryStart(turn, starting)
 }
 
@@ -85,7 +81,7 @@ function beginAgain(turn: Turn, orphan: Claim, placed: Placement, slot: number):
   const { state, now } = turn
   const { name, kind = '', meta, fence } = orphan
   const { spec, origin, terms, failures = [], ended } = placed
-  const wish = {
+  const starting: Starting = {
     name,
     slot,
     kind,
@@ -97,9 +93,11 @@ function beginAgain(turn: Turn, orphan: Claim, placed: Placement, slot: number):
     above: fence,
     failover: true,
     caller: undefined,
+    host: undefined,
+    failedAt: now,
+    nextAt: now,
   }
-  if (ended === undefined) return beginStart(turn, wish)
-  const starting: Starting = { ...wish, host: undefined, failedAt: now, nextAt: now }
+  if (ended === undefined) return beginStart(turn, starting)
   state.starting.set(name, starting)
   rest(turn, starting, ended.how === 'crashed' ? 'ERR_ACTOR' : 'ERR_ACTOR_STOPPED', ended.reason)
 }
