@@ -171,7 +171,7 @@ export class Starts {
     let bytes: Uint8Array
     try {
       // The tracker keeps it as long as the actor lives: a piece of its own, not a view on a shared one.
-      bytes = Uint8Array.from(pack(args, 'args', this.#host.maxPayloadBytes))
+      bytes = new Uint8Array(pack(args, 'args', this.#host.maxPayloadBytes))
     } catch (error) {
       throw startError(error, actor)
     }

@@ -138,6 +138,8 @@ class ClusterNode implements Cluster {
   /** Frames of calls that wait for the end of a doubt (see `stalled`); undefined while there is none. */
   #held: HeldFrame[] | undefined
   readonly #stallMs: number
+  /** What is still to be sent before anything else is. */
+  #unsent: (() => void)[] = []
   /** The last frame packed, so that one message to many peers is packed once. */
   #packed: { message: unknown; members: unknown; bytes: Buffer } | undefined
 
@@ -278,6 +280,7 @@ class ClusterNode implements Cluster {
   }
 
   send(to: BootId, message: unknown, options: { readonly carry?: boolean; readonly relay?: boolean } = {}): void {
+    this.#sendUnsent()
     const isFrame = Array.isArray(message)
     const layer = isFrame ? undefined : this.#layers.find((one) => one.raw === undefined)
     if (!isFrame && !layer) throw new TypeError('no layer is attached that could write this message')
@@ -289,6 +292,7 @@ class ClusterNode implements Cluster {
 
   post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded' {
     if (this.#ended) return 'unlinked'
+    this.#sendUnsent()
     const link = this.#links.get(to)
     if (!link) {
       this.#input({ type: 'used', boot: to })
@@ -303,6 +307,19 @@ class ClusterNode implements Cluster {
     const isSent = link.send(bytes, 'call')
     this.#noteUsed(link)
     return isSent ? 'sent' : 'unlinked'
+  }
+
+  beforeSending(work: () => void): void {
+    // A tick that is asked for among promises comes after the last of them.
+    if (this.#unsent.length === 0) queueMicrotask(() => process.nextTick(() => this.#sendUnsent()))
+    this.#unsent.push(work)
+  }
+
+  #sendUnsent(): void {
+    if (this.#unsent.length === 0) return
+    const unsent = this.#unsent
+    this.#unsent = []
+    for (const work of unsent) work()
   }
 
   /** After the frame has been sent: what comes of it may end this very link. Once a turn, for it takes a look at the clock. */
@@ -359,6 +376,7 @@ class ClusterNode implements Cluster {
   }
 
   async leave(): Promise<void> {
+    this.#sendUnsent()
     this.#input({ type: 'leave' })
     // The links are uncorked in the next turn.
     await this.#turn()
@@ -366,6 +384,7 @@ class ClusterNode implements Cluster {
 
   async close(): Promise<void> {
     if (this.#ended) return
+    this.#sendUnsent()
     if (this.#state.self.phase === 'leaving') this.#input({ type: 'bye' })
     await this.#end()
     this.#log.info({}, 'stopped')

@@ -119,6 +119,11 @@ export interface Cluster {
    * and where a direct one takes over from that; what had not arrived by `unlinked` may be lost.
    */
   post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
+  /**
+   * Runs `work`, which sends, before anything else is sent or posted, and at the latest when no promise of this turn of
+   * the event loop goes on any more: so what comes of many small steps can leave together, and still in its order.
+   */
+  beforeSending(work: () => void): void
   /** Says `stalled` now if this process stood still: who runs users' code asks before each turn, for timers may be late. */
   noticeStall(): void
   /** Whether this node has joined; not for a while after the others had held it to be down. */

@@ -219,6 +219,23 @@ describe('a layer', () => {
     expect(mine.encoded).toBe(21)
   })
 
+  it('has what it holds back sent before anything else, or when no promise of the turn goes on any more', async () => {
+    const [a, b] = await three()
+    const [mine, theirs] = [new Chat(), new Chat()]
+    a.cluster.attach(mine)
+    b.cluster.attach(theirs)
+    const to = b.cluster.self.boot
+    a.cluster.beforeSending(() => a.cluster.send(to, { text: 'held' }))
+    a.cluster.post(to, [96, 'posted'])
+    a.cluster.beforeSending(() => a.cluster.send(to, { text: 'held, too' }))
+    a.cluster.send(to, { text: 'sent' })
+    a.cluster.beforeSending(() => a.cluster.send(to, { text: 'held to the end' }))
+    for (let i = 0; i < 20; i++) await undefined
+    expect(mine.encoded).toBe(3)
+    await theirs.heard('held to the end')
+    expect(theirs.texts).toEqual(['held', 'posted', 'held, too', 'sent', 'held to the end'])
+  })
+
   it('reaches a node without a link through a neighbour, which need not know the kind', async () => {
     const a = await startNode('a', { secret: 'one' })
     const middle = await startNode('m', { secret: ['one', 'two'], peers: [a] })

@@ -99,7 +99,7 @@ test('what is asked of another node costs so much on the wire', async () => {
     stream of 100 items      |       14 |   915 |     14 | open, 100 item, 12 credit, reply
     monitor                  |        1 |    21 |      1 | call
     stop                     |        2 |    93 |      2 | call, ops, reply
-    stop of a monitored one  |        2 |   108 |      2 | call, 2 reply, ops"
+    stop of a monitored one  |        2 |   108 |      2 | call, ops, 2 reply"
   `)
 })
 

@@ -99,9 +99,9 @@ test('what is done with names costs so much on the wire', async () => {
     spawn, own slot                 |     3 |        2 |   288 |      2 |           2 |       288 | 2 ops
     spawn, own slot                 |     5 |        4 |   580 |      4 |           4 |       580 | 4 ops
     spawn, own slot                 |     9 |        8 |  1160 |      8 |           8 |      1160 | 8 ops
-    spawn, slot of another          |     3 |        3 |   511 |      3 |           2 |       440 | spawn, spawned, 2 ops
-    spawn, slot of another          |     5 |        5 |   803 |      5 |           4 |       732 | spawn, spawned, 4 ops
-    spawn, slot of another          |     9 |        9 |  1387 |      9 |           8 |      1316 | spawn, spawned, 8 ops
+    spawn, slot of another          |     3 |        3 |   511 |      3 |           2 |       440 | spawn, 2 ops, spawned
+    spawn, slot of another          |     5 |        5 |   803 |      5 |           4 |       732 | spawn, 4 ops, spawned
+    spawn, slot of another          |     9 |        9 |  1387 |      9 |           8 |      1316 | spawn, 8 ops, spawned
     join a group                    |     3 |        2 |   106 |      2 |           2 |       106 | 2 ops
     join a group                    |     5 |        4 |   212 |      4 |           4 |       212 | 4 ops
     join a group                    |     9 |        8 |   424 |      8 |           8 |       424 | 8 ops
@@ -111,15 +111,15 @@ test('what is done with names costs so much on the wire', async () => {
     register 64, slots of one other |     3 |        4 |  6582 |      4 |           3 |      5038 | 64 claim, 64 grant, 2 ops
     register 64, slots of one other |     5 |        6 |  9824 |      6 |           5 |      8280 | 64 claim, 64 grant, 4 ops
     register 64, slots of one other |     9 |       10 | 16304 |     10 |           9 |     14760 | 64 claim, 64 grant, 8 ops
-    register 64, all slots          |     3 |        8 |  7914 |      8 |           6 |      6787 | 45 claim, 30 ops, 45 grant
-    register 64, all slots          |     5 |       24 | 13712 |     24 |          20 |     12458 | 50 claim, 60 ops, 50 grant
-    register 64, all slots          |     9 |       80 | 25006 |     80 |          72 |     23573 | 57 claim, 120 ops, 57 grant
+    register 64, all slots          |     3 |        8 |  6094 |      8 |           6 |      4967 | 6 ops, 45 claim, 45 grant
+    register 64, all slots          |     5 |       24 | 10632 |     24 |          20 |      9378 | 20 ops, 50 claim, 50 grant
+    register 64, all slots          |     9 |       80 | 21310 |     80 |          72 |     19877 | 72 ops, 57 claim, 57 grant
     start 64, claim: 'local'        |     3 |        2 |  4680 |      2 |           2 |      4680 | 4 ops
     start 64, claim: 'local'        |     5 |        4 |  9368 |      4 |           4 |      9368 | 8 ops
     start 64, claim: 'local'        |     9 |        8 | 18736 |      8 |           8 |     18736 | 16 ops
-    spawn 64                        |     3 |        6 | 26850 |      6 |           2 |     12805 | 44 spawn, 90 ops, 44 spawned
-    spawn 64                        |     5 |       20 | 47201 |     20 |           4 |     13706 | 51 spawn, 208 ops, 51 spawned
-    spawn 64                        |     9 |       72 | 88388 |     72 |           8 |     13699 | 58 spawn, 472 ops, 58 spawned
+    spawn 64                        |     3 |        6 | 20468 |      6 |           2 |      8702 | 6 ops, 44 spawn, 44 spawned
+    spawn 64                        |     5 |       20 | 32885 |     20 |           4 |      8537 | 20 ops, 51 spawn, 51 spawned
+    spawn 64                        |     9 |       72 | 57820 |     72 |           8 |      8911 | 72 ops, 58 spawn, 58 spawned
     an actor with 130 names stops   |     3 |        2 |  8248 |      2 |           2 |      8248 | 2 ops
     an actor with 130 names stops   |     5 |        4 | 16496 |      4 |           4 |     16496 | 4 ops
     an actor with 130 names stops   |     9 |        8 | 32992 |      8 |           8 |     32992 | 8 ops"

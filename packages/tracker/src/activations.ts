@@ -47,12 +47,20 @@ export class Activations {
     }
     const starting: Starting = { name, pid: undefined, refused: false }
     this.#starting.set(ask, starting)
-    Promise.resolve()
-      .then(() => activate(activation))
-      .then(
-        (pid) => this.#started(ask, starting, pid),
-        (error: unknown) => this.#failed(ask, starting, error),
-      )
+    void this.#activate(ask, starting, () => activate(activation))
+  }
+
+  async #activate(ask: number, starting: Starting, activate: () => Promise<Pid>): Promise<void> {
+    // Not within the step that asks for it: code of the user runs.
+    await undefined
+    let pid: Pid
+    try {
+      pid = await activate()
+    } catch (error) {
+      this.#failed(ask, starting, error)
+      return
+    }
+    this.#started(ask, starting, pid)
   }
 
   /** The claim stands. False when the ask is not one of these. */

@@ -21,18 +21,18 @@ export interface Wish {
   /** Milliseconds until it fails; Infinity waits as long as it takes. */
   readonly timeoutMs: number
   /** The code of that failure; ERR_TIMEOUT where not given. */
-  readonly code?: ErrorCode
-  readonly signal?: AbortSignal | undefined
+  readonly code: ErrorCode | undefined
+  readonly signal: AbortSignal | undefined
   /** The process that it is for: it ends with it. */
-  readonly pid?: number
+  pid: number | undefined
   /** The caller stopped waiting (timeout, abort, end of the node) before there was an outcome. */
-  readonly onGiveUp?: () => void
+  readonly onGiveUp: () => void
 }
 
 interface Waiting {
   readonly wish: Wish
   readonly dueMs: number
-  readonly onAbort: () => void
+  readonly onAbort: (() => void) | undefined
   readonly resolve: (value: unknown) => void
   readonly reject: (error: SkepError) => void
 }
@@ -72,11 +72,12 @@ export class Asks {
   /** A promise of the ask's outcome. The ask is open before this returns: an outcome in the same turn finds it. */
   wait<T>(ask: number, wish: Wish, now: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const onAbort = (): void => this.#giveUp(ask, abortError(wish, 'maybe'))
+      const { signal } = wish
+      const onAbort = signal && ((): void => this.#giveUp(ask, abortError(wish, 'maybe')))
       const dueMs = Math.ceil((now + wish.timeoutMs) / sweepMs) * sweepMs
       this.#waiting.set(ask, { wish, dueMs, onAbort, resolve: resolve as Waiting['resolve'], reject })
       this.#nextDueMs = Math.min(this.#nextDueMs, dueMs)
-      wish.signal?.addEventListener('abort', onAbort, { once: true })
+      if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
 
@@ -118,14 +119,14 @@ export class Asks {
     const entry = this.#take(ask)
     if (entry === undefined) return
     entry.reject(error)
-    entry.wish.onGiveUp?.()
+    entry.wish.onGiveUp()
   }
 
   #take(ask: number): Waiting | undefined {
     const entry = this.#waiting.get(ask)
     if (entry === undefined) return undefined
     this.#waiting.delete(ask)
-    entry.wish.signal?.removeEventListener('abort', entry.onAbort)
+    if (entry.onAbort !== undefined) entry.wish.signal?.removeEventListener('abort', entry.onAbort)
     return entry
   }
 }

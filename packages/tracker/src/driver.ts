@@ -6,7 +6,7 @@
  * hears of it, for a state that is half changed must not be acted on.
  */
 import type { Cluster, Layer, Logger, Time } from '@skep/cluster'
-import { laneOf, type Op, type TrackerMessage } from './core/messages.js'
+import { laneOf, mayFollowOps, type Op, type TrackerMessage } from './core/messages.js'
 import type { TrackerConfig, TrackerInput, TrackerOutput, TrackerState } from './core/state.js'
 import { initTracker, stepTracker, trackerDeadline } from './core/tracker.js'
 import { decodeMessage, encodeMessage, trackerKinds } from './core/wire.js'
@@ -27,6 +27,8 @@ export interface DriverOptions {
   /** Another deadline that shares the timer: when it is, and what to do then. */
   readonly also: { readonly deadline: number; sweep(now: number): void }
 }
+
+type Send = Omit<Extract<TrackerOutput, { type: 'send' }>, 'type'>
 
 /** This node's own ops of one step, on their way to these peers. */
 interface Held {
@@ -60,6 +62,8 @@ export class Driver {
   #stopped = false
   /** Ops that no peer has been sent yet, of steps that followed one another, and for whom they are. */
   #ops: Held[] = []
+  /** What goes behind them. */
+  #behind: Send[] = []
   #timer: { readonly at: number; readonly cancel: () => void } | undefined
 
   constructor(options: DriverOptions) {
@@ -80,7 +84,7 @@ export class Driver {
       lane: laneOf,
       input: (input) => {
         // They were an earlier boot's, whose links are gone.
-        if (input.type === 'rejoined') this.#ops = []
+        if (input.type === 'rejoined') this.#forgetHeld()
         // The registry believes what it is told; only processes wait.
         if (input.type === 'stalled' || input.type === 'trusted') return
         if (input.type === 'message' && this.#options.intercept(input.from, input.message as TrackerMessage)) return
@@ -116,22 +120,20 @@ export class Driver {
 
   #step(input: TrackerInput): void {
     if (this.#stopped) return
-    this.#guarded(() => {
+    try {
       for (const output of stepTracker(this.state, input, this.#options.time.now())) {
         // An earlier output may have ended it all.
         if (this.#stopped) return
         this.#perform(output)
       }
-    })
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
-  #guarded(work: () => void): void {
-    try {
-      work()
-    } catch (error) {
-      this.stop()
-      this.#options.onFatal(error)
-    }
+  #fail(error: unknown): void {
+    this.stop()
+    this.#options.onFatal(error)
   }
 
   stop(): void {
@@ -162,10 +164,9 @@ export class Driver {
     const { cluster, logger, time } = this.#options
     switch (output.type) {
       case 'send':
-        if (output.message.type === 'ops' && !output.message.reply) return this.#holdOps(output.to, output.message)
-        // Each peer is sent everything in the order in which it was given.
-        this.#sendOps()
-        cluster.send(output.to, output.message, { carry: output.carry, relay: output.relay })
+        if (output.message.type === 'ops' && !output.message.reply) this.#holdOps(output.to, output.message)
+        else if (mayFollowOps(output.message)) this.#holdBehind(output)
+        else this.#send(output)
         return
       case 'ready':
         cluster.markReady()
@@ -186,10 +187,14 @@ export class Driver {
     }
   }
 
+  #send({ to, message, carry, relay }: Send): void {
+    this.#options.cluster.send(to, message, { carry, relay })
+  }
+
   /**
-   * What peers ask for or answer comes many frames at a time, and each frame is a step with ops of its own: those of one
-   * turn leave as one message. Before anybody who waits for one of these steps goes on, they have left: he needs more
-   * than one turn of the queue of promises, and what he sends then comes behind.
+   * What peers ask for or answer comes many frames at a time, and each is a step with ops of its own; so is each name
+   * that a caller asks for, and each process that was started. The ops of a turn leave as one message, before all else
+   * that this node sends: whoever waited for one of these steps has its ops sent before what he sends next.
    */
   #holdOps(to: string, message: Held['message']): void {
     const last = this.#ops.at(-1)
@@ -197,17 +202,37 @@ export class Driver {
       last.to.push(to)
       return
     }
-    if (last === undefined) queueMicrotask(() => this.#guarded(() => this.#sendOps()))
+    this.#willSend()
     this.#ops.push({ message, to: [to] })
   }
 
-  #sendOps(): void {
-    if (this.#ops.length === 0) return
-    const all = this.#ops
+  #holdBehind(one: Send): void {
+    this.#willSend()
+    this.#behind.push(one)
+  }
+
+  #willSend(): void {
+    if (this.#ops.length + this.#behind.length > 0) return
+    this.#options.cluster.beforeSending(() => this.sendHeld())
+  }
+
+  #forgetHeld(): void {
     this.#ops = []
+    this.#behind = []
+  }
+
+  /** What the steps so far wrote and asked for leaves now. */
+  sendHeld(): void {
+    const [ops, behind] = [this.#ops, this.#behind]
+    this.#forgetHeld()
     if (this.#stopped) return
-    for (const { message, to } of all.length === 1 ? all : together(all)) {
-      for (const boot of to) this.#options.cluster.send(boot, message, { carry: false, relay: false })
+    try {
+      for (const { message, to } of ops.length > 1 ? together(ops) : ops) {
+        for (const boot of to) this.#send({ to: boot, message, carry: false, relay: false })
+      }
+      for (const one of behind) this.#send(one)
+    } catch (error) {
+      this.#fail(error)
     }
   }
 

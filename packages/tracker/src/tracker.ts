@@ -189,17 +189,17 @@ class TrackerShell implements Tracker {
     return this.#grant(ask, name, fence, options)
   }
 
-  async register(name: string, pid: Pid, options: RegisterOptions = {}): Promise<Claim> {
+  register(name: string, pid: Pid, options: RegisterOptions = {}): Promise<Claim> {
     const startedMs = this.#time.now()
     const ask = this.#asks.next()
-    const claim = await this.#askFor<Claim>(ask, `register '${name}'`, options, () => {
+    const registered = this.#askFor<Claim>(ask, `register '${name}'`, options, () => {
       checkName(name)
       this.#checkLocal(pid)
       this.#checkLiving(pid)
       return { type: 'claim', ask, name, pid: pid.id, ...claimFields(options) }
     })
-    if (options.visible !== undefined) await this.#becomeVisible(claim, options, startedMs)
-    return claim
+    if (options.visible === undefined) return registered
+    return registered.then((claim) => this.#becomeVisible(claim, options, startedMs))
   }
 
   async whereisOrRegister(name: string, pid: Pid, options: RegisterOptions = {}): Promise<Pid> {
@@ -371,13 +371,14 @@ class TrackerShell implements Tracker {
 
   async ready({ timeout = Number.POSITIVE_INFINITY, signal }: WaitOptions = {}): Promise<void> {
     const ask = this.#asks.next()
-    const onGiveUp = (): boolean => this.#readyWaits.delete(ask)
-    const wish = this.#wish('ready', { timeout, signal }, { code: 'ERR_NOT_READY', onGiveUp })
+    const onGiveUp = (): void => void this.#readyWaits.delete(ask)
+    const wish = this.#wish('ready', { timeout, signal }, onGiveUp, 'ERR_NOT_READY')
     this.#checkOpen(wish)
     const joined = this.cluster.ready({ ...(timeout === Infinity ? {} : { timeout }), ...(signal ? { signal } : {}) })
     if (this.#ready) return joined
     this.#readyWaits.add(ask)
-    const synced = this.#wait<void>(ask, wish)
+    const synced = this.#asks.wait<void>(ask, wish, this.#time.now())
+    this.#driver.arm()
     // The cluster may know that it will not come to that.
     joined.catch((error: SkepError) => {
       this.#readyWaits.delete(ask)
@@ -409,6 +410,7 @@ class TrackerShell implements Tracker {
   }
 
   close(): Promise<void> {
+    this.#driver.sendHeld()
     this.#end((what) => new SkepError('ERR_STOPPED', `${what}: the node was stopped`, { sent: 'maybe' }))
     return Promise.resolve()
   }
@@ -436,18 +438,21 @@ class TrackerShell implements Tracker {
 
   /**
    * Waits for what the machine says to the input that `make` gives. `make` checks the arguments first: nothing is
-   * asked when it throws.
+   * asked when it throws. One promise for it all: so many names may be asked for that each more is felt.
    */
-  async #askFor<T>(ask: number, what: string, options: WaitOptions, make: () => TrackerInput): Promise<T> {
-    const wish = this.#wish(what, options, { onGiveUp: () => this.#driver.feed({ type: 'forget', ask }) })
-    this.#checkOpen(wish)
-    const input = make()
-    const outcome = this.#wait<T>(
-      ask,
-      input.type === 'claim' && input.pid !== undefined ? { ...wish, pid: input.pid } : wish,
-    )
-    this.#driver.feed(input)
-    return outcome
+  #askFor<T>(ask: number, what: string, options: WaitOptions, make: () => TrackerInput): Promise<T> {
+    try {
+      const onGiveUp = (): void => this.#driver.feed({ type: 'forget', ask })
+      const wish = this.#wish(what, options, onGiveUp)
+      this.#checkOpen(wish)
+      const input = make()
+      if (input.type === 'claim') wish.pid = input.pid
+      const outcome = this.#asks.wait<T>(ask, wish, this.#time.now())
+      this.#driver.feed(input)
+      return outcome
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #request(what: string, options: WaitOptions, make: () => NodeRequest): Promise<void> {
@@ -455,11 +460,11 @@ class TrackerShell implements Tracker {
     return this.#askFor<void>(ask, what, options, () => ({ type: 'request', ask, request: make() }))
   }
 
-  #wish(what: string, options: WaitOptions, more: Pick<Wish, 'code' | 'pid' | 'onGiveUp'>): Wish {
+  #wish(what: string, options: WaitOptions, onGiveUp: () => void, code?: ErrorCode): Wish {
     const { timeout = defaultTimeoutMs, signal } = options
     if (typeof timeout !== 'number' || !(timeout >= 0))
       throw new TypeError(`timeout must be a number of milliseconds, not ${timeout}`)
-    return { what, timeoutMs: timeout, signal, ...more }
+    return { what, timeoutMs: timeout, code, signal, pid: undefined, onGiveUp }
   }
 
   #checkOpen(wish: Wish): void {
@@ -468,12 +473,6 @@ class TrackerShell implements Tracker {
     if (this.#asks.size >= maxWaiting)
       throw new SkepError('ERR_OVERLOADED', `${wish.what}: ${maxWaiting} callers wait already`)
     if (wish.signal?.aborted === true) throw abortError(wish, 'no')
-  }
-
-  #wait<T>(ask: number, wish: Wish): Promise<T> {
-    const promise = this.#asks.wait<T>(ask, wish, this.#time.now())
-    this.#driver.arm()
-    return promise
   }
 
   #grant(ask: number, name: string, fence: number, options: WaitOptions): Grant {
@@ -486,14 +485,9 @@ class TrackerShell implements Tracker {
         if (!open) throw new TypeError(`the grant of '${name}' was used already`)
         this.#checkLocal(pid)
         open = false
-        const wish = this.#wish(
-          `commit '${name}'`,
-          { timeout: options.timeout },
-          {
-            pid: pid.id,
-            onGiveUp: () => this.#driver.feed({ type: 'forget', ask }),
-          },
-        )
+        const onGiveUp = (): void => this.#driver.feed({ type: 'forget', ask })
+        const wish = this.#wish(`commit '${name}'`, { timeout: options.timeout }, onGiveUp)
+        wish.pid = pid.id
         const lost = this.#closeGrant(ask)
         if (lost !== undefined) throw lost
         if (!this.#lives(pid)) {
@@ -501,7 +495,7 @@ class TrackerShell implements Tracker {
           throw new SkepError('ERR_NO_PROCESS', `${wish.what}: ${pid} ended meanwhile`, { pid })
         }
         if (this.#driver.stopped) throw new SkepError('ERR_STOPPED', `${wish.what}: the node was stopped`)
-        const claim = this.#wait<Claim>(ask, wish)
+        const claim = this.#asks.wait<Claim>(ask, wish, this.#time.now())
         this.#driver.feed({ type: 'commit', ask, pid: pid.id })
         return claim
       },
@@ -534,10 +528,11 @@ class TrackerShell implements Tracker {
     return lost
   }
 
-  async #becomeVisible(claim: Claim, options: RegisterOptions, startedMs: number): Promise<void> {
+  async #becomeVisible(claim: Claim, options: RegisterOptions, startedMs: number): Promise<Claim> {
     const timeout = remaining(options, this.#time.now() - startedMs)
     try {
       await this.flush({ want: options.visible, timeout, signal: options.signal })
+      return claim
     } catch (error) {
       if (!isSkepError(error)) throw error
       const text = `register '${claim.name}': it stands, but was not acknowledged by ${options.visible} in time`

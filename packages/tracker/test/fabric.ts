@@ -189,6 +189,7 @@ export class FabricCluster implements Cluster {
   readonly self: MemberInfo
   readonly #fabric: Fabric
   #layer: Layer<unknown> | undefined
+  #unsent: (() => void)[] = []
   #ready = false
   #onReady: (() => void)[] = []
 
@@ -226,7 +227,17 @@ export class FabricCluster implements Cluster {
     this.#layer = layer as unknown as Layer<unknown>
   }
 
+  beforeSending(work: () => void): void {
+    if (this.#unsent.length === 0) queueMicrotask(() => process.nextTick(() => this.#sendUnsent()))
+    this.#unsent.push(work)
+  }
+
+  #sendUnsent(): void {
+    for (const work of this.#unsent.splice(0)) work()
+  }
+
   send(to: string, message: unknown): void {
+    this.#sendUnsent()
     const frame = this.#layer?.encode(message)
     if (frame !== undefined) this.#fabric.deliver(this, to, frame)
   }
@@ -270,6 +281,7 @@ export class FabricCluster implements Cluster {
   }
 
   post(): 'unlinked' {
+    this.#sendUnsent()
     return 'unlinked'
   }
 

@@ -1,7 +1,7 @@
 import type { Lane, SkepError } from '@skep/cluster'
 import { describe, expect, test, vi } from 'vitest'
 import type { TrackerMessage } from '../src/core/messages.js'
-import { laneOf } from '../src/core/messages.js'
+import { laneOf, mayFollowOps } from '../src/core/messages.js'
 import { decodeMessage } from '../src/core/wire.js'
 import { eventBufferSize, type MissedEvents } from '../src/events.js'
 import { type Claim, type NameEvent, Pid, type Tracker } from '../src/index.js'
@@ -47,7 +47,7 @@ describe('registering a name', () => {
     expect(started).toMatchObject({ code: 'ERR_ALREADY_REGISTERED', pid })
   })
 
-  test('names that are agreed to in one turn go to each peer in one message, before anybody who waits goes on', async () => {
+  test('names that are agreed to in one turn go to each peer in one message, before whatever who waits sends', async () => {
     const fabric = await cluster(3)
     const one = fabric.tracker('n1')
     const names = Array.from({ length: 300 }, (_, i) => `many-${i}`)
@@ -60,8 +60,9 @@ describe('registering a name', () => {
       return true
     }
     const registered = own.map((name) => one.register(name, one.nextPid()))
-    expect(sent).toEqual([])
     await registered[0]
+    expect(sent).toEqual([])
+    fabric.node('n1').cluster.post()
     // As many together as are sure to fit.
     expect(sent).toEqual(['n2: 64', 'n3: 64', 'n2: 6', 'n3: 6'])
     await fabric.time.until(Promise.all(registered))
@@ -104,7 +105,7 @@ describe('registering a name', () => {
     expect(sent.length).toBeLessThan(70 / 4)
   })
 
-  test('ops never pass, nor are passed by, what is sent between them', async () => {
+  test('ops go before the claims of their turn, and before nothing else that was sent earlier', async () => {
     const fabric = await cluster(2)
     const one = fabric.tracker('n1')
     const names = Array.from({ length: 100 }, (_, i) => `mixed-${i}`)
@@ -116,10 +117,39 @@ describe('registering a name', () => {
       if (from === 'n1') sent.push(message?.type === 'ops' ? `ops ${message.ops.length}` : (message?.type ?? ''))
       return true
     }
-    const asked = [mine[0], mine[1], theirs, mine[2]].map((name = '') => one.register(name, one.nextPid()))
+    const register = (name = ''): Promise<unknown> => one.register(name, one.nextPid())
+    const asked = [mine[0], theirs, mine[1]].map(register)
+    asked.push(one.flush(), register(mine[2]))
     await asked[0]
-    expect(sent).toEqual(['ops 2', 'claim', 'ops 1'])
+    expect(sent).toEqual(['ops 2', 'claim', 'flush'])
     await fabric.time.until(Promise.all(asked))
+    expect(sent.slice(3)).toEqual(['ops 1', 'ops 1'])
+  })
+
+  test('ops that follow in promises leave with those of the turn', async () => {
+    const fabric = await cluster(2)
+    const one = fabric.tracker('n1')
+    const names = Array.from({ length: 100 }, (_, i) => `late-${i}`)
+    const mine = names.filter((name) => one.explain(name).owner?.node === 'n1').slice(0, 10)
+    const sent: string[] = []
+    fabric.filter = (from, _, frame) => {
+      const message = decodeMessage(frame)
+      if (from === 'n1') sent.push(message?.type === 'ops' ? `ops ${message.ops.length}` : (message?.type ?? ''))
+      return true
+    }
+    for (const name of mine) await one.register(name, one.nextPid())
+    await fabric.time.advance(0)
+    expect(sent).toEqual(['ops 10'])
+  })
+
+  test('what was written leaves before the node ends', async () => {
+    const fabric = await cluster(2)
+    const [one, two] = [fabric.tracker('n1'), fabric.tracker('n2')]
+    await fabric.time.until(one.register('printer', one.nextPid(), { visible: 'all' }))
+    await one.unregister('printer')
+    await one.close()
+    await fabric.time.advance(10)
+    expect(two.whereis('printer')).toBeUndefined()
   })
 
   test('of many at once exactly one succeeds, and the others learn who', async () => {
@@ -653,5 +683,19 @@ describe('a full link', () => {
     ['control', 'a question for slots', { type: 'take', generation: 1, slots: new Uint8Array(128), counter: 0 }],
   ])('treats as %s: %s', (lane, _, message) => {
     expect(laneOf(message)).toBe(lane)
+  })
+})
+
+describe('behind younger ops of its sender', () => {
+  const claim = { type: 'claim' as const, name: 'x', ask: 1, origin: '', again: false, fence: 0, counter: 0 }
+
+  test.each<[boolean, string, TrackerMessage]>([
+    [true, 'a claim', claim],
+    [true, 'a grant', { type: 'grant', name: 'x', ask: 1, fence: 1 }],
+    [false, 'a claim to the place of another, which is told by the log', { ...claim, from: { boot: 'b', seq: 1 } }],
+    [false, 'a barrier', { type: 'flush', ask: 1, seq: 1 }],
+    [false, 'what gives a grant back', { type: 'unused', name: 'x', ask: 1 }],
+  ])('may come (%s): %s', (may, _, message) => {
+    expect(mayFollowOps(message)).toBe(may)
   })
 })

@@ -19,35 +19,40 @@ import { type Ask, heardCounter, ownerOf, send, type TrackerOutput, type Tracker
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
+const roles: readonly Ask['role'][] = ['claim', 'spawn', 'host', 'kept', 'target', 'retake']
+
 const haltedText = 'this part of the cluster may not go on, by the partition policy'
 
 /** A new wish for a name. Those for a name that this node is asking for already wait behind the first. */
 export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Partial<Ask>): void {
   const { state } = turn
+  // Each field by its name: a copy of `wish` over a record of defaults is as dear as all else here.
   const ask: Ask = {
+    id: wish.id,
+    name: wish.name,
+    role: wish.role,
     slot: slotOf(wish.name, state.held.length),
-    kind: undefined,
-    meta: undefined,
-    spec: undefined,
-    origin: undefined,
-    terms: undefined,
-    failures: undefined,
-    local: false,
-    cause: 'spawn',
-    starter: undefined,
+    kind: wish.kind,
+    meta: wish.meta,
+    spec: wish.spec,
+    origin: wish.origin,
+    terms: wish.terms,
+    failures: wish.failures,
+    local: wish.local ?? false,
+    cause: wish.cause ?? 'spawn',
+    starter: wish.starter,
     number: 0,
     owner: undefined,
     sentAt: Number.NEGATIVE_INFINITY,
     fence: undefined,
-    told: false,
-    pid: undefined,
+    told: wish.told ?? false,
+    pid: wish.pid,
     awaited: undefined,
-    kept: undefined,
-    from: undefined,
-    handed: undefined,
-    image: undefined,
-    openedAt: turn.now,
-    ...wish,
+    kept: wish.kept,
+    from: wish.from,
+    handed: wish.handed,
+    image: wish.image,
+    openedAt: wish.openedAt ?? turn.now,
   }
   // Processes that run already are not refused for want of room, nor do they take that of callers.
   const running = state.asks.kept.size + state.asks.retake.size
@@ -73,8 +78,8 @@ export function openAsk(turn: Turn, wish: Pick<Ask, 'id' | 'name' | 'role'> & Pa
 
 /** The holder of a name is known: what that means for those who ask for it here. */
 export function settleAsks(turn: Turn, name: string, holder: Claim): void {
-  for (const queues of Object.values(turn.state.asks)) {
-    const first = queues.get(name)?.[0]
+  for (const role of roles) {
+    const first = turn.state.asks[role].get(name)?.[0]
     if (first !== undefined) settleAsk(turn, first, holder)
   }
 }
@@ -131,8 +136,8 @@ function knowsSource({ registry }: TrackerState, { from }: Ask): boolean {
 
 /** The ask that an owner's answer means: the open one of its name, if the answer is to its latest message. */
 function answered(turn: Turn, from: BootId, name: string, number: number): Ask | undefined {
-  for (const queues of Object.values(turn.state.asks)) {
-    const ask = queues.get(name)?.[0]
+  for (const role of roles) {
+    const ask = turn.state.asks[role].get(name)?.[0]
     if (ask !== undefined && ask.number === number && ask.owner === from) return ask
   }
   return undefined

@@ -360,3 +360,22 @@ export function laneOf(message: TrackerMessage): 'control' | 'droppable' | 'call
       return 'control'
   }
 }
+
+/**
+ * May it come behind ops of its sender's that are younger than itself? Then all ops of a turn are one message. Whoever asks
+ * for a name, grants it, or says who has it, is as right where the receiver knows more of the sender's log. (Not so a
+ * claim to the place of another: which one that is, is told by the log.)
+ */
+export function mayFollowOps(message: TrackerMessage): boolean {
+  switch (message.type) {
+    case 'claim':
+      return message.from === undefined
+    case 'grant':
+    case 'spawn':
+    case 'spawned':
+    case 'start':
+      return true
+    default:
+      return false
+  }
+}

@@ -71,16 +71,8 @@ export function mayHost(state: TrackerState, boot: BootId, { placed }: Claim): b
   return info !== undefined && allows(placed?.terms?.strategy, info)
 }
 
-type StartWish = Omit<Starting, 'host' | 'failedAt' | 'nextAt' | 'failedOn'>
-
-function startingOf(wish: StartWish, now: number): Starting {
-  return { ...wish, host: undefined, failedAt: now, nextAt: now, failedOn: new Set() }
-}
-
-export function beginStart(turn: Turn, wish: StartWish): void {
-  const { state, now } = turn
-  const starting = startingOf(wish, now)
-  state.starting.set(wish.name, starting)
+export function beginStart(turn: Turn, starting: Starting): void {
+  turn.state.starting.set(starting.name, starting)
   tryStart(turn, starting)
 }
 
@@ -89,7 +81,7 @@ function beginAgain(turn: Turn, orphan: Claim, placed: Placement, slot: number):
   const { state, now } = turn
   const { name, kind = '', meta, fence } = orphan
   const { spec, origin, terms, failures = [], ended } = placed
-  const wish = {
+  const starting: Starting = {
     name,
     slot,
     kind,
@@ -101,9 +93,12 @@ function beginAgain(turn: Turn, orphan: Claim, placed: Placement, slot: number):
     above: fence,
     failover: true,
     caller: undefined,
+    host: undefined,
+    failedAt: now,
+    nextAt: now,
+    failedOn: undefined,
   }
-  if (ended === undefined) return beginStart(turn, wish)
-  const starting = startingOf(wish, now)
+  if (ended === undefined) return beginStart(turn, starting)
   state.starting.set(name, starting)
   rest(turn, starting, ended.how === 'crashed' ? 'ERR_ACTOR' : 'ERR_ACTOR_STOPPED', ended.reason)
 }
@@ -126,9 +121,9 @@ export function restMs({ state, now }: Turn, name: string): number {
 /** One where it has not failed yet, if there is one; names that are to share a node do so, come what may. */
 function nextHost(state: TrackerState, starting: Starting): BootId | undefined {
   const { failedOn, terms } = starting
-  if (failedOn.size === 0) return hostOf(state, starting)
+  if (failedOn === undefined) return hostOf(state, starting)
   const other = terms?.strategy?.by === 'together' ? undefined : hostOf(state, starting, (boot) => failedOn.has(boot))
-  if (other === undefined) failedOn.clear()
+  if (other === undefined) starting.failedOn = undefined
   return other ?? hostOf(state, starting)
 }
 
@@ -207,6 +202,7 @@ export function onStartFailed(turn: Turn, from: BootId, message: Message<'startF
   }
   if (!starting.failover) return endStart(turn, starting, message.code, message.text, undefined)
   if (message.code === 'ERR_IGNORED') return forgetStart(turn, starting, message.text)
+  starting.failedOn ??= new Set()
   starting.failedOn.add(from)
   starting.failures = another(starting.failures, now - starting.failedAt, restartOf(starting))
   starting.failedAt = now

@@ -405,7 +405,7 @@ export interface Starting {
   failedAt: number
   nextAt: number
   /** Hosts where a restart of it has failed: the others come first. */
-  readonly failedOn: Set<BootId>
+  failedOn: Set<BootId> | undefined
 }
 
 export interface Pull {

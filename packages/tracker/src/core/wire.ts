@@ -416,7 +416,7 @@ function writeMore(placed: Placement | undefined): unknown[] {
 
 function readClaim(fields: readonly unknown[], boot: BootId, node: string, stamp: (value: unknown) => Stamp): Claim {
   check(fields.length >= 5 && fields.length !== 8)
-  return {
+  const claim: Writable<Claim> = {
     name: name.read(fields[0]),
     pid: new Pid(boot, count.read(fields[1]), node),
     seq: count.read(fields[2]),
@@ -425,8 +425,9 @@ function readClaim(fields: readonly unknown[], boot: BootId, node: string, stamp
     kind: kind.read(fields[5]),
     meta: meta.read(fields[6]),
     placed: fields.length >= 9 ? readPlacement(fields[7], fields[8], fields[fields.length === 10 ? 9 : 11]) : undefined,
-    ...(fields.length >= 11 ? { from: source.read([fields[9], fields[10]]) } : {}),
   }
+  if (fields.length >= 11) claim.from = source.read([fields[9], fields[10]])
+  return claim
 }
 
 const kind: Field<string | undefined> = optional(shared(name))
@@ -539,8 +540,9 @@ function writeOp(op: Op, stamps: StampTable): unknown[] {
 }
 
 function opOfLog(context: LogContext, value: unknown): Op {
-  const [tag, ...fields] = array(value, 1)
-  switch (tag) {
+  const items = array(value, 1)
+  const fields = items.slice(1)
+  switch (items[0]) {
     case 0:
       return { type: 'put', claim: claimOfLog(context, fields) }
     case 1:
