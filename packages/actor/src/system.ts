@@ -517,7 +517,7 @@ class System implements ProcessHost<Process>, ActorHome, StartHost {
   }
 
   ended(process: Process, reason: string): void {
-    const { pid, placed } = process.info
+    const { name, pid, placed } = process.info
     this.#processes.delete(pid.id)
     this.movement.forget(pid.id)
     for (const id of process.stands) this.unstand(process, new Pid(this.boot, id, this.nodeName))
@@ -525,7 +525,7 @@ class System implements ProcessHost<Process>, ActorHome, StartHost {
     // While this node leaves, what the ring placed here is to run again elsewhere.
     const keepPlaced = this.#leaving && placed && !process.forGood
     this.tracker.gone(pid, { keepPlaced, ended: process.ended })
-    this.logger.debug({ actor: process.title, reason }, 'actor stopped')
+    this.logger.debug({ actor: process.actor.kind, name, pid, reason }, 'actor stopped')
   }
 
   // --- ending ---

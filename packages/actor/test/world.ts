@@ -32,6 +32,8 @@ const packr = new Packr({ moreTypes: true, useRecords: false })
 export class TestTime implements Timers {
   #now = 1000
   readonly #timers = new Set<{ due: number; fn: () => void }>()
+  /** Timers that were ever set. */
+  set = 0
 
   now(): number {
     return this.#now
@@ -39,6 +41,7 @@ export class TestTime implements Timers {
 
   setTimer(fn: () => void, ms: number): () => void {
     const timer = { due: this.#now + ms, fn }
+    this.set += 1
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)
   }
