@@ -216,15 +216,15 @@ class System implements ProcessHost<Process>, ActorHome, StartHost {
     })
     this.scheduler = new Scheduler(
       this.time,
-      () => {
-        this.#cluster.noticeStall()
-        this.tracker.haltIfDue()
-        this.#deadlines.begin()
+      (now) => {
+        this.#cluster.noticeStall(now)
+        this.tracker.haltIfDue(now)
+        this.#deadlines.begin(now)
       },
       // What is scheduled here is processes alone.
       (process, ms, messages) => patience.busy(process as Process, ms, messages),
     )
-    this.#deadlines = new Deadlines(this.time, patience)
+    this.#deadlines = new Deadlines(this.time, patience, () => this.scheduler.soon())
     this.calls = new Calls(this, this.#deadlines)
     this.#incoming = new Incoming(this)
     this.movement = new Movement(this)

@@ -119,8 +119,11 @@ export interface Cluster {
    * and where a direct one takes over from that; what had not arrived by `unlinked` may be lost.
    */
   post(to: BootId, frame: readonly unknown[]): 'sent' | 'unlinked' | 'overloaded'
-  /** Says `stalled` now if this process stood still: who runs users' code asks before each turn, for timers may be late. */
-  noticeStall(): void
+  /**
+   * Says `stalled` now if this process stood still: who runs users' code asks before each turn, for timers may be late.
+   * `now`: what the cluster's clock says, where that is known already.
+   */
+  noticeStall(now?: number): void
   /** Whether this node has joined; not for a while after the others had held it to be down. */
   readonly isReady: boolean
   /**
