@@ -497,10 +497,13 @@ export class Process implements Worker, Runnable, SelfOwner {
     return new Promise((resolve) => this.stopThen(reason, abort, resolve))
   }
 
-  /** The same without a promise: `ended` is called where it would resolve, at once where nothing is waited for. */
+  /**
+   * The same without a promise: `ended` is called where it would resolve. Not within the step that ends it: what that has
+   * changed in the registry leaves in a microtask, and whoever is answered may not overtake it.
+   */
   stopThen(reason: string, abort: boolean, ended: () => void): void {
     this.#stop(reason, abort, this.stopGraceMs)
-    if (this.phase === 'stopped') ended()
+    if (this.phase === 'stopped') queueMicrotask(ended)
     else this.#stopping?.push(ended)
   }
 
@@ -609,7 +612,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     this.host.ended(this, reason)
     this.#watchers?.tell(this.end)
     this.parent?.children.ended(this)
-    for (const ended of this.#stopping ?? []) ended()
+    for (const ended of this.#stopping ?? []) queueMicrotask(ended)
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
