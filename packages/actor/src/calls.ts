@@ -191,6 +191,8 @@ export class Calls implements RefHost, Router {
   ): Promise<unknown> {
     const promise = new Promise(keepSettlers)
     const call = new Call(this, address, method, args, resolveKept, rejectKept)
+    // Or they would keep the answer alive until the next call.
+    keepSettlers(ignored, ignored)
     call.deadline = deadline
     call.forMs = forMs
     this.launch(call)
@@ -571,6 +573,8 @@ export class Calls implements RefHost, Router {
 /** How the promise that was made last is settled. Kept here, so that a call needs no closure of its own for it. */
 let resolveKept: (value: unknown) => void
 let rejectKept: (error: unknown) => void
+
+const ignored = (): void => {}
 
 function keepSettlers(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
   resolveKept = resolve

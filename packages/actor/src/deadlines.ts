@@ -31,6 +31,7 @@ export interface Looking {
 export class Deadlines {
   readonly #time: Timers
   readonly #looking: Looking | undefined
+  readonly #soon: () => void
   #nextLookMs = Number.POSITIVE_INFINITY
   #first: Timed | undefined
   #armedFor = Number.POSITIVE_INFINITY
@@ -40,8 +41,10 @@ export class Deadlines {
   /** How many wait. */
   size = 0
 
-  constructor(time: Timers, looking?: Looking) {
+  /** `soon` has `begin` called, at the end of this turn at the latest; by default a microtask of its own does. */
+  constructor(time: Timers, looking?: Looking, soon?: () => void) {
     this.#time = time
+    this.#soon = soon ?? ((): void => queueMicrotask(() => this.begin()))
     this.#looking = looking?.everyMs === Number.POSITIVE_INFINITY ? undefined : looking
   }
 
@@ -59,19 +62,18 @@ export class Deadlines {
   }
 
   /**
-   * The same for one that has `forMs` from now: until the next microtask, which sees what that comes to for all of one
-   * turn. To read the clock for each of many calls would cost a tenth of all that is done for them.
+   * The same for one that has `forMs` from now: until `begin`, which sees what that comes to for all of one turn. To read
+   * the clock for each of many calls would cost a tenth of all that is done for them.
    */
   addFor(timed: Timed): void {
     this.add(timed)
-    if (this.#fresh.length === 0) queueMicrotask(() => this.begin())
+    if (this.#fresh.length === 0) this.#soon()
     this.#fresh.push(timed)
   }
 
   /** The time begins of those that have some; before anybody goes by their deadlines. */
-  begin(): void {
+  begin(now: number = this.#time.now()): void {
     if (this.#fresh.length === 0) return
-    const now = this.#time.now()
     let earliest = Number.POSITIVE_INFINITY
     for (const timed of this.#fresh) {
       timed.endBy(Math.min(timed.deadline, now + timed.forMs))

@@ -314,7 +314,7 @@ class RemoteCall extends Message implements Open {
 
   answer(value: unknown): void {
     if (this.#work !== 'stop') return this.#answers.value(value)
-    this.#process.stop('', false).then(() => this.#answers.value(undefined))
+    this.#process.stopThen(String(this.#args[1]), false, () => this.#answers.value(undefined))
   }
 
   fail(error: unknown): void {
@@ -379,7 +379,9 @@ class RemoteCast extends Message {
     return beginWork(this.#work, runner, this, this.#args)
   }
 
-  answer(): void {}
+  answer(): void {
+    if (this.#work === 'stop') void this.#process.stop(String(this.#args[1]), false)
+  }
 
   fail(err: unknown): void {
     const { logger } = this.#incoming.inside

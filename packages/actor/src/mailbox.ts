@@ -188,10 +188,11 @@ export class Mailbox {
   }
 
   /** Its actor ends: what waits is refused. */
-  refuseAll(text: string): void {
+  refuseAll(reason: string): void {
     const gate = this.#gate ?? []
     this.#gate = undefined
-    for (const message of [...this.#taken(), ...gate]) message.refuse('ERR_ACTOR_STOPPED', text, 'no')
+    for (const message of [...this.#taken(), ...gate])
+      message.refuse('ERR_ACTOR_STOPPED', `${this.#worker.title} stopped: ${reason}`, 'no')
   }
 
   // --- what keeps it from beginning ---
@@ -317,24 +318,26 @@ export class Mailbox {
       this.#worker.hasRun(message)
       if (this.running === 0) this.#nowIdle()
     }
+    const answer = (value: unknown): void => {
+      end()
+      message.answer(value)
+    }
+    const fail = (error: unknown): void => {
+      end()
+      this.#threw(message, error)
+    }
     let result: unknown
     try {
       result = message.begin(this.#worker)
+      if (isThenable(result)) {
+        // As above: once.
+        Promise.resolve(result).then(answer, fail)
+        return
+      }
     } catch (error) {
-      end()
-      this.#threw(message, error)
-      return
+      return fail(error)
     }
-    Promise.resolve(result).then(
-      (value) => {
-        end()
-        message.answer(value)
-      },
-      (error: unknown) => {
-        end()
-        this.#threw(message, error)
-      },
-    )
+    answer(result)
   }
 
   #threw(message: Message | undefined, error: unknown): void {

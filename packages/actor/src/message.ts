@@ -10,7 +10,6 @@ import type { RefSource } from './values.js'
 /** What a message sees of the actor that runs it. */
 export interface Runner {
   selfFor(message: Message): unknown
-  stop(reason: string, abort: boolean): Promise<void>
   /** What runs in the place of this method, which was called so, where the code was replaced since. */
   latest(work: AnyFunction, name: string | undefined): AnyFunction
   /** A place in the chain of those who wait, for a message that runs. */
@@ -168,10 +167,8 @@ export function noMethod(
 /** Begins the work: the usual few arguments without spreading them. */
 export function beginWork(work: Work, runner: Runner, message: Message, args: readonly unknown[]): unknown {
   if (typeof work === 'string') {
-    // Not waited for here: the actor ends only after this message has. The answer waits for it instead.
-    if (work === 'stop') void runner.stop(String(args[1]), false)
     if (work === 'merge') return runner.merge(message, args)
-    // All else is done beside the mailbox, and never begins.
+    // An actor ends only after this message has: it is the answer that stops it. All else is done beside the mailbox.
     return undefined
   }
   const method = runner.latest(work, message.method)

@@ -257,7 +257,7 @@ export class Call extends Outgoing {
 
   answer(value: unknown): void {
     if (this.#work !== 'stop') return this.#answered(value)
-    this.#process?.stop('', false).then(() => this.#answered(undefined))
+    this.#process?.stopThen(String(this.args[1]), false, () => this.#answered(undefined))
   }
 
   #answered(value: unknown): void {

@@ -61,9 +61,12 @@ export class Patience {
   }
 
   /** An actor has had the event loop for so long, in `messages` messages of which `method` was the last. */
-  busy({ title, host: { lastMethod: method } }: Process, ms: number, messages: number): void {
+  busy(process: Process, ms: number, messages: number): void {
     const { blockedMs, logger } = this.#options
     if (ms < blockedMs) return
+    // Not before: it is asked after each turn, and the title is put together each time.
+    const { title, host } = process
+    const method = host.lastMethod
     const more = this.#mayTell(title)
     if (more === undefined) return
     const work =

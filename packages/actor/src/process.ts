@@ -68,7 +68,8 @@ export class Process implements Worker, Runnable, SelfOwner {
   #start: Start | undefined
   /** Requests to stop that wait in the mailbox. */
   #asked: StopRequests | undefined
-  #stopping: Promise<void> | undefined
+  /** Who waits for its end, from when it is told to stop. */
+  #stopping: (() => void)[] | undefined
   /** Where its code is being replaced, or was. */
   #reloads: Reloads | undefined
 
@@ -105,7 +106,8 @@ export class Process implements Worker, Runnable, SelfOwner {
    * state which is on its way, where what they throw does not.
    */
   insideHandoff<T>(fn: () => T): T {
-    const text = `a promise that the handoff of ${this.title} made was rejected, and nobody handled that`
+    const { title } = this
+    const text = (): string => `a promise that the handoff of ${title} made was rejected, and nobody handled that`
     return new Whose(loggedBy(this.host.logger, text)).run(fn)
   }
 
@@ -250,7 +252,7 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   passivate(): void {
-    void this.stop('idle', false)
+    this.#stop('idle', false, this.stopGraceMs)
   }
 
   /** It goes on as `to`: all that waits follows it there, and all that still comes. Then `stop`. */
@@ -321,9 +323,9 @@ export class Process implements Worker, Runnable, SelfOwner {
       message.answer(undefined)
       return
     }
-    this.mailbox.push(message)
     this.#asked ??= new StopRequests(this)
     this.#asked.add(message, reason)
+    this.mailbox.push(message)
   }
 
   /** A timer of the actor; one that has ended has none any more. Throws as `self.after` says. */
@@ -489,26 +491,32 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /**
    * Stop: what waits is refused, what runs may end (bounded by the grace time), then `onStop` runs (bounded too).
-   * `abort` also aborts the signals of what runs. Resolves when it has ended; the same promise when asked again.
+   * `abort` also aborts the signals of what runs. Resolves when it has ended, also when asked again.
    */
   stop(reason: string, abort: boolean): Promise<void> {
-    return this.#stop(reason, abort, this.stopGraceMs)
+    return new Promise((resolve) => this.stopThen(reason, abort, resolve))
+  }
+
+  /**
+   * The same without a promise: `ended` is called where it would resolve. Not within the step that ends it: what that has
+   * changed in the registry leaves in a microtask, and whoever is answered may not overtake it.
+   */
+  stopThen(reason: string, abort: boolean, ended: () => void): void {
+    this.#stop(reason, abort, this.stopGraceMs)
+    if (this.phase === 'stopped') queueMicrotask(ended)
+    else this.#stopping?.push(ended)
   }
 
   stopNow(reason: string): void {
-    void this.#stop(reason, true, 0)
+    this.#stop(reason, true, 0)
   }
 
-  #stop(reason: string, abort: boolean, graceMs: number): Promise<void> {
-    if (this.#stopping !== undefined) return this.#stopping
+  #stop(reason: string, abort: boolean, graceMs: number): void {
+    if (this.#stopping !== undefined) return
     this.forGood ||= this.isAsked
-    let settle: (ended: Promise<void> | void) => void = () => {}
-    // Known before anything is refused: those that asked for it wait for this promise then.
-    this.#stopping = new Promise((resolve) => {
-      settle = resolve
-    })
-    settle(this.phase === 'stopped' ? undefined : this.#shutDown(reason, abort, graceMs))
-    return this.#stopping
+    // Before anything is refused: those that asked for it wait here then.
+    this.#stopping = []
+    if (this.phase !== 'stopped') this.#shutDown(reason, abort, graceMs)
   }
 
   /** The same, of its own accord. */
@@ -572,31 +580,39 @@ export class Process implements Worker, Runnable, SelfOwner {
   }
 
   #refuseAll(reason: string): void {
-    const text = `${this.title} stopped: ${reason}`
     this.#asked?.end()
     this.#idle?.stop()
     this.#timers?.cancelAll()
-    this.mailbox.refuseAll(text)
-    for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', text)
+    this.mailbox.refuseAll(reason)
+    for (const stream of this.#feeding ?? []) stream.endBecause('ERR_ACTOR_STOPPED', `${this.title} stopped: ${reason}`)
     this.#life?.abort(reason)
   }
 
   /** `graceMs`: how long the running call is still waited for. */
-  async #shutDown(reason: string, abort: boolean, graceMs: number): Promise<void> {
+  #shutDown(reason: string, abort: boolean, graceMs: number): void {
     this.phase = 'stopping'
     this.#stopStarting()
     this.#refuseAll(reason)
     if (abort) for (const message of this.mailbox.runningMessages) message.withdraw(reason)
-    if (this.#started) await this.#finish(reason, graceMs)
-    else if (this.#children !== undefined) await this.#children.end()
+    if (this.#hasToFinish) void this.#finish(reason, graceMs).then(() => this.#over(reason))
+    else this.#over(reason)
+  }
+
+  /** Something is waited for before its end: most have nothing, and many may end at once. */
+  get #hasToFinish(): boolean {
+    const hasOnStop = this.actor.onStop !== undefined && this.end !== 'crashed'
+    return this.#children !== undefined || (this.#started && (hasOnStop || this.mailbox.running > 0))
+  }
+
+  #over(reason: string): void {
     this.phase = 'stopped'
     this.#reloads?.opened()
     this.#links?.close()
-    const text = `${this.title} has ended; a promise that it made was rejected, unhandled`
-    this.#whose.passTo(loggedBy(this.host.logger, text))
+    this.#whose.passTo(loggedBy(this.host.logger, lateRejection(this.actor, this.info)))
     this.host.ended(this, reason)
     this.#watchers?.tell(this.end)
     this.parent?.children.ended(this)
+    for (const ended of this.#stopping ?? []) queueMicrotask(ended)
   }
 
   async #finish(reason: string, graceMs: number): Promise<void> {
@@ -604,7 +620,7 @@ export class Process implements Worker, Runnable, SelfOwner {
     const text = `${this.title} stopped (${reason}) before it answered`
     for (const message of this.mailbox.runningMessages) message.refuse('ERR_ACTOR_STOPPED', text, 'maybe')
     if (this.#children !== undefined) await this.#children.end()
-    if (this.end === 'crashed') return
+    if (this.end === 'crashed' || !this.#started) return
     try {
       const work = this.inside(() => this.actor.onStop?.(this.self, reason))
       await within(this.time, work, this.stopGraceMs)
@@ -660,9 +676,17 @@ export class Process implements Worker, Runnable, SelfOwner {
 
   /** "counter 'my_proc' <demo-1.7.ab12>": for errors and logs. */
   get title(): string {
-    const { name, pid } = this.info
-    return name === undefined ? `${this.actor.kind} ${pid}` : `${this.actor.kind} '${name}' ${pid}`
+    return titleOf(this.actor, this.info)
   }
+}
+
+function titleOf({ kind }: ActorCode, { name, pid }: ProcessInfo): string {
+  return name === undefined ? `${kind} ${pid}` : `${kind} '${name}' ${pid}`
+}
+
+/** Holds nothing of the actor but what it is called. */
+function lateRejection(actor: ActorCode, info: ProcessInfo): () => string {
+  return () => `${titleOf(actor, info)} has ended; a promise that it made was rejected, unhandled`
 }
 
 function takeTurn(mailbox: Mailbox, max: number, now: number): number {

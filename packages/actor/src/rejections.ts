@@ -17,8 +17,8 @@ export interface Owner {
 }
 
 /** Who has only the log told, and holds nothing else: what an actor leaves behind may be rejected long after its end. */
-export function loggedBy(logger: Logger, text: string): Owner {
-  return { rejected: (err) => logger.error({ err }, text) }
+export function loggedBy(logger: Logger, text: () => string): Owner {
+  return { rejected: (err) => logger.error({ err }, text()) }
 }
 
 const current = new AsyncLocalStorage<Whose | undefined>()

@@ -20,16 +20,18 @@ export interface Runnable {
 
 export class Scheduler {
   readonly #time: Timers
-  readonly #before: () => void
+  readonly #before: (now: number) => void
   readonly #after: (runnable: Runnable, ms: number, done: number) => void
   #ready: Runnable[] = []
   #armed = false
+  /** `soon` was asked for since the last turn began. */
+  #asked = false
   #left = turnMessages
 
   /** `before`: what must be known before anybody has a turn. `after`: how long a turn took, and for how many messages. */
   constructor(
     time: Timers,
-    before: () => void = () => {},
+    before: (now: number) => void = () => {},
     after: (runnable: Runnable, ms: number, done: number) => void = () => {},
   ) {
     this.#time = time
@@ -42,6 +44,12 @@ export class Scheduler {
     if (runnable.scheduled) return
     runnable.scheduled = true
     this.#ready.push(runnable)
+    if (!this.#armed) this.#arm()
+  }
+
+  /** `before` runs soon, whether anybody has something to do or not. */
+  soon(): void {
+    this.#asked = true
     if (!this.#armed) this.#arm()
   }
 
@@ -59,10 +67,11 @@ export class Scheduler {
   readonly #run = (): void => runAs(undefined, this.#turns)
 
   readonly #turns = (): void => {
-    this.#before()
+    this.#asked = false
+    let now = this.#time.now()
+    this.#before(now)
     const ready = this.#ready
     this.#ready = []
-    let now = this.#time.now()
     for (const runnable of ready) {
       runnable.scheduled = false
       const done = runnable.turn(shareMessages, now)
@@ -72,6 +81,6 @@ export class Scheduler {
       this.#after(runnable, now - begun, done)
     }
     this.#armed = false
-    if (this.#ready.length > 0) this.#arm()
+    if (this.#ready.length > 0 || this.#asked) this.#arm()
   }
 }

@@ -11,7 +11,7 @@ export interface Stoppable {
   /** Milliseconds. */
   readonly stopGraceMs: number
   readonly phase: string
-  readonly mailbox: { readonly current: Message | undefined; readonly paused: boolean }
+  readonly mailbox: { readonly waiting: number; readonly current: Message | undefined; readonly paused: boolean }
   /** Stop it without waiting for what runs. */
   stopNow(reason: string): void
 }
@@ -25,10 +25,14 @@ export class StopRequests {
     this.#actor = actor
   }
 
-  /** This one waits in the mailbox from here on. */
+  /** This one is put into the mailbox next. */
   add(message: Message, reason: string): void {
+    const { waiting, current } = this.#actor.mailbox
+    const isNext = waiting === 0 && current === undefined
+    // Those before it wait no longer; and there is nothing that could keep it from its turn.
+    if (isNext) this.clear()
     this.#waiting.push(message)
-    if (this.#cancel === undefined) this.#insist(reason)
+    if (this.#cancel === undefined && !isNext) this.#insist(reason)
   }
 
   /** One waits that somebody still wants. */

@@ -216,15 +216,15 @@ class System implements ProcessHost<Process>, ActorHome, StartHost {
     })
     this.scheduler = new Scheduler(
       this.time,
-      () => {
-        this.#cluster.noticeStall()
-        this.tracker.haltIfDue()
-        this.#deadlines.begin()
+      (now) => {
+        this.#cluster.noticeStall(now)
+        this.tracker.haltIfDue(now)
+        this.#deadlines.begin(now)
       },
       // What is scheduled here is processes alone.
       (process, ms, messages) => patience.busy(process as Process, ms, messages),
     )
-    this.#deadlines = new Deadlines(this.time, patience)
+    this.#deadlines = new Deadlines(this.time, patience, () => this.scheduler.soon())
     this.calls = new Calls(this, this.#deadlines)
     this.#incoming = new Incoming(this)
     this.movement = new Movement(this)
@@ -517,7 +517,7 @@ class System implements ProcessHost<Process>, ActorHome, StartHost {
   }
 
   ended(process: Process, reason: string): void {
-    const { pid, placed } = process.info
+    const { name, pid, placed } = process.info
     this.#processes.delete(pid.id)
     this.movement.forget(pid.id)
     for (const id of process.stands) this.unstand(process, new Pid(this.boot, id, this.nodeName))
@@ -525,7 +525,7 @@ class System implements ProcessHost<Process>, ActorHome, StartHost {
     // While this node leaves, what the ring placed here is to run again elsewhere.
     const keepPlaced = this.#leaving && placed && !process.forGood
     this.tracker.gone(pid, { keepPlaced, ended: process.ended })
-    this.logger.debug({ actor: process.title, reason }, 'actor stopped')
+    this.logger.debug({ actor: process.actor.kind, name, pid, reason }, 'actor stopped')
   }
 
   // --- ending ---

@@ -4,7 +4,7 @@ import { Pid } from '@skep/tracker'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { anonymous, defineActor, type RefOf, type Self, via } from '../src/index.js'
-import { errorOf, gate, rest, World } from './world.js'
+import { collect, errorOf, gate, rest, World } from './world.js'
 
 const Counter = defineActor('counter', {
   init: (start: number) => ({ n: start }),
@@ -305,6 +305,28 @@ describe.each(['here', 'there'])('a call to an actor %s', (where) => {
 })
 
 describe('calls', () => {
+  test('that are answered keep nothing of their answer, the last one neither', async () => {
+    const world = new World()
+    const { system } = world.add('a', { actors: [Lab] })
+    await system.start(Lab, via('lab'))
+    const ask = async (): Promise<WeakRef<object>> => new WeakRef((await system.via(Lab, 'lab').echo({})) as object)
+    const answer = await ask()
+    await rest()
+    collect()
+    expect(answer.deref()).toBeUndefined()
+  })
+
+  test('of one caller, one after the other, look at the clock twice each: all that goes by it goes by the same look', async () => {
+    const world = new World()
+    const { system } = world.add('a', { actors: [Counter] })
+    await system.start(Counter, via('c'), 0)
+    const ref = system.via(Counter, 'c')
+    expect(await ref.increment()).toBe(1)
+    const before = world.time.looks
+    for (let i = 0; i < 100; i++) await ref.increment()
+    expect(world.time.looks - before).toBeLessThanOrEqual(200)
+  })
+
   test('of many callers to many actors are each answered exactly once, in the order of each caller', async () => {
     const Log = defineActor('log', {
       init: () => ({ seen: [] as [number, number][], running: 0, overlaps: 0 }),

@@ -102,6 +102,8 @@ describe('children', () => {
     const [one, two, three] = [await ref.grow('1'), await ref.grow('2'), await ref.grow('3')]
     await a.system.ref(Leaf, one).fall()
     await a.system.ref(Leaf, two).leave()
+    // It ends after its answer.
+    await rest()
     await a.system.ref(Leaf, three).$.stop()
     await a.system.start(Leaf, via('taken'), 'x')
     expect((await errorOf(ref.growNamed('taken'))).code).toBe('ERR_ALREADY_STARTED')

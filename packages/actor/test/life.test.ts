@@ -351,6 +351,17 @@ describe('stopping', () => {
     },
   )
 
+  test('of many that are idle sets no timer for each', async () => {
+    const world = new World()
+    const { system } = world.add('a', { actors: [Counter] })
+    for (let i = 0; i < 100; i++) await system.start(Counter, via(`${i}`), 0)
+    const before = world.time.set
+    await Promise.all(Array.from({ length: 100 }, (_, i) => system.via(Counter, `${i}`).$.stop()))
+    // The one for the deadlines of all calls.
+    expect(world.time.set - before).toBeLessThanOrEqual(1)
+    expect(system.stats().actors).toBe(0)
+  })
+
   test('waits for every call that was sent before, as long as each ends within the grace time', async () => {
     const world = new World()
     const a = world.add('a', { actors: [Log], limits: { stopGraceMs: 1000 } })

@@ -142,6 +142,26 @@ describe('the scheduler', () => {
     expect(turns).toBeLessThan(10_000)
   })
 
+  test('looks whether all is well where that was asked for, also within a turn and where nobody has something to do', async () => {
+    let looks = 0
+    const scheduler = new Scheduler(new TestTime(), () => {
+      looks += 1
+    })
+    scheduler.soon()
+    scheduler.soon()
+    await rest()
+    expect(looks).toBe(1)
+    scheduler.wake({
+      scheduled: false,
+      turn: () => {
+        scheduler.soon()
+        return 1
+      },
+    })
+    await rest()
+    expect(looks).toBe(3)
+  })
+
   test('gives each its turn once, however often it was woken', async () => {
     const scheduler = new Scheduler(new TestTime())
     const order: string[] = []

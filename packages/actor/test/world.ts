@@ -32,13 +32,19 @@ const packr = new Packr({ moreTypes: true, useRecords: false })
 export class TestTime implements Timers {
   #now = 1000
   readonly #timers = new Set<{ due: number; fn: () => void }>()
+  /** Times that the clock was read. */
+  looks = 0
+  /** Timers that were ever set. */
+  set = 0
 
   now(): number {
+    this.looks += 1
     return this.#now
   }
 
   setTimer(fn: () => void, ms: number): () => void {
     const timer = { due: this.#now + ms, fn }
+    this.set += 1
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)
   }

@@ -450,8 +450,8 @@ class ClusterNode implements Cluster {
     this.#edge(() => this.#wakeIfDue())
   }
 
-  noticeStall(): void {
-    if (this.#time.now() - this.#state.due >= this.#stallMs) this.#edge(() => this.#wakeIfDue())
+  noticeStall(now = this.#time.now()): void {
+    if (now - this.#state.due >= this.#stallMs) this.#edge(() => this.#wakeIfDue())
   }
 
   #wakeIfDue(): void {

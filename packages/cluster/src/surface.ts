@@ -124,8 +124,11 @@ export interface Cluster {
    * the event loop goes on any more: so what comes of many small steps can leave together, and still in its order.
    */
   beforeSending(work: () => void): void
-  /** Says `stalled` now if this process stood still: who runs users' code asks before each turn, for timers may be late. */
-  noticeStall(): void
+  /**
+   * Says `stalled` now if this process stood still: who runs users' code asks before each turn, for timers may be late.
+   * `now`: what the cluster's clock says, where that is known already.
+   */
+  noticeStall(now?: number): void
   /** Whether this node has joined; not for a while after the others had held it to be down. */
   readonly isReady: boolean
   /**

@@ -125,9 +125,9 @@ test('a call costs so many promises, jobs, turns and timeouts, those of both nod
   }
   expect(priceList(['operation', 'promises', 'jobs', 'turns', 'timeouts'], rows)).toMatchInlineSnapshot(`
     "operation                               | promises | jobs | turns | timeouts
-    call next door, alone                   |        1 |    2 |     0 |        0
+    call next door, alone                   |        1 |    1 |     0 |        0
     call next door, one more                |        1 |    0 |     0 |        0
-    call next door with an object, alone    |        1 |    2 |     0 |        0
+    call next door with an object, alone    |        1 |    1 |     0 |        0
     call next door with an object, one more |        1 |    0 |     0 |        0
     cast next door, alone                   |        0 |    1 |     0 |        0
     cast next door, one more                |        0 |    0 |     0 |        0

@@ -188,8 +188,11 @@ export interface Tracker {
   onKept(fn: (pid: Pid, name: string) => void): void
   /** Whether this node's part may not go on at present. */
   readonly halted: boolean
-  /** Halts now if the time for it has come: who runs processes asks before each turn, for timers may be late. */
-  haltIfDue(): void
+  /**
+   * Halts now if the time for it has come: who runs processes asks before each turn, for timers may be late. `now`: what
+   * the tracker's clock says, where that is known already.
+   */
+  haltIfDue(now?: number): void
   /** Which of this node's processes still run: a name or group asked for a process that ended meanwhile is refused. */
   livesHere(fn: (pid: Pid) => boolean): void
   /** Who hands placed processes over. Without one they stay where they are. A later call replaces it. */

@@ -365,8 +365,8 @@ class TrackerShell implements Tracker {
     return this.#driver.state.partition?.halted === true
   }
 
-  haltIfDue(): void {
-    if (this.#time.now() >= haltsAt(this.#driver.state)) this.#driver.feed({ type: 'wake' })
+  haltIfDue(now = this.#time.now()): void {
+    if (now >= haltsAt(this.#driver.state)) this.#driver.feed({ type: 'wake' })
   }
 
   async ready({ timeout = Number.POSITIVE_INFINITY, signal }: WaitOptions = {}): Promise<void> {
