@@ -83,6 +83,9 @@ const MOST_SHOWN = 64
 /** Addresses of which it is kept what came of their last dial. */
 const MAX_DIALS_KEPT = 4096
 
+/** Turns of the event loop, of 20 ms at most, that a verdict waits for what is in the sockets. */
+const maxTurnsBehind = 50
+
 /** How often the machine hears that a link is used: a link that fell silent is found within this and a probe's time. */
 const usedAgainMs = 250
 
@@ -106,6 +109,7 @@ class ClusterNode implements Cluster {
   readonly #time: Time
   readonly #chance: Chance
   readonly #limiter: LogLimiter
+  readonly #transport: Transport
   readonly #links: Links
   readonly #layers: Layer<unknown>[] = []
   readonly #listeners: { readonly [E in keyof ClusterEvents]: Set<ClusterEvents[E]> } = {
@@ -150,8 +154,9 @@ class ClusterNode implements Cluster {
     this.#onFatal = options.onFatal ?? endProcess
     this.#stallMs = stallMs(settings.limits)
     this.#log = (options.logger ?? defaultLogger()).child({ component: 'cluster', node: settings.name })
+    this.#transport = world.transport()
     this.#links = new Links({
-      world: { time: world.time, chance: world.chance, transport: world.transport() },
+      world: { time: world.time, chance: world.chance, transport: this.#transport },
       cluster: settings.cluster,
       secrets: settings.secrets,
       limits: settings.limits,
@@ -455,7 +460,7 @@ class ClusterNode implements Cluster {
       case 'lock':
         return this.#discovery?.lock(() => this.#input({ type: 'locked' }))
       case 'defer':
-        return this.#time.defer(() => this.#time.defer(() => this.#input({ type: 'verdict', token: output.token })))
+        return this.#time.defer(() => this.#time.defer(() => this.#judge(output.token, maxTurnsBehind)))
       case 'condemned':
         this.#condemnedBy = output.by
         return
@@ -476,6 +481,12 @@ class ClusterNode implements Cluster {
       default:
         return this.#upward(output)
     }
+  }
+
+  /** Acks that are in the sockets are read before a verdict, unless that takes long. */
+  #judge(token: number, turns: number): void {
+    if (turns > 0 && this.#transport.isBehind) this.#time.defer(() => this.#judge(token, turns - 1))
+    else this.#input({ type: 'verdict', token })
   }
 
   #upward(output: ClusterUpward): void {

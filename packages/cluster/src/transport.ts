@@ -59,6 +59,8 @@ export interface TransportEvents {
 }
 
 export interface Transport {
+  /** What has come is not all handed on yet, so that others have their turn: it comes in the next ones. */
+  readonly isBehind: boolean
   /** Resolves with the port. Rejects with ERR_ADDRESS_IN_USE or ERR_LISTEN. */
   listen(address: Address, events: TransportEvents): Promise<number>
   /** A connection that begins; undefined where nothing can have this address. */

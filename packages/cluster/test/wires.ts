@@ -241,6 +241,7 @@ export class Peer {
   #transport(): Transport {
     const wires = this.#wires
     return {
+      isBehind: false,
       listen: (_address, events) => {
         this.#listening = events
         events.bound(1)

@@ -5,6 +5,7 @@ import { membersOf, type Pid, ring as rings, type TrackerLimits, type TrackerMes
 import type { NameEvent } from '../src/core/messages.js'
 import type { Rebalance } from '../src/core/state.js'
 import { EventStreams } from '../src/events.js'
+import { noNames } from './sources.js'
 import { ring, Trackers, tell } from './trackers.js'
 
 const STATE = Uint8Array.of(1, 2, 3)
@@ -80,8 +81,8 @@ function sent(net: Trackers, name: string): void {
 
 /** What a reader of the stream is told of these. */
 async function toldOf(events: readonly NameEvent[]): Promise<NameEvent[]> {
-  const streams = new EventStreams(() => {})
-  const reader = streams.open({}, () => [])[Symbol.asyncIterator]()
+  const streams = new EventStreams(noNames)
+  const reader = streams.open({})[Symbol.asyncIterator]()
   for (const event of events) streams.push(event)
   streams.end()
   const told: NameEvent[] = []

@@ -86,7 +86,7 @@ export type ClusterOutput =
   | { type: 'refresh' }
   /** Take the locks of discovery, ask it anew, then give `locked`; once. What is held may be let go after `gateOpen`. */
   | { type: 'lock' }
-  /** Give `verdict` with this token back after two turns of the event loop. */
+  /** Give `verdict` with this token back after two turns of the event loop, and when all that had come by then is read. */
   | { type: 'defer'; token: number }
   /** We were declared down by others while alive: this boot is over. `rejoin` makes another one of it. */
   | { type: 'condemned'; by: BootId }

@@ -160,6 +160,7 @@ class GrowingWorld implements NodeHost {
         counter: 1_700_000_000_000 + below(this.random, 4000),
         ring: ring.ringDefaults,
         chunkBytes: trackerLimits.chunkBytes,
+        sliceNames: trackerLimits.sliceNames,
         now: 0,
         rate: 1,
       },

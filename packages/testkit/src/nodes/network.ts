@@ -140,6 +140,7 @@ export class Network implements Wires {
 }
 
 export class VirtualTransport implements Transport {
+  readonly isBehind = false
   readonly process: Endpoint
   readonly #network: Network
   #events: TransportEvents | undefined
