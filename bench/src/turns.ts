@@ -3,6 +3,7 @@
  * turn is told to a millisecond. Pauses of the garbage collector are noted apart, and so is what the processor was
  * given to the process meanwhile: on a machine with fewer cores than processes a turn also waits for its core.
  */
+import { openSync, readSync } from 'node:fs'
 import { constants, PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuUs } from './slice.js'
@@ -10,7 +11,7 @@ import { cpuUs } from './slice.js'
 export interface Turns {
   /** Milliseconds of the longest turn by the clock: collections, and waits for a core, are in it. */
   readonly longestMs: number
-  /** Of the turn that worked longest: of its time, or of the processor's if that is less, without collections. */
+  /** Of the turn that worked longest: its time, or its thread's of the processor if that is less, without collections. */
   readonly workMs: number
   /** The longest pause for a collection of young objects, and of all. */
   readonly scavengeMs: number
@@ -20,6 +21,7 @@ export interface Turns {
 interface Turn {
   readonly from: number
   readonly ms: number
+  /** At most so much of the processor was given to the loop's own thread. */
   readonly cpuMs: number
 }
 
@@ -74,14 +76,17 @@ export class TurnMeter {
   readonly #turns: Turn[] = []
   readonly #pauses = new Pauses()
   #timer: NodeJS.Timeout | undefined
+  readonly #thread = new MainThread()
   #at = 0
   #cpu = 0
+  #ticks = 0
 
   begin(): void {
     this.#turns.length = 0
     this.#pauses.begin()
     this.#at = performance.now()
     this.#cpu = cpuUs()
+    this.#ticks = this.#thread.ticks()
     this.#timer = setInterval(() => this.#look(), LOOK_MS)
   }
 
@@ -100,14 +105,46 @@ export class TurnMeter {
   #look(): void {
     const now = performance.now()
     const cpu = cpuUs()
+    const ticks = this.#thread.ticks()
     const ms = now - this.#at - LOOK_MS
-    if (ms >= LEAST_MS) this.#turns.push({ from: this.#at, ms, cpuMs: (cpu - this.#cpu) / 1000 })
+    const own = (ticks - this.#ticks + 1) * TICK_MS
+    const cpuMs = Math.min((cpu - this.#cpu) / 1000, Number.isNaN(own) ? Number.POSITIVE_INFINITY : own)
+    if (ms >= LEAST_MS) this.#turns.push({ from: this.#at, ms, cpuMs })
     this.#at = now
     this.#cpu = cpu
+    this.#ticks = ticks
   }
 
   #workOf({ from, ms, cpuMs }: Turn): number {
     return Math.max(0, Math.min(ms, cpuMs) - this.#pauses.within(from, from + ms + LOOK_MS))
+  }
+}
+
+const TICK_MS = 10
+
+/**
+ * The time of the processor of the thread of the event loop, where the system tells it: that of the process has the
+ * collector's helpers in it, which mark a large heap for half a second beside the loop.
+ */
+class MainThread {
+  readonly #file = openStat()
+  readonly #bytes = Buffer.alloc(512)
+
+  /** Whole ticks; NaN where they are not told. */
+  ticks(): number {
+    if (this.#file === undefined) return Number.NaN
+    const text = this.#bytes.toString('latin1', 0, readSync(this.#file, this.#bytes, 0, 512, 0))
+    // Behind the name, which may have any characters: user and system time are the 12th and 13th.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return Number(fields[11]) + Number(fields[12])
+  }
+}
+
+function openStat(): number | undefined {
+  try {
+    return openSync(`/proc/self/task/${process.pid}/stat`, 'r')
+  } catch {
+    return undefined
   }
 }
 
