@@ -143,7 +143,6 @@ export class WsConnection implements Connection {
 
   carriedBy(ws: WebSocket): void {
     this.#ws = ws
-    this.#pace.add(ws)
     ws.on('message', (data, isBinary) => {
       this.#pace.begin()
       this.events.message?.(data as Buffer, isBinary)
@@ -158,6 +157,8 @@ export class WsConnection implements Connection {
 
   opened(socket: Socket): void {
     this.#socket = socket
+    // Not before: one that was given up while it opened has nothing that could be paused, and says so by a throw.
+    if (this.#ws !== undefined) this.#pace.add(this.#ws)
     socket.setNoDelay(true)
     socket.on('drain', () => this.events.drain?.())
     this.events.open?.()
