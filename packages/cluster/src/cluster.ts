@@ -83,9 +83,6 @@ const MOST_SHOWN = 64
 /** Addresses of which it is kept what came of their last dial. */
 const MAX_DIALS_KEPT = 4096
 
-/** Turns of the event loop, of 20 ms at most, that a verdict waits for what is in the sockets. */
-const maxTurnsBehind = 50
-
 /** How often the machine hears that a link is used: a link that fell silent is found within this and a probe's time. */
 const usedAgainMs = 250
 
@@ -460,7 +457,7 @@ class ClusterNode implements Cluster {
       case 'lock':
         return this.#discovery?.lock(() => this.#input({ type: 'locked' }))
       case 'defer':
-        return this.#time.defer(() => this.#time.defer(() => this.#judge(output.token, maxTurnsBehind)))
+        return this.#time.defer(() => this.#time.defer(() => this.#judge(output.token)))
       case 'condemned':
         this.#condemnedBy = output.by
         return
@@ -483,10 +480,9 @@ class ClusterNode implements Cluster {
     }
   }
 
-  /** Acks that are in the sockets are read before a verdict, unless that takes long. */
-  #judge(token: number, turns: number): void {
-    if (turns > 0 && this.#transport.isBehind) this.#time.defer(() => this.#judge(token, turns - 1))
-    else this.#input({ type: 'verdict', token })
+  /** Acks that are in the sockets are read before a verdict, however much else is. */
+  #judge(token: number): void {
+    this.#transport.whenRead((waitedMs) => this.#input({ type: 'verdict', token, waitedMs }))
   }
 
   #upward(output: ClusterUpward): void {

@@ -51,8 +51,8 @@ export class WsTransport implements Transport {
     this.#server.on('clientError', (_error, socket) => socket.destroy())
   }
 
-  get isBehind(): boolean {
-    return this.#pace.isBehind
+  whenRead(fn: (waitedMs: number) => void): void {
+    this.#pace.whenRead(fn)
   }
 
   listen(address: Address, events: TransportEvents): Promise<number> {
@@ -128,6 +128,7 @@ export class WsConnection implements Connection {
   #socket: Socket | undefined
   #ws: WebSocket | undefined
   #error: (Error & { code?: string }) | undefined
+  #isTerminated = false
 
   /** `socket`: the one that was accepted; where this side dials, it comes when the connection is open. */
   constructor(time: Time, remote: string, socket: Socket | undefined, pace: Pace = new Pace(time)) {
@@ -144,9 +145,11 @@ export class WsConnection implements Connection {
   carriedBy(ws: WebSocket): void {
     this.#ws = ws
     ws.on('message', (data, isBinary) => {
-      this.#pace.begin()
+      // What was buffered while it was paused is read on after its end, by a socket that is no more.
+      if (this.#isTerminated) return
+      this.#pace.begin(ws)
       this.events.message?.(data as Buffer, isBinary)
-      this.#pace.end()
+      this.#pace.end(ws)
     })
     ws.on('error', (error: Error & { code?: string }) => this.#failed(error))
     ws.once('close', (_code, reason) => {
@@ -185,7 +188,7 @@ export class WsConnection implements Connection {
     return new Promise((resolve) => {
       const ws = this.#ws
       if (ws === undefined || ws.readyState === ws.CLOSED) return resolve()
-      const cancel = this.#time.setTimer(() => ws.terminate(), closeTimeoutMs)
+      const cancel = this.#time.setTimer(() => this.terminate(), closeTimeoutMs)
       ws.once('close', () => {
         cancel()
         resolve()
@@ -195,6 +198,7 @@ export class WsConnection implements Connection {
   }
 
   terminate(): void {
+    this.#isTerminated = true
     if (this.#ws) this.#ws.terminate()
     else this.#socket?.destroy()
   }

@@ -309,7 +309,7 @@ export class World implements NodeHost {
       case kinds.discover:
         return this.discover(node, event.value === 1)
       case kinds.verdict:
-        return replica.cluster({ type: 'verdict', token: event.value }, now)
+        return replica.cluster({ type: 'verdict', token: event.value, waitedMs: 0 }, now)
       case kinds.proceed:
         return replica.track({ type: 'continue' }, now)
       case kinds.initialised:

@@ -140,7 +140,6 @@ export class Network implements Wires {
 }
 
 export class VirtualTransport implements Transport {
-  readonly isBehind = false
   readonly process: Endpoint
   readonly #network: Network
   #events: TransportEvents | undefined
@@ -157,6 +156,10 @@ export class VirtualTransport implements Transport {
     this.#events = events
     events.bound(port)
     return port
+  }
+
+  whenRead(fn: (waitedMs: number) => void): void {
+    fn(0)
   }
 
   dial(address: string): Connection {
