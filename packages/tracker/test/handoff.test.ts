@@ -178,6 +178,30 @@ describe('a handoff', () => {
     expect(net.outputs('b', 'passed')).toHaveLength(1)
   })
 
+  test('waits as long as it takes for a member that puts the log of the target in place just now', () => {
+    for (const slow of ['d', 'b']) {
+      const { net, name } = placed()
+      sent(net, name)
+      const state = net.state(slow)
+      let isOver = false
+      const steps = { next: (): IteratorResult<undefined, undefined> => ({ done: isOver, value: undefined }) }
+      const boot = net.boot('c')
+      state.replacements.set(boot, { boot, from: boot, steps, buffered: [], bufferedOps: 0 })
+      // Slices come with time alone.
+      state.continuing = true
+      runShells(net)
+      if (slow === 'd') expect(net.outputs('b', 'release')).toHaveLength(1)
+      net.pass(3_000)
+      expect(net.holder(slow, name)).toBe('b')
+      expect(net.outputs('b', 'passed')).toEqual([])
+      isOver = true
+      state.continuing = false
+      net.pass(300)
+      expect(net.holder(slow, name)).toBe('c')
+      expect(net.outputs('b', 'passed')).toHaveLength(1)
+    }
+  })
+
   test('leaves the process where it is when it must not go, and when the target cannot make it', () => {
     const { net, name } = placed()
     const stays = move(net, name, 'c')

@@ -8,6 +8,7 @@ import {
   lookup,
   type Op,
   Pid,
+  ring,
   stepTracker,
   type TrackerInput,
   type TrackerLimits,
@@ -29,6 +30,22 @@ function claimOf(name: string, seq: number, origin?: string): Claim {
   const stamp = { lineage: { epoch: 0, genesis: writer }, event: 1 }
   const placed = origin === undefined ? undefined : { spec: 0, origin, terms: undefined }
   return { name, pid: new Pid(writer, 1, 'writer'), seq, fence: seq, stamp, kind: 'kind', meta: undefined, placed }
+}
+
+function digestTo(seq: number): TrackerMessage {
+  const entries = [{ boot: writer, seq, high: 1, low: 1 }]
+  return { type: 'digest', counter: 1, lineage: { epoch: 0, genesis: writer }, depth: 0, entries }
+}
+
+/** The writer's log as a whole. */
+function stateOf(
+  claims: readonly Claim[],
+  base: number,
+  struck: readonly string[] = [],
+  ops: readonly Op[] = [],
+): TrackerMessage {
+  const strikes = struck.map((name) => ({ name, fence: 1000, seq: base, origin: 'start' }))
+  return { type: 'state', boot: writer, base, chunk: 0, claims, memberships: [], strikes, last: true, ops }
 }
 
 /** One machine and what it says, with members that say what the test has them say. */
@@ -90,24 +107,23 @@ class One {
 
   /** The writer's log as a whole, of so many names. */
   hearLog(names: readonly string[], seq: number, strikes: readonly string[] = []): void {
-    this.hear({
-      type: 'digest',
-      counter: 1,
-      lineage: { epoch: 0, genesis: writer },
-      depth: 0,
-      entries: [{ boot: writer, seq, high: 1, low: 1 }],
-    })
-    this.hear({
-      type: 'state',
-      boot: writer,
-      base: seq,
-      chunk: 0,
-      claims: names.map((name, i) => claimOf(name, i + 1)),
-      memberships: [],
-      strikes: strikes.map((name) => ({ name, fence: 1000, seq, origin: 'start' })),
-      last: true,
-      ops: [],
-    })
+    this.hear(digestTo(seq))
+    this.hear(
+      stateOf(
+        names.map((name, i) => claimOf(name, i + 1)),
+        seq,
+        strikes,
+      ),
+    )
+  }
+
+  /** Its process or its way here is gone. */
+  lose(name: string): void {
+    const member = this.members.get(name) as Member
+    this.members.delete(name)
+    this.step({ type: 'unlinked', boot: member.info.boot })
+    this.step({ type: 'member', member: { ...member, phase: 'down' }, previous: member, reason: 'test' })
+    this.view()
   }
 
   hearOps(first: number, ...ops: readonly Op[]): void {
@@ -203,6 +219,110 @@ describe('a log that came as a whole', () => {
     while (one.goOn())
     expect(one.state.starting.size).toBe(0)
     expect(lookup(one.state.registry, 'name-94')).toBeUndefined()
+  })
+})
+
+describe('while a log is put in place', () => {
+  const placed = Array.from({ length: 500 }, (_, i) => claimOf(`name-${i}`, i + 1, `start-${i}`))
+
+  /** The writer is gone; what it wrote comes from another node, of whose TAKE that is the answer. */
+  function taking(): One {
+    const one = new One('writer', 'other')
+    one.lose('writer')
+    one.state.pausedUntil = 0
+    const slots = new Uint8Array([255])
+    const entries = [{ boot: writer, seq: 500, high: 1, low: 1 }]
+    const { generation } = one.state
+    one.hear({ type: 'ack', generation, slots, notYet: false, counter: 1, entries }, 'boot-of-other')
+    expect(one.sent.filter(({ message }) => message.type === 'pull')).toMatchObject([{ to: 'boot-of-other' }])
+    return one
+  }
+
+  test('no slot is held whose names are in it, however long that takes', () => {
+    const one = taking()
+    one.hear(stateOf(placed, 500), 'boot-of-other')
+    let waits = 0
+    while (one.state.replacements.size > 0) {
+      expect(one.state.heldCount).toBe(0)
+      one.now += 100
+      one.step({ type: 'wake' })
+      waits += 1
+    }
+    // Longer than a log that does not come is waited for.
+    expect(waits * 100).toBeGreaterThan(trackerLimits.downLogMs)
+    expect(one.state.ownedCount).toBeGreaterThan(0)
+    expect(one.state.heldCount).toBe(one.state.ownedCount)
+    const seen = one.state.registry.orphans.size
+    expect(seen).toBe(placed.length)
+  })
+
+  test('what is short of it after that has its own time to come', () => {
+    const one = taking()
+    one.hear(stateOf(placed.slice(0, 400), 400), 'boot-of-other')
+    while (one.state.replacements.size > 0) {
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    const wait = (ms: number): void => {
+      for (const end = one.now + ms; one.now < end; ) {
+        one.now += 100
+        one.step({ type: 'wake' })
+      }
+    }
+    wait(trackerLimits.downLogMs - 200)
+    expect(one.state.heldCount).toBe(0)
+    wait(200)
+    expect(one.state.heldCount).toBe(one.state.ownedCount)
+  })
+
+  test('its placed names of a gone node are started again as soon as it is there', () => {
+    const one = new One('writer', 'other')
+    one.lose('writer')
+    one.hear(
+      {
+        type: 'ack',
+        generation: one.state.generation,
+        slots: new Uint8Array([255]),
+        notYet: false,
+        counter: 1,
+        entries: [],
+      },
+      'boot-of-other',
+    )
+    expect(one.state.heldCount).toBe(one.state.ownedCount)
+    one.state.pausedUntil = 0
+    one.hear(digestTo(500), 'boot-of-other')
+    one.hear(stateOf(placed.slice(0, 20), 500), 'boot-of-other')
+    while (one.goOn());
+    expect(one.state.starting.size).toBeGreaterThan(0)
+    const { held } = one.state
+    const mine = placed.slice(0, 20).filter(({ name }) => held[ring.slotOf(name, held.length)] === 1)
+    expect(one.state.starting.size).toBe(mine.length)
+  })
+
+  test('the fences of its last ops are heard of too', () => {
+    const one = new One('writer')
+    one.hear(digestTo(3))
+    const late = { ...claimOf('late', 3), fence: 5000 }
+    one.hear(stateOf([claimOf('early', 1)], 2, [], [{ type: 'put', claim: late }]))
+    while (one.goOn());
+    expect(one.state.counter).toBe(5000)
+  })
+
+  test('a node that goes on as another boot meanwhile goes on with it', () => {
+    const one = new One('writer')
+    one.hearLog(names, 200)
+    const self = { ...infoOf('self'), boot: 'boot-of-self-again' }
+    one.step({ type: 'rejoined', self, members: [] })
+    expect(one.state.replacements.size).toBe(1)
+    for (let i = 0; i < 20; i++) {
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    expect(one.state.replacements.size).toBe(0)
+    const log = one.state.registry.logs.get(writer)
+    expect([log?.seq, log?.claims.size, log?.hidden]).toEqual([200, names.length, true])
+    for (const name of names) expect(lookup(one.state.registry, name)).toBeUndefined()
   })
 })
 

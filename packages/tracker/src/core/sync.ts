@@ -235,10 +235,11 @@ function applyOps(turn: Turn, from: BootId, first: number, ops: readonly Op[], b
   }
 }
 
-export function onState(turn: Turn, from: BootId, message: Message<'state'>): void {
+/** Returns what `continueReplacements` does. */
+export function onState(turn: Turn, from: BootId, message: Message<'state'>): boolean {
   const { state } = turn
   const open = state.pulls.get(message.boot)
-  if (open === undefined || open.from !== from) return
+  if (open === undefined || open.from !== from) return false
   if (message.chunk === 0) {
     open.image = { seq: message.base, chunk: 0, claims: new NameMap(), memberships: new Map(), strikes: new Map() }
   }
@@ -246,7 +247,7 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): vo
   if (image === undefined || image.chunk !== message.chunk || image.seq !== message.base) {
     // A chunk of an older transfer, or one is missing: the old copy stands, the next digest begins anew.
     state.pulls.delete(message.boot)
-    return
+    return false
   }
   image.chunk++
   open.since = turn.now
@@ -258,12 +259,12 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): vo
   for (const one of message.strikes) image.strikes.set(one.name, one)
   if (!message.last) {
     if (image.chunk % CHUNKS_A_RECEIPT === 0) send(turn, from, { type: 'more', boot: message.boot, chunk: image.chunk })
-    return
+    return false
   }
   state.pulls.delete(message.boot)
   const end = message.base + message.ops.length
-  if (end < logOf(state.registry, message.boot).seq) return
-  finishImage(image, message.ops, message.base)
+  if (end < logOf(state.registry, message.boot).seq) return false
+  finishImage(turn, image, message.ops, message.base)
   image.seq = end
   const { boot } = message
   const { buffered, bufferedOps } = open
@@ -271,19 +272,25 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): vo
   state.replacements.set(boot, { boot, from, steps, buffered, bufferedOps })
   for (const transfer of state.transfers) if (transfer.boot === boot) send(turn, transfer.to, { type: 'busy', boot })
   state.transfers = state.transfers.filter((transfer) => transfer.boot !== boot)
-  continueReplacements(turn)
+  return continueReplacements(turn)
 }
 
-/** Go on putting logs that have come in the place of ours; asks for `continue` while there is more to do. */
-export function continueReplacements(turn: Turn): void {
+/**
+ * Go on putting logs that have come in the place of ours; asks for `continue` while there is more to do. Returns whether
+ * one that is there now is of a boot that is gone: what was placed there waits to be started again.
+ */
+export function continueReplacements(turn: Turn): boolean {
   const { state } = turn
+  let ofGone = false
   let budget = state.config.limits.sliceNames
   for (const one of state.replacements.values()) {
     for (; one.steps !== undefined && budget > 0; budget--) if (one.steps.next().done === true) one.steps = undefined
     if (one.steps === undefined) budget = followUp(turn, one, budget)
+    if (!state.replacements.has(one.boot)) ofGone ||= logOf(state.registry, one.boot).hidden
     if (budget <= 0) break
   }
   if (state.replacements.size > 0) goOn(turn)
+  return ofGone
 }
 
 /** The log is replaced; on top of it comes what came meanwhile. Returns what is left of the budget. */
@@ -304,10 +311,11 @@ function followUp(turn: Turn, { boot, from, buffered }: Replacement, budget: num
 }
 
 /** Bring the parts, each taken at some moment of the transfer, to its end: ops are whole replacements, so order is all. */
-function finishImage(image: LogImage, ops: readonly Op[], base: number): void {
+function finishImage({ state }: Turn, image: LogImage, ops: readonly Op[], base: number): void {
   ops.forEach((op, i) => {
     switch (op.type) {
       case 'put':
+        heardCounter(state, op.claim.fence)
         image.claims.set(op.claim.name, op.claim)
         return
       case 'del':

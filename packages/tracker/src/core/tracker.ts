@@ -397,7 +397,8 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
     case 'ops':
       return onOps(turn, from, message)
     case 'state':
-      return onState(turn, from, message)
+      if (onState(turn, from, message)) reconcile(turn)
+      return
     case 'more':
       return onMore(turn, from, message)
     case 'take':
@@ -502,7 +503,7 @@ function everySecond(turn: Turn): void {
 
 /** A slice of each work that may be long. */
 function workOn(turn: Turn): void {
-  continueReplacements(turn)
+  if (continueReplacements(turn)) reconcile(turn)
   sweepGone(turn)
   continueReconciling(turn)
   continueTransfers(turn)
