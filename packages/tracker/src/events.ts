@@ -35,6 +35,10 @@ export interface EventSource {
   pieces(): number
   /** In which of many pieces a name is. */
   pieceOf(name: string): number
+  /**
+   * Holders as the events until now have told of them. A name of a node that is gone is among them until the event that
+   * it is free has come: without it a reader would be told of the end of what it never heard of.
+   */
   holdersIn(piece: number): Claim[]
 }
 
@@ -65,7 +69,7 @@ export class EventStreams {
     for (const reader of this.#readers) reader.push(event)
   }
 
-  /** Ends every stream; what is buffered can still be read. */
+  /** Ends every stream; what is buffered can still be read, where the names that it begins with were. */
   end(): void {
     this.#ended = true
     for (const reader of this.#readers) reader.end()
@@ -177,12 +181,8 @@ class Reader implements AsyncIterableIterator<NameEvent | MissedEvents, undefine
   }
 
   return(): Promise<Result> {
+    this.#discard()
     this.end()
-    this.#length = 0
-    this.#missed = 0
-    this.#present = []
-    this.#presented = 0
-    this.#read = this.#pieces
     return Promise.resolve({ done: true, value: undefined })
   }
 
@@ -203,8 +203,18 @@ class Reader implements AsyncIterableIterator<NameEvent | MissedEvents, undefine
   end(): void {
     if (this.#ended) return
     this.#ended = true
+    // In the midst of the names that it begins with there is nothing whole to be told any more.
+    if (this.#read < this.#pieces) this.#discard()
     this.#serve()
     this.#onEnd()
+  }
+
+  #discard(): void {
+    this.#length = 0
+    this.#missed = 0
+    this.#present = []
+    this.#presented = 0
+    this.#read = this.#pieces
   }
 
   /** Whoever waits is given what is there. A turn later goes on what would keep the loop from its other work. */

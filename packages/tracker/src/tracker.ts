@@ -127,7 +127,7 @@ class TrackerShell implements Tracker {
       defer: (fn) => this.#time.defer(fn),
       pieces: () => registry.index.pieces,
       pieceOf: (name) => registry.index.pieceOf(name),
-      holdersIn: (piece) => holdersIn(registry, piece),
+      holdersIn: (piece) => registry.index.valuesIn(piece),
     })
     this.#driver.attach()
   }

@@ -104,3 +104,26 @@ test('pieces without a name of the prefix are passed over', async () => {
   }
   expect(got).toEqual(['c2 present'])
 })
+
+test('a stream that is ended in the midst of its first names gives no more of them', async () => {
+  for (const ending of ['abort', 'end'] as const) {
+    const end = new AbortController()
+    const names = new Names('a1', 'a2', 'b1')
+    const next = names.streams.open({ signal: end.signal })[Symbol.asyncIterator]()
+    expect(await next.next()).toMatchObject({ value: { name: 'a1' } })
+    if (ending === 'abort') end.abort()
+    else names.streams.end()
+    expect(await next.next()).toEqual({ done: true, value: undefined })
+    expect(names.streams.size).toBe(0)
+  }
+})
+
+test('a stream that is ended behind them gives what it has', async () => {
+  const names = new Names('a1')
+  const next = names.streams.open({})[Symbol.asyncIterator]()
+  names.register('a2')
+  names.streams.end()
+  expect(await next.next()).toMatchObject({ value: { name: 'a1' } })
+  expect(await next.next()).toMatchObject({ value: { name: 'a2' } })
+  expect(await next.next()).toEqual({ done: true, value: undefined })
+})
