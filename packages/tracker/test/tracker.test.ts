@@ -565,7 +565,7 @@ describe('events', () => {
     const [two, three] = [fabric.tracker('n2'), fabric.tracker('n3')]
     const names = Array.from({ length: 30 }, (_, i) => `name-${i}`)
     await fabric.time.until(Promise.all(names.map((name) => three.register(name, three.nextPid(), { visible: 'all' }))))
-    const both = [two, three].map((one) => one.register('both', one.nextPid(), { claim: 'local' }))
+    const both = [two, three].map((one) => one.register('both', one.nextPid(), { mode: 'local' }))
     await fabric.time.until(Promise.race(both))
     await fabric.time.advance(latencyMs)
     for (const one of both) one.catch(() => {})
