@@ -186,7 +186,7 @@ describe('a handoff', () => {
       let isOver = false
       const steps = { next: (): IteratorResult<undefined, undefined> => ({ done: isOver, value: undefined }) }
       const boot = net.boot('c')
-      state.replacements.set(boot, { boot, from: boot, steps, buffered: [], bufferedOps: 0 })
+      state.replacements.set(boot, { boot, from: boot, steps, buffered: [], bufferedOps: 0, followed: 0 })
       // Slices come with time alone.
       state.continuing = true
       runShells(net)

@@ -176,6 +176,16 @@ describe('a log that came as a whole', () => {
     ])
   })
 
+  test('or some ops that were missed: what came behind them is applied a slice at a time too', () => {
+    const one = new One('writer')
+    for (let i = 5; i <= 95; i++) one.hearOps(i, { type: 'put', claim: claimOf(`name-${i}`, i) })
+    const missed = [1, 2, 3, 4, 5].map((i): Op => ({ type: 'put', claim: claimOf(`name-${i}`, i) }))
+    one.hear({ type: 'ops', boot: writer, first: 1, ops: missed, counter: 1, reply: true })
+    while (one.goOn());
+    expect(one.seqTold()).toBe(95)
+    expect(Math.max(...one.changes)).toBeLessThanOrEqual(slice + missed.length)
+  })
+
   test('is given to nobody while it is neither the old one nor the new one', () => {
     const one = new One('writer', 'other')
     one.hearOps(1, { type: 'put', claim: claimOf('old', 1) })

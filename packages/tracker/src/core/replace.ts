@@ -42,6 +42,8 @@ export interface Replacement {
   /** Ops that came meanwhile, by seq of the first: they follow it. */
   readonly buffered: { first: number; ops: readonly Op[] }[]
   bufferedOps: number
+  /** How many of `buffered` have followed: none is taken off, for that moves all the others of a long list. */
+  followed: number
 }
 
 /**

@@ -202,7 +202,7 @@ export function onOps(turn: Turn, from: BootId, message: Message<'ops'>): void {
   if (open !== undefined && open.from === from && message.reply) {
     state.pulls.delete(message.boot)
     applyOps(turn, from, message.first, message.ops, message.boot)
-    for (const kept of open.buffered) applyOps(turn, from, kept.first, kept.ops, message.boot)
+    if (open.buffered.length > 0) follow(turn, open, from, undefined)
     return
   }
   if (open !== undefined && !message.reply) keep(turn, open, message.first, message.ops)
@@ -266,10 +266,14 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): bo
   if (end < logOf(state.registry, message.boot).seq) return false
   finishImage(turn, image, message.ops, message.base)
   image.seq = end
-  const { boot } = message
-  const { buffered, bufferedOps } = open
-  const steps = replacing(state.registry, boot, image, message.ops, turn.now)
-  state.replacements.set(boot, { boot, from, steps, buffered, bufferedOps })
+  return follow(turn, open, from, replacing(state.registry, message.boot, image, message.ops, turn.now))
+}
+
+/** The answer to a pull is here; what came meanwhile follows it, and all of that may be much. */
+function follow(turn: Turn, open: Pull, from: BootId, steps: Replacement['steps']): boolean {
+  const { state } = turn
+  const { boot, buffered, bufferedOps } = open
+  state.replacements.set(boot, { boot, from, steps, buffered, bufferedOps, followed: 0 })
   for (const transfer of state.transfers) if (transfer.boot === boot) send(turn, transfer.to, { type: 'busy', boot })
   state.transfers = state.transfers.filter((transfer) => transfer.boot !== boot)
   return continueReplacements(turn)
@@ -294,11 +298,12 @@ export function continueReplacements(turn: Turn): boolean {
 }
 
 /** The log is replaced; on top of it comes what came meanwhile. Returns what is left of the budget. */
-function followUp(turn: Turn, { boot, from, buffered }: Replacement, budget: number): number {
+function followUp(turn: Turn, one: Replacement, budget: number): number {
   const { state } = turn
+  const { boot, from, buffered } = one
   let left = budget
   while (left > 0) {
-    const next = buffered.shift()
+    const next = buffered[one.followed++]
     if (next === undefined || next.first > logOf(state.registry, boot).seq + 1) {
       state.replacements.delete(boot)
       if (next !== undefined) pull(turn, logOf(state.registry, boot), from)
