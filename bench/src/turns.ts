@@ -1,7 +1,8 @@
 /**
  * How long a process went without a look at its clock: its longest turn of the event loop. Looks are 1 ms apart, so a
- * turn is told to a millisecond. Pauses of the garbage collector are noted apart, and so is what the processor was
- * given to the process meanwhile: on a machine with fewer cores than processes a turn also waits for its core.
+ * turn is told to a millisecond. Pauses of the garbage collector are noted apart, and so is what the loop's own thread
+ * had of a processor meanwhile: on a machine with fewer cores than threads a turn also waits for its core, for half a
+ * second where the collector's helpers mark a large heap beside it.
  */
 import { openSync, readSync } from 'node:fs'
 import { constants, PerformanceObserver } from 'node:perf_hooks'
@@ -79,14 +80,14 @@ export class TurnMeter {
   readonly #thread = new MainThread()
   #at = 0
   #cpu = 0
-  #ticks = 0
+  #ran = 0
 
   begin(): void {
     this.#turns.length = 0
     this.#pauses.begin()
     this.#at = performance.now()
     this.#cpu = cpuUs()
-    this.#ticks = this.#thread.ticks()
+    this.#ran = this.#thread.ranMs()
     this.#timer = setInterval(() => this.#look(), LOOK_MS)
   }
 
@@ -105,14 +106,14 @@ export class TurnMeter {
   #look(): void {
     const now = performance.now()
     const cpu = cpuUs()
-    const ticks = this.#thread.ticks()
+    const ran = this.#thread.ranMs()
     const ms = now - this.#at - LOOK_MS
-    const own = (ticks - this.#ticks + 1) * TICK_MS
+    const own = ran - this.#ran + TICK_MS
     const cpuMs = Math.min((cpu - this.#cpu) / 1000, Number.isNaN(own) ? Number.POSITIVE_INFINITY : own)
     if (ms >= LEAST_MS) this.#turns.push({ from: this.#at, ms, cpuMs })
     this.#at = now
     this.#cpu = cpu
-    this.#ticks = ticks
+    this.#ran = ran
   }
 
   #workOf({ from, ms, cpuMs }: Turn): number {
@@ -120,29 +121,29 @@ export class TurnMeter {
   }
 }
 
-const TICK_MS = 10
+/** The system counts a thread's time at its own ticks, and when the thread stops: so much may be missing from the latest. */
+const TICK_MS = 4
 
 /**
- * The time of the processor of the thread of the event loop, where the system tells it: that of the process has the
- * collector's helpers in it, which mark a large heap for half a second beside the loop.
+ * The time that the thread of the event loop has run, where the system tells it: that of the process has the collector's
+ * helpers in it.
  */
 class MainThread {
   readonly #file = openStat()
-  readonly #bytes = Buffer.alloc(512)
+  readonly #bytes = Buffer.alloc(128)
 
-  /** Whole ticks; NaN where they are not told. */
-  ticks(): number {
+  /** NaN where it is not told. */
+  ranMs(): number {
     if (this.#file === undefined) return Number.NaN
-    const text = this.#bytes.toString('latin1', 0, readSync(this.#file, this.#bytes, 0, 512, 0))
-    // Behind the name, which may have any characters: user and system time are the 12th and 13th.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return Number(fields[11]) + Number(fields[12])
+    // On a processor, and in the queue for one, in nanoseconds; and how often.
+    const [ran] = this.#bytes.toString('latin1', 0, readSync(this.#file, this.#bytes, 0, 128, 0)).split(' ')
+    return Number(ran) > 0 ? Number(ran) / 1e6 : Number.NaN
   }
 }
 
 function openStat(): number | undefined {
   try {
-    return openSync(`/proc/self/task/${process.pid}/stat`, 'r')
+    return openSync(`/proc/self/task/${process.pid}/schedstat`, 'r')
   } catch {
     return undefined
   }
