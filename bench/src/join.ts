@@ -39,7 +39,8 @@ async function joinAt(count: number, { rounds }: BenchOptions): Promise<RowRepor
     const joiner = startProcess<JoinerSteps>(new URL('./joiner.js', import.meta.url), { cluster })
     await joiner.ask('loaded')
     await caller.ask('beginCalls', NAME, CALL_EVERY_MS)
-    const joined = await joiner.ask('join', `joiner-${round}`, PREFIX, count, holder.name, limitMs)
+    // The called actor has a name as well.
+    const joined = await joiner.ask('join', `joiner-${round}`, PREFIX, count, holder.name, limitMs, count + 1)
     const calls = await caller.ask('endCalls')
     await joiner.kill()
     if (joined.wrong > 0) wrong.push(`round ${round}: ${joined.wrong} names are not seen on their holder`)
@@ -49,7 +50,7 @@ async function joinAt(count: number, { rounds }: BenchOptions): Promise<RowRepor
     if (round === 0) continue
     took.push(joined.ms)
     raw.push(transfer)
-    turns.push(joined.longestTurnMs)
+    turns.push(joined.turns.longestMs)
     p99s.push(calls.p99Us / 1000)
   }
   await Promise.all([holder.kill(), caller.kill()])

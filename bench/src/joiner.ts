@@ -4,6 +4,7 @@ import { serve } from '@skep/example-counter/processes'
 import { localPeers, startNode } from 'skep'
 import { layersOf } from 'skep/internal'
 import { Bench } from './actors.js'
+import { TurnMeter, type Turns } from './turns.js'
 
 export interface Joined {
   readonly ms: number
@@ -13,8 +14,7 @@ export interface Joined {
   readonly bytes: number
   /** Names that it does not see on their holder. */
   readonly wrong: number
-  /** The longest time between two looks that were to be 2 ms apart. */
-  readonly longestTurnMs: number
+  readonly turns: Turns
 }
 
 const LOOK_MS = 2
@@ -23,14 +23,16 @@ const { cluster } = JSON.parse(process.argv[2] ?? '{}') as { readonly cluster: s
 
 const steps = {
   loaded: () => true,
-  join: async (name: string, prefix: string, count: number, holder: string, limitMs: number): Promise<Joined> => {
-    let looked = performance.now()
-    let longestTurnMs = 0
-    const looking = setInterval(() => {
-      const now = performance.now()
-      longestTurnMs = Math.max(longestTurnMs, now - looked - LOOK_MS)
-      looked = now
-    }, LOOK_MS)
+  /** Until it sees `total` names, of which the holder has `PREFIX-0` to `PREFIX-(count - 1)`. */
+  join: async (
+    name: string,
+    prefix: string,
+    count: number,
+    holder: string,
+    limitMs: number,
+    total: number,
+  ): Promise<Joined> => {
+    const meter = new TurnMeter()
     const begun = performance.now()
     const node = await startNode({
       name,
@@ -40,22 +42,23 @@ const steps = {
       logger: 'warn',
       signals: false,
     })
+    // What a process does once, at its start, is no part of it.
+    meter.begin()
     const { cluster: links, tracker } = layersOf(node)
     await node.ready({ timeout: limitMs })
     const readyMs = performance.now() - begun
-    // And that of the actor that is called.
-    while (tracker.stats().names < count + 1) {
+    while (tracker.stats().names < total) {
       if (performance.now() - begun > limitMs)
-        throw new Error(`${tracker.stats().names} of ${count} names after ${limitMs} ms`)
+        throw new Error(`${tracker.stats().names} of ${total} names after ${limitMs} ms`)
       await pause(LOOK_MS)
     }
     const ms = performance.now() - begun
-    clearInterval(looking)
+    const turns = await meter.end()
     const bytes = links.stats().links.reduce((sum, link) => sum + link.bytesIn, 0)
     let wrong = 0
     for (let i = 0; i < count; i++) if (node.whereis(`${prefix}-${i}`)?.node !== holder) wrong++
     await node.stop()
-    return { ms, readyMs, bytes, wrong, longestTurnMs }
+    return { ms, readyMs, bytes, wrong, turns }
   },
 }
 

@@ -5,6 +5,7 @@ import { Bench } from './actors.js'
 import { cpuUs } from './slice.js'
 import { calling } from './steps-calls.js'
 import { naming } from './steps-names.js'
+import { TurnMeter } from './turns.js'
 
 export interface NodeArgument {
   readonly name: string
@@ -16,10 +17,15 @@ const argument = JSON.parse(process.argv[2] ?? '{}') as NodeArgument
 
 const node = await startNode({ ...argument, discovery: localPeers(), actors: [Bench], logger: 'warn', signals: false })
 
+const meter = new TurnMeter()
+
 const steps = {
   ready: (timeout: number) => node.ready({ timeout }),
   members: () => node.members().length,
   cpu: cpuUs,
+  beginTurns: () => meter.begin(),
+  endTurns: () => meter.end(),
+  leave: () => node.stop(),
   ...calling(node),
   ...naming(node),
 }

@@ -21,7 +21,7 @@ export interface Target {
   readonly limit: number
 }
 
-export type Unit = 'op/s' | 'us' | 'ms' | 'x' | 'B' | 'MiB' | 'names' | 'calls'
+export type Unit = 'op/s' | 'us' | 'ms' | 'x' | 'B' | 'MiB' | 'names' | 'calls' | 'frames'
 
 export interface Measure {
   readonly name: string
@@ -124,7 +124,7 @@ export function targetInWords({ of, bound, limit, met }: Target & { readonly met
 export function shown(value: number, unit: Unit): string {
   if (!Number.isFinite(value)) return 'none'
   if (unit === 'x') return `${figure(value)} x`
-  if (unit !== 'op/s' && unit !== 'names' && unit !== 'calls') return `${figure(value)} ${unit}`
+  if (unit !== 'op/s' && unit !== 'names' && unit !== 'calls' && unit !== 'frames') return `${figure(value)} ${unit}`
   const of = unit === 'op/s' ? '/s' : ` ${unit}`
   if (value >= 1e6) return `${figure(value / 1e6)} M${of}`
   return value >= 10_000 ? `${figure(value / 1000)} k${of}` : `${figure(value)}${of}`

@@ -1,6 +1,7 @@
 /** The rows of the table by name, in the order in which they run. */
 import { localCall, remoteCall } from './calls.js'
 import { cores } from './cores.js'
+import { growth } from './growth.js'
 import { join } from './join.js'
 import { massExit } from './mass-exit.js'
 import { memory } from './memory.js'
@@ -20,6 +21,7 @@ export const rows: Readonly<Record<string, Row>> = {
   spawn,
   join,
   massExit,
+  growth,
   memory,
   failover,
   coldstart: coldstarts,

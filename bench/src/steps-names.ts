@@ -12,6 +12,9 @@ const FILLING = 256
 /** Names are looked for so often while they are to come or to go. */
 const LOOK_MS = 2
 
+/** Events read in one turn. */
+const READ_AT_ONCE = 500
+
 export interface Registered extends Slice {
   readonly last: string
   /** On the clock of the host: when the last name was agreed to. */
@@ -88,6 +91,19 @@ export function naming(node: SkepNode) {
       return clock()
     },
     names: (): number => tracker.stats().names,
+    /** How many names a stream of events begins with. */
+    readAll: async (): Promise<number> => {
+      const end = new AbortController()
+      let read = 0
+      for await (const event of tracker.events({ signal: end.signal })) {
+        if (event.type === 'missed' || event.reason !== 'present') throw new Error(`there was ${JSON.stringify(event)}`)
+        read++
+        if (read >= tracker.stats().names) end.abort()
+        // The stream is not what keeps the loop from its other work: it has what was there already.
+        if (read % READ_AT_ONCE === 0) await turn()
+      }
+      return read
+    },
     /** When so many names at least, or at most, were in the index. */
     full: (names: number, limitMs: number): Promise<number> => until((now) => now >= names, limitMs),
     clean: (names: number, limitMs: number): Promise<number> => until((now) => now <= names, limitMs),

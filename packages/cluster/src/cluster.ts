@@ -106,6 +106,7 @@ class ClusterNode implements Cluster {
   readonly #time: Time
   readonly #chance: Chance
   readonly #limiter: LogLimiter
+  readonly #transport: Transport
   readonly #links: Links
   readonly #layers: Layer<unknown>[] = []
   readonly #listeners: { readonly [E in keyof ClusterEvents]: Set<ClusterEvents[E]> } = {
@@ -152,8 +153,9 @@ class ClusterNode implements Cluster {
     this.#onFatal = options.onFatal ?? endProcess
     this.#stallMs = stallMs(settings.limits)
     this.#log = (options.logger ?? defaultLogger()).child({ component: 'cluster', node: settings.name })
+    this.#transport = world.transport()
     this.#links = new Links({
-      world: { time: world.time, chance: world.chance, transport: world.transport() },
+      world: { time: world.time, chance: world.chance, transport: this.#transport },
       cluster: settings.cluster,
       secrets: settings.secrets,
       limits: settings.limits,
@@ -474,7 +476,7 @@ class ClusterNode implements Cluster {
       case 'lock':
         return this.#discovery?.lock(() => this.#input({ type: 'locked' }))
       case 'defer':
-        return this.#time.defer(() => this.#time.defer(() => this.#input({ type: 'verdict', token: output.token })))
+        return this.#time.defer(() => this.#time.defer(() => this.#judge(output.token)))
       case 'condemned':
         this.#condemnedBy = output.by
         return
@@ -495,6 +497,11 @@ class ClusterNode implements Cluster {
       default:
         return this.#upward(output)
     }
+  }
+
+  /** Acks that are in the sockets are read before a verdict, however much else is. */
+  #judge(token: number): void {
+    this.#transport.whenRead((waitedMs) => this.#input({ type: 'verdict', token, waitedMs }))
   }
 
   #upward(output: ClusterUpward): void {

@@ -12,4 +12,4 @@ export {
   type Transport,
   type TransportEvents,
 } from './transport.js'
-export { bytesTogether, joinFrames, packFrame, splitFrames } from './wire.js'
+export { bytesTogether, joinFrames, packFrame, splitFrames, unpackFrame } from './wire.js'

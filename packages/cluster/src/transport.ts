@@ -45,7 +45,7 @@ export interface Connection {
   uncork(): void
   /** What was sent still arrives, then it closes; resolves when it is closed, which is bounded. */
   close(reason: string): Promise<void>
-  /** Ends it at once. */
+  /** Ends it at once: no message comes any more. */
   terminate(): void
 }
 
@@ -59,6 +59,11 @@ export interface TransportEvents {
 }
 
 export interface Transport {
+  /**
+   * Runs `fn` when all that has come by now is handed on: at once, where nothing waits so that others have their turn.
+   * `waitedMs`: how long that took, without stalls. It is bounded by how many connections there are, not by what comes.
+   */
+  whenRead(fn: (waitedMs: number) => void): void
   /** Resolves with the port. Rejects with ERR_ADDRESS_IN_USE or ERR_LISTEN. */
   listen(address: Address, events: TransportEvents): Promise<number>
   /** A connection that begins; undefined where nothing can have this address. */

@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import { type Address, formatAddress } from './address.js'
+import { Pace } from './pace.js'
 import type { Time } from './time.js'
 import {
   type Connection,
@@ -35,10 +36,12 @@ export class WsTransport implements Transport {
   readonly #upgrades: WebSocketServer = new WebSocketServer({ noServer: true, clientTracking: false, ...wireOptions })
   /** Accepted sockets that are no WebSocket yet. */
   readonly #accepted: WeakMap<Duplex, WsConnection> = new WeakMap()
+  readonly #pace: Pace
   #events: TransportEvents | undefined
 
   constructor(time: Time) {
     this.#time = time
+    this.#pace = new Pace(time)
     this.#server = createServer({ maxHeaderSize: 8192 }, (_request, response) => {
       response.writeHead(426, { 'content-type': 'text/plain', connection: 'close', upgrade: 'websocket' })
       response.end(plainAnswer)
@@ -46,6 +49,10 @@ export class WsTransport implements Transport {
     this.#server.on('connection', (socket) => this.#accept(socket))
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
     this.#server.on('clientError', (_error, socket) => socket.destroy())
+  }
+
+  whenRead(fn: (waitedMs: number) => void): void {
+    this.#pace.whenRead(fn)
   }
 
   listen(address: Address, events: TransportEvents): Promise<number> {
@@ -71,7 +78,7 @@ export class WsTransport implements Transport {
       // The peer proves the secret, and no browser or proxy is between: masking would only cost time.
       generateMask: zeroMask,
     })
-    const connection = new WsConnection(this.#time, address, undefined)
+    const connection = new WsConnection(this.#time, address, undefined, this.#pace)
     let socket: Socket | undefined
     ws.once('upgrade', (response) => {
       socket = response.socket
@@ -89,7 +96,7 @@ export class WsTransport implements Transport {
 
   #accept(socket: Socket): void {
     socket.setNoDelay(true)
-    const connection = new WsConnection(this.#time, remoteOf(socket), socket)
+    const connection = new WsConnection(this.#time, remoteOf(socket), socket, this.#pace)
     this.#accepted.set(socket, connection)
     this.#events?.met(connection)
   }
@@ -117,13 +124,16 @@ export class WsConnection implements Connection {
   readonly remoteHost: string
   events: ConnectionEvents = {}
   readonly #time: Time
+  readonly #pace: Pace
   #socket: Socket | undefined
   #ws: WebSocket | undefined
   #error: (Error & { code?: string }) | undefined
+  #isTerminated = false
 
   /** `socket`: the one that was accepted; where this side dials, it comes when the connection is open. */
-  constructor(time: Time, remote: string, socket: Socket | undefined) {
+  constructor(time: Time, remote: string, socket: Socket | undefined, pace: Pace = new Pace(time)) {
     this.#time = time
+    this.#pace = pace
     this.remote = remote
     this.remoteHost = socket?.remoteAddress ?? remote
     this.#socket = socket
@@ -134,13 +144,24 @@ export class WsConnection implements Connection {
 
   carriedBy(ws: WebSocket): void {
     this.#ws = ws
-    ws.on('message', (data, isBinary) => this.events.message?.(data as Buffer, isBinary))
+    ws.on('message', (data, isBinary) => {
+      // What was buffered while it was paused is read on after its end, by a socket that is no more.
+      if (this.#isTerminated) return
+      this.#pace.begin(ws)
+      this.events.message?.(data as Buffer, isBinary)
+      this.#pace.end(ws)
+    })
     ws.on('error', (error: Error & { code?: string }) => this.#failed(error))
-    ws.once('close', (_code, reason) => this.#closed(reason.toString()))
+    ws.once('close', (_code, reason) => {
+      this.#pace.delete(ws)
+      this.#closed(reason.toString())
+    })
   }
 
   opened(socket: Socket): void {
     this.#socket = socket
+    // Not before: one that was given up while it opened has nothing that could be paused, and says so by a throw.
+    if (this.#ws !== undefined) this.#pace.add(this.#ws)
     socket.setNoDelay(true)
     socket.on('drain', () => this.events.drain?.())
     this.events.open?.()
@@ -167,7 +188,7 @@ export class WsConnection implements Connection {
     return new Promise((resolve) => {
       const ws = this.#ws
       if (ws === undefined || ws.readyState === ws.CLOSED) return resolve()
-      const cancel = this.#time.setTimer(() => ws.terminate(), closeTimeoutMs)
+      const cancel = this.#time.setTimer(() => this.terminate(), closeTimeoutMs)
       ws.once('close', () => {
         cancel()
         resolve()
@@ -177,6 +198,7 @@ export class WsConnection implements Connection {
   }
 
   terminate(): void {
+    this.#isTerminated = true
     if (this.#ws) this.#ws.terminate()
     else this.#socket?.destroy()
   }

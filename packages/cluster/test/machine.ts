@@ -58,7 +58,7 @@ export class Machine {
     while (membershipDeadline(this.state) <= at) {
       this.now = Math.max(this.now, membershipDeadline(this.state))
       all.push(...this.step({ type: 'wake' }))
-      for (const { token } of only(this.out, 'defer')) all.push(...this.step({ type: 'verdict', token }))
+      for (const { token } of only(this.out, 'defer')) all.push(...this.step({ type: 'verdict', token, waitedMs: 0 }))
     }
     this.now = at
     this.out = all

@@ -71,7 +71,7 @@ const input: fc.Arbitrary<ClusterInput> = fc.oneof(
     boot,
   }),
   fc.record({ type: fc.constant('send' as const), to: boot, message, carry: fc.boolean(), relay: fc.boolean() }),
-  fc.record({ type: fc.constant('verdict' as const), token: fc.nat(20) }),
+  fc.record({ type: fc.constant('verdict' as const), token: fc.nat(20), waitedMs: fc.nat(500) }),
   { weight: 4, arbitrary: fc.constant({ type: 'wake' as const }) },
   fc.constant({ type: 'ready' as const }),
   fc.constant({ type: 'locked' as const }),

@@ -129,14 +129,14 @@ describe('a condemned node that goes on as another boot', () => {
     expect(again).toBeGreaterThan(ping)
     m.frame('a', { type: 'ack', seq: ping })
     expect(m.state.probes.size).toBe(1)
-    m.step({ type: 'verdict', token })
+    m.step({ type: 'verdict', token, waitedMs: 0 })
     expect(m.phase('a')).toBe('up')
     while (only(m.out, 'defer').length === 0) {
       m.now += 50
       m.step({ type: 'wake' })
     }
     expect(only(m.out, 'defer')[0]?.token).toBeGreaterThan(token)
-    m.step({ type: 'verdict', token })
+    m.step({ type: 'verdict', token, waitedMs: 0 })
     expect(m.phase('a')).toBe('up')
   })
 

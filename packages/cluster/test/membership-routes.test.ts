@@ -69,7 +69,7 @@ describe('a link that is used', () => {
     m.now += 250
     const [verdict] = only(m.step({ type: 'wake' }), 'defer')
     m.frame('a', { type: 'ack', seq })
-    expect(m.step({ type: 'verdict', token: verdict?.token ?? 0 })).toEqual([])
+    expect(m.step({ type: 'verdict', token: verdict?.token ?? 0, waitedMs: 0 })).toEqual([])
     expect(m.state.links.has(B('a'))).toBe(true)
   })
 

@@ -748,7 +748,7 @@ describe('the detector', () => {
     m.now += 500
     const [defer] = only(m.step({ type: 'wake' }), 'defer')
     m.frame('a', { type: 'ack', seq })
-    m.step({ type: 'verdict', token: defer?.token ?? 0 })
+    m.step({ type: 'verdict', token: defer?.token ?? 0, waitedMs: 0 })
     expect(m.phase('a')).toBe('up')
   })
 
@@ -880,9 +880,28 @@ describe('the detector', () => {
     m.now += 500
     const [defer] = only(m.step({ type: 'wake' }), 'defer')
     m.now += 5000
-    m.step({ type: 'verdict', token: defer?.token ?? 0 })
+    m.step({ type: 'verdict', token: defer?.token ?? 0, waitedMs: 0 })
     expect(m.phase('a')).toBe('up')
     expect(membershipDeadline(m.state)).toBeLessThan(Infinity)
+  })
+
+  it('finds who is silent within a bound also where each verdict waits long until what others sent is read', () => {
+    const m = linkedWith('a')
+    probed(m)
+    const from = m.now
+    const waitedMs = 500
+    const verdicts: { at: number; token: number }[] = []
+    while (m.phase('a') !== 'down' && m.now < from + 60_000) {
+      const [next] = verdicts
+      const due = membershipDeadline(m.state)
+      m.now = Math.max(m.now, Math.min(due, next?.at ?? Infinity))
+      if (next !== undefined && next.at <= m.now) m.step({ type: 'verdict', token: next.token, waitedMs })
+      else m.step({ type: 'wake' })
+      if (next !== undefined && next.at <= m.now) verdicts.shift()
+      for (const { token } of only(m.out, 'defer')) verdicts.push({ at: m.now + waitedMs, token })
+    }
+    expect(m.phase('a')).toBe('down')
+    expect(m.now - from).toBeLessThan(1000 + 6000 + 3 * waitedMs)
   })
 
   it('declares nobody down after a stall as long as a suspicion', () => {

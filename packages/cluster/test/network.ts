@@ -191,7 +191,7 @@ export class VirtualNetwork {
     else if (output.type === 'dialThrough') this.dialThrough(node, output.boot, output.via)
     else if (output.type === 'defer') {
       const { token } = output
-      this.later(0, () => this.input(node, { type: 'verdict', token }))
+      this.later(0, () => this.input(node, { type: 'verdict', token, waitedMs: 0 }))
     } else if (output.type === 'close') {
       const peer = this.byBoot.get(output.boot)
       const { boot } = node

@@ -34,6 +34,7 @@ class Cut {
 
   #wrap(transport: Transport): Transport {
     return {
+      whenRead: (fn) => fn(0),
       listen: (address, events) =>
         transport.listen(address, { ...events, met: (connection) => events.met(new Muffled(this, connection)) }),
       dial: (address) => {

@@ -241,6 +241,7 @@ export class Peer {
   #transport(): Transport {
     const wires = this.#wires
     return {
+      whenRead: (fn) => fn(0),
       listen: (_address, events) => {
         this.#listening = events
         events.bound(1)

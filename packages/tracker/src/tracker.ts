@@ -19,7 +19,7 @@ import { Activations } from './activations.js'
 import { Asks, abortError, type Wish } from './asks.js'
 import { type Explanation, explain } from './core/explain.js'
 import { haltsAt } from './core/halting.js'
-import { lookup, membersOf } from './core/logs.js'
+import { holdersIn, lookup, membersOf } from './core/logs.js'
 import type { Claim, Ended, NameEvent, NodeRequest, Terms, TrackerMessage } from './core/messages.js'
 import { Pid } from './core/pid.js'
 import { metaMaxBytes, specMaxBytes } from './core/plain.js'
@@ -121,7 +121,14 @@ class TrackerShell implements Tracker {
       lives: (pid) => this.#lives(pid),
       logger: this.#logger,
     })
-    this.#streams = new EventStreams((on) => this.#driver.feed({ type: 'watch', on }))
+    const { registry } = this.#driver.state
+    this.#streams = new EventStreams({
+      watch: (on) => this.#driver.feed({ type: 'watch', on }),
+      defer: (fn) => this.#time.defer(fn),
+      pieces: () => registry.index.pieces,
+      pieceOf: (name) => registry.index.pieceOf(name),
+      holdersIn: (piece) => registry.index.valuesIn(piece),
+    })
     this.#driver.attach()
   }
 
@@ -138,13 +145,15 @@ class TrackerShell implements Tracker {
   registered(filter: { readonly prefix?: string; readonly local?: boolean } = {}): Claim[] {
     const { prefix = '', local = false } = filter
     const { registry, self } = this.#driver.state
-    const claims: Claim[] = []
-    for (const name of registry.index.keys()) {
-      if (!name.startsWith(prefix)) continue
-      const claim = lookup(registry, name)
-      if (claim !== undefined && (!local || claim.pid.boot === self)) claims.push(claim)
+    const found: Claim[][] = []
+    for (let piece = 0; piece < registry.index.pieces; piece++) {
+      const claims = holdersIn(registry, piece)
+      const all = prefix === '' && !local
+      found.push(
+        all ? claims : claims.filter(({ name, pid }) => name.startsWith(prefix) && (!local || pid.boot === self)),
+      )
     }
-    return claims
+    return found.flat()
   }
 
   membersOf(group: string): readonly Pid[] {
@@ -156,8 +165,7 @@ class TrackerShell implements Tracker {
   }
 
   events(options: EventOptions = {}): AsyncIterable<NameEvent | MissedEvents> {
-    const { prefix } = options
-    return this.#streams.open(options, () => this.registered(prefix === undefined ? {} : { prefix }))
+    return this.#streams.open(options)
   }
 
   stats(): TrackerStats {

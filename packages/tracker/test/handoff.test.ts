@@ -5,6 +5,7 @@ import { membersOf, type Pid, ring as rings, type TrackerLimits, type TrackerMes
 import type { NameEvent } from '../src/core/messages.js'
 import type { Rebalance } from '../src/core/state.js'
 import { EventStreams } from '../src/events.js'
+import { noNames } from './sources.js'
 import { ring, Trackers, tell } from './trackers.js'
 
 const STATE = Uint8Array.of(1, 2, 3)
@@ -80,8 +81,8 @@ function sent(net: Trackers, name: string): void {
 
 /** What a reader of the stream is told of these. */
 async function toldOf(events: readonly NameEvent[]): Promise<NameEvent[]> {
-  const streams = new EventStreams(() => {})
-  const reader = streams.open({}, () => [])[Symbol.asyncIterator]()
+  const streams = new EventStreams(noNames)
+  const reader = streams.open({})[Symbol.asyncIterator]()
   for (const event of events) streams.push(event)
   streams.end()
   const told: NameEvent[] = []
@@ -175,6 +176,30 @@ describe('a handoff', () => {
     expect(net.outputs('b', 'passed')).toEqual([])
     net.pass(1_200)
     expect(net.outputs('b', 'passed')).toHaveLength(1)
+  })
+
+  test('waits as long as it takes for a member that puts the log of the target in place just now', () => {
+    for (const slow of ['d', 'b']) {
+      const { net, name } = placed()
+      sent(net, name)
+      const state = net.state(slow)
+      let isOver = false
+      const steps = { next: (): IteratorResult<undefined, undefined> => ({ done: isOver, value: undefined }) }
+      const boot = net.boot('c')
+      state.replacements.set(boot, { boot, from: boot, steps, buffered: [], bufferedOps: 0, followed: 0 })
+      // Slices come with time alone.
+      state.continuing = true
+      runShells(net)
+      if (slow === 'd') expect(net.outputs('b', 'release')).toHaveLength(1)
+      net.pass(3_000)
+      expect(net.holder(slow, name)).toBe('b')
+      expect(net.outputs('b', 'passed')).toEqual([])
+      isOver = true
+      state.continuing = false
+      net.pass(300)
+      expect(net.holder(slow, name)).toBe('c')
+      expect(net.outputs('b', 'passed')).toHaveLength(1)
+    }
   })
 
   test('leaves the process where it is when it must not go, and when the target cannot make it', () => {

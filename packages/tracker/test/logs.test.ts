@@ -3,18 +3,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Claim, Pid, type Restart } from '../src/core/index.js'
-import {
-  applyOp,
-  hideLog,
-  type Log,
-  logOf,
-  newRegistry,
-  opsAfter,
-  type Registry,
-  replaceLog,
-  sweep,
-} from '../src/core/logs.js'
+import { applyOp, hideLog, type Log, logOf, newRegistry, opsAfter, type Registry, sweep } from '../src/core/logs.js'
 import type { Op } from '../src/core/messages.js'
+import { replacing } from '../src/core/replace.js'
 
 interface Act {
   readonly name: string
@@ -90,9 +81,9 @@ function heard(told: readonly History[], order: readonly number[]): Registry {
       if (next.hidden) hideLog(registry, log, 0)
       left.splice(at, 1)
     }
-    if (turn < 50) sweep(registry, 'test')
+    if (turn < 50) sweep(registry, 'test', 3)
   }
-  while (sweep(registry, 'test'));
+  while (sweep(registry, 'test', 3));
   return registry
 }
 
@@ -122,15 +113,10 @@ describe('who holds a name, and what is to be started again', () => {
         for (const at of new Set(order.concat([0, 1, 2, 3]))) {
           const log = source.logs.get(`boot-${at}`)
           if (log === undefined) continue
-          const { seq, claims, strikes, hidden } = log
-          replaceLog(
-            registry,
-            logOf(registry, log.boot),
-            { seq, claims, memberships: [], strikes: [...strikes.values()] },
-            0,
-          )
+          const { boot, seq, claims, strikes, hidden } = log
+          for (const _ of replacing(registry, boot, { seq, claims, memberships: new Map(), strikes }, [], 0));
           if (hidden) hideLog(registry, logOf(registry, log.boot), 0)
-          while (sweep(registry, 'test'));
+          while (sweep(registry, 'test', 3));
         }
         expect(outcome(registry)).toEqual(outcome(source))
       }),

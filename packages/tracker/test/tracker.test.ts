@@ -5,7 +5,7 @@ import { laneOf, mayFollowOps } from '../src/core/messages.js'
 import { decodeMessage } from '../src/core/wire.js'
 import { eventBufferSize, type MissedEvents } from '../src/events.js'
 import { type Claim, type NameEvent, Pid, type Tracker } from '../src/index.js'
-import { Fabric } from './fabric.js'
+import { Fabric, latencyMs } from './fabric.js'
 
 const cluster = async (...args: ConstructorParameters<typeof Fabric>): Promise<Fabric> => {
   const fabric = new Fabric(...args)
@@ -587,6 +587,39 @@ describe('events', () => {
     controller.abort()
     expect(await second).toBe('end')
     expect(one.stats().readers).toBe(0)
+  })
+
+  test('that begin while the names of a gone node are swept tell the end of what they told, and each holder once', async () => {
+    const fabric = new Fabric(3, () => ({ limits: { sliceNames: 4 } }))
+    await fabric.ready()
+    const [two, three] = [fabric.tracker('n2'), fabric.tracker('n3')]
+    const names = Array.from({ length: 30 }, (_, i) => `name-${i}`)
+    await fabric.time.until(Promise.all(names.map((name) => three.register(name, three.nextPid(), { visible: 'all' }))))
+    const both = [two, three].map((one) => one.register('both', one.nextPid(), { mode: 'local' }))
+    await fabric.time.until(Promise.race(both))
+    await fabric.time.advance(latencyMs)
+    for (const one of both) one.catch(() => {})
+    await fabric.kill('n3')
+    // Looked up they are gone at once.
+    expect(two.whereis('name-29')).toBeUndefined()
+    const holders = new Map<string, string>()
+    const faults: string[] = []
+    const read = async (): Promise<void> => {
+      for await (const event of two.events()) {
+        if (event.type === 'missed') continue
+        const { name, claim, previous } = event
+        const before = holders.get(name)
+        if (previous?.pid.boot !== before) faults.push(`${event.type} ${name}: ${previous?.pid.boot} after ${before}`)
+        if (claim === undefined) holders.delete(name)
+        else holders.set(name, claim.pid.boot)
+        if (claim !== undefined && claim.pid.boot === before) faults.push(`${event.type} ${name}: told twice`)
+      }
+    }
+    void read()
+    await fabric.time.advance(100)
+    expect(faults).toEqual([])
+    expect([...holders]).toEqual([['both', two.whereis('both')?.boot]])
+    expect(holders.get('both')).toMatch(/^boot-n2/)
   })
 
   test('a slow reader loses the oldest, is told how many, and goes on', async () => {

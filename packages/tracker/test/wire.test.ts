@@ -195,7 +195,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
   }),
   handoffFailed: record('handoffFailed', { name, number: count, code, text: short }),
   known: record('known', { boot, seq: count }),
-  knows: record('knows', { boot, seq: count }),
+  knows: record('knows', { boot, seq: count, soon: optional(fc.boolean()) }),
   take: record('take', { generation: count, slots, counter: count }),
   ack: record('ack', { generation: count, slots, notYet: fc.boolean(), counter: count, entries }),
   spawn: record('spawn', {
@@ -396,7 +396,15 @@ function damage(frame: unknown, path: readonly number[], value: unknown): unknow
 }
 
 /** How many last fields came with a later minor version. */
-const laterFields: Partial<Record<Type, number>> = { claim: 1, check: 1, refuse: 1, spawn: 1, start: 2, handoff: 2 }
+const laterFields: Partial<Record<Type, number>> = {
+  knows: 1,
+  claim: 1,
+  check: 1,
+  refuse: 1,
+  spawn: 1,
+  start: 2,
+  handoff: 2,
+}
 
 describe('hostile frames', () => {
   test('anything at all gives undefined or a message, never a throw', () => {

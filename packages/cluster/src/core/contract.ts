@@ -69,8 +69,11 @@ export type ClusterInput =
   | { type: 'bye' }
   /** After `condemned`: go on as another boot with this id, 128 random bits, that begins now by the wall clock. */
   | { type: 'rejoin'; boot: BootId; startedAt: number }
-  /** The answer to `defer`: two turns of the event loop have passed, what was in the sockets has been read. */
-  | { type: 'verdict'; token: number }
+  /**
+   * The answer to `defer`: two turns of the event loop have passed, and what was in the sockets has been read. That alone
+   * took `waitedMs` more, without stalls: such a verdict is no late one, or a node that has much to read gave none.
+   */
+  | { type: 'verdict'; token: number; waitedMs: number }
   /** The deadline has come. */
   | { type: 'wake' }
 
@@ -86,7 +89,7 @@ export type ClusterOutput =
   | { type: 'refresh' }
   /** Take the locks of discovery, ask it anew, then give `locked`; once. What is held may be let go after `gateOpen`. */
   | { type: 'lock' }
-  /** Give `verdict` with this token back after two turns of the event loop. */
+  /** Give `verdict` with this token back after two turns of the event loop, and when all that had come by then is read. */
   | { type: 'defer'; token: number }
   /** We were declared down by others while alive: this boot is over. `rejoin` makes another one of it. */
   | { type: 'condemned'; by: BootId }

@@ -7,7 +7,7 @@
  * gives no verdict, and a verdict first waits (`defer`) until what had already arrived has been read.
  */
 import { askOthers, defer, stretched } from './asking.js'
-import type { ClusterFrame, ClusterOutput } from './contract.js'
+import type { ClusterFrame, ClusterInput, ClusterOutput } from './contract.js'
 import { type BootId, isGone, type Member } from './member.js'
 import { below, sample } from './random.js'
 import { watchVouched } from './silence.js'
@@ -55,11 +55,16 @@ export function wakeDetector(state: MembershipState, now: number, out: ClusterOu
 }
 
 /** Two turns of the event loop have passed since a timer fired: what is still unanswered now counts. */
-export function conclude(state: MembershipState, token: number, now: number, out: ClusterOutput[]): void {
+export function conclude(
+  state: MembershipState,
+  { token, waitedMs }: Extract<ClusterInput, { type: 'verdict' }>,
+  now: number,
+  out: ClusterOutput[],
+): void {
   for (const timer of [...state.probes.values(), ...state.suspicions.values()]) {
     if (timer.token !== token) continue
     // A stall between timer and verdict is a stall as well.
-    if (now - timer.due > state.config.limits.lateTimerMs) {
+    if (now - timer.due - waitedMs > state.config.limits.lateTimerMs) {
       timer.token = 0
       worsen(state, 1)
       rearm(state, now)

@@ -122,7 +122,7 @@ function handle(state: MembershipState, input: ClusterInput, now: number, out: C
       noteLocked(state, now, out)
       return
     case 'verdict':
-      if (!concludeWatch(state, input.token, now, out)) conclude(state, input.token, now, out)
+      if (!concludeWatch(state, input, now, out)) conclude(state, input, now, out)
       return
     case 'ready':
       if (state.self.phase === 'joining') say(state, { ...state.self, phase: 'up' }, 'ready', now, out)

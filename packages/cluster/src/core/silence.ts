@@ -10,7 +10,7 @@
  * end proves nothing, since a cut may be one-way. Links that are not used are found by the detector's own round.
  */
 import { askOthers, defer, stretched } from './asking.js'
-import type { ClusterOutput } from './contract.js'
+import type { ClusterInput, ClusterOutput } from './contract.js'
 import { dialSoon } from './dialling.js'
 import { type BootId, inView, isGone } from './member.js'
 import { routeThrough, searchNow } from './routes.js'
@@ -77,11 +77,16 @@ export function wakeWatches(state: MembershipState, now: number, out: ClusterOut
 }
 
 /** Two turns of the event loop have passed since a watch ended: false where the token is another's. */
-export function concludeWatch(state: MembershipState, token: number, now: number, out: ClusterOutput[]): boolean {
+export function concludeWatch(
+  state: MembershipState,
+  { token, waitedMs }: Extract<ClusterInput, { type: 'verdict' }>,
+  now: number,
+  out: ClusterOutput[],
+): boolean {
   for (const [boot, watch] of state.watches) {
     if (watch.token !== token) continue
     state.stale = true
-    if (now - watch.due > state.config.limits.lateTimerMs) {
+    if (now - watch.due - waitedMs > state.config.limits.lateTimerMs) {
       watch.token = 0
       arm(state, watch, now)
     } else giveUp(state, boot, watch.voucher as BootId, now, out)

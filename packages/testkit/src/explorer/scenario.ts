@@ -3,6 +3,7 @@
  * names make every join move the contested name: alone the first node owns it, of two the second, of three the third;
  * the placed name stays with the first as long as that lives.
  */
+import { trackerLimits } from '@skep/tracker/core'
 import type { NodeBirth } from '../machines/node.js'
 import { nodeAddress, nodeName } from '../machines/plan.js'
 
@@ -58,6 +59,7 @@ export function birthOf(index: number, now: number): NodeBirth {
     counter: 1_700_000_000_000 + index,
     ring: { slots, vnodes: VNODES },
     chunkBytes: 60_000,
+    sliceNames: trackerLimits.sliceNames,
     now,
     rate: 1,
   }

@@ -531,7 +531,7 @@ export class Stage implements NodeHost {
       case 'refresh':
         return this.push(local, { type: 'discover' })
       case 'defer':
-        return this.push(local, { type: 'input', input: { type: 'verdict', token: output.token } })
+        return this.push(local, { type: 'input', input: { type: 'verdict', token: output.token, waitedMs: 0 } })
       case 'condemned':
         return this.complain('falseDown', `${node.boot} was condemned by ${output.by}`)
       case 'member':

@@ -160,6 +160,7 @@ class GrowingWorld implements NodeHost {
         counter: 1_700_000_000_000 + below(this.random, 4000),
         ring: ring.ringDefaults,
         chunkBytes: trackerLimits.chunkBytes,
+        sliceNames: trackerLimits.sliceNames,
         now: 0,
         rate: 1,
       },
@@ -215,7 +216,7 @@ class GrowingWorld implements NodeHost {
       case kinds.discover:
         return replica.cluster({ type: 'discovered', addresses: this.network.addresses() }, now)
       case kinds.verdict:
-        return replica.cluster({ type: 'verdict', token: event.value }, now)
+        return replica.cluster({ type: 'verdict', token: event.value, waitedMs: 0 }, now)
       case kinds.proceed:
         return replica.track({ type: 'continue' }, now)
       case kinds.op:

@@ -55,6 +55,7 @@ export interface NodeBirth {
   readonly counter: number
   readonly ring: { readonly slots: number; readonly vnodes: number }
   readonly chunkBytes: number
+  readonly sliceNames: number
   /** Never where not given. */
   readonly rebalance?: Rebalance
   readonly now: number
@@ -156,7 +157,7 @@ export class SimNode implements Endpoint, ReplicaPort {
       return
     }
     // So few that names that are kept wait for one another.
-    const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes, maxKept: 2 }
+    const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes, sliceNames: birth.sliceNames, maxKept: 2 }
     const rebalance = birth.rebalance ?? { mode: 'never', rate: 0, afterMs: 0 }
     this.replica = new Replica(
       { self, discovery: true, seed: birth.seed, limits: membershipLimits, formation: birth.formation },

@@ -62,6 +62,8 @@ export interface Plan {
   readonly formation: Formation | undefined
   /** Bytes of a chunk of a log. */
   readonly chunkBytes: number
+  /** Names that a step looks at where there may be many. */
+  readonly sliceNames: number
   /** When the workload's operations strike. */
   readonly ops: readonly number[]
   readonly names: readonly string[]
@@ -95,6 +97,7 @@ const salts = {
   handing: 0x5b05a3d,
   ends: 0x6d7a11b,
   formation: 0x7e91c2f,
+  slices: 0x51ce5,
 }
 
 export function makePlan(options: PlanOptions): Plan {
@@ -142,6 +145,7 @@ export function makePlan(options: PlanOptions): Plan {
     policy,
     formation,
     chunkBytes: 150 + below(random, 2000),
+    sliceNames: 1 + below(stream(options.seed, 'slices'), 4),
     ops,
     names,
   }

@@ -309,7 +309,7 @@ export class World implements NodeHost {
       case kinds.discover:
         return this.discover(node, event.value === 1)
       case kinds.verdict:
-        return replica.cluster({ type: 'verdict', token: event.value }, now)
+        return replica.cluster({ type: 'verdict', token: event.value, waitedMs: 0 }, now)
       case kinds.proceed:
         return replica.track({ type: 'continue' }, now)
       case kinds.initialised:
@@ -412,6 +412,7 @@ export class World implements NodeHost {
         counter: this.wallClock(start.address),
         ring: { slots: this.plan.slots, vnodes: this.plan.vnodes },
         chunkBytes: this.plan.chunkBytes,
+        sliceNames: this.plan.sliceNames,
         ...(this.plan.handoffs ? { rebalance: REBALANCE } : {}),
         now: this.now,
         rate: this.plan.clocks ? 0.9 + nextFloat(this.random) * 0.2 : 1,
@@ -535,7 +536,7 @@ export class World implements NodeHost {
     const { name, address, rate } = node
     const boot = this.bootId(name, number)
     const ring = { slots: this.plan.slots, vnodes: this.plan.vnodes }
-    const { chunkBytes } = this.plan
+    const { chunkBytes, sliceNames } = this.plan
     const startedAt = this.wallClock(address)
     const birth = {
       index: number,
@@ -546,6 +547,7 @@ export class World implements NodeHost {
       counter: startedAt,
       ring,
       chunkBytes,
+      sliceNames,
       now: this.now,
       rate,
     }

@@ -158,6 +158,10 @@ export class VirtualTransport implements Transport {
     return port
   }
 
+  whenRead(fn: (waitedMs: number) => void): void {
+    fn(0)
+  }
+
   dial(address: string): Connection {
     return this.#network.dial(this.process, this.address, address)
   }

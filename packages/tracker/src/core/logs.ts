@@ -12,6 +12,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import type { Claim, DigestEntry, Membership, Op, Strike } from './messages.js'
+import { NameMap } from './name-map.js'
 import type { Pid } from './pid.js'
 import { comesBack, hasEnded } from './policies.js'
 
@@ -20,7 +21,7 @@ export interface Log {
   seq: number
   high: number
   low: number
-  claims: Map<string, Claim>
+  readonly claims: NameMap<Claim>
   /** group -> pid number -> membership. */
   groups: Map<string, Map<number, Membership>>
   /** Removals that still have to strike older claims in logs of gone boots; oldest first. */
@@ -36,15 +37,19 @@ export interface Log {
 export interface Registry {
   logs: Map<BootId, Log>
   /** name -> the winner among the visible claims (while `sweeping` is not empty, also claims still to be swept). */
-  index: Map<string, Claim>
+  readonly index: NameMap<Claim>
   /** All claims of a name, where there is more than one. */
   rivals: Map<string, Claim[]>
   /** group -> memberships of all visible logs, by boot and pid number. */
   groups: Map<string, Map<string, Membership>>
   /** Placed names whose boot is gone and which nobody took over yet: the claim with the highest fence. */
-  orphans: Map<string, Claim>
+  readonly orphans: NameMap<Claim>
+  /** How many of them each gone boot has. */
+  readonly orphansOf: Map<BootId, number>
   /** Hidden logs whose claims still stand in the index. */
   sweeping: Map<BootId, Iterator<Claim>>
+  /** Claims of logs that are forgotten, which may stand among the orphans still. */
+  forgetting: Iterator<Claim>[]
   /** Winners that changed and were not yet handled; drained by the machine within the same step. */
   changes: Change[]
 }
@@ -62,17 +67,17 @@ export interface Change {
  */
 const MAX_TAIL = 1024
 const MIN_TAIL = 64
-/** Claims swept from the index per step: well under 5 ms. */
-const SWEEP_SLICE = 2000
 
 export function newRegistry(): Registry {
   return {
     logs: new Map(),
-    index: new Map(),
+    index: new NameMap(),
     rivals: new Map(),
     groups: new Map(),
-    orphans: new Map(),
+    orphans: new NameMap(),
+    orphansOf: new Map(),
     sweeping: new Map(),
+    forgetting: [],
     changes: [],
   }
 }
@@ -86,7 +91,7 @@ export function logOf(registry: Registry, boot: BootId): Log {
     seq: 0,
     high: 0,
     low: 0,
-    claims: new Map(),
+    claims: new NameMap(),
     groups: new Map(),
     strikes: new Map(),
     tail: [],
@@ -103,6 +108,13 @@ export function lookup(registry: Registry, name: string): Claim | undefined {
   const claim = registry.index.get(name)
   if (claim === undefined || registry.sweeping.size === 0) return claim
   return registry.sweeping.has(claim.pid.boot) ? bestVisible(registry, name) : claim
+}
+
+/** The claims of one piece of the index that name holders, as `lookup` gives them. */
+export function holdersIn(registry: Registry, piece: number): Claim[] {
+  const claims = registry.index.valuesIn(piece)
+  if (registry.sweeping.size === 0) return claims
+  return claims.map(({ name }) => lookup(registry, name)).filter((claim) => claim !== undefined)
 }
 
 /** The claim by which a process of this node holds the name. */
@@ -166,39 +178,6 @@ export function opsAfter(log: Log, have: number): Op[] | undefined {
   return log.tail.slice(log.tail.length - missing)
 }
 
-/** A whole log as it came from a peer. */
-export interface LogImage {
-  readonly seq: number
-  readonly claims: Map<string, Claim>
-  readonly memberships: readonly Membership[]
-  readonly strikes: readonly Strike[]
-}
-
-/** Put a transferred copy in the place of ours; names that stand in both are not touched in between. */
-export function replaceLog(registry: Registry, log: Log, image: LogImage, now: number): void {
-  for (const [name, claim] of log.claims) {
-    if (!image.claims.has(name)) removeClaim(registry, log, claim, 'unregistered')
-  }
-  for (const claim of image.claims.values()) {
-    if (log.claims.get(claim.name)?.seq !== claim.seq) putClaim(registry, log, claim, 'put')
-  }
-  for (const members of [...log.groups.values()]) {
-    for (const membership of [...members.values()]) {
-      removeMembership(registry, log, membership.group, membership.pid.id)
-    }
-  }
-  for (const membership of image.memberships) addMembership(registry, log, membership)
-  for (const one of image.strikes) strike(registry, log, one, now)
-  log.seq = image.seq
-  digests.delete(registry)
-  log.tail = []
-  // From nothing, so that a hash that had gone astray is right again.
-  log.high = 0
-  log.low = 0
-  for (const claim of log.claims.values()) toggleHash(log, claim.name, claim.seq)
-  for (const membership of image.memberships) toggleHash(log, membership.group, membership.seq)
-}
-
 /** Hide a gone boot's claims at once; they leave the index in slices (`sweep`). */
 export function hideLog(registry: Registry, log: Log, forgetAt: number): void {
   log.hidden = true
@@ -218,18 +197,18 @@ export function showLog(registry: Registry, log: Log): void {
     if (hasEnded(claim)) continue
     // Those not swept yet stand in the index still.
     unindex(registry, claim, 'counted in again')
-    if (registry.orphans.get(claim.name) === claim) registry.orphans.delete(claim.name)
+    if (registry.orphans.get(claim.name) === claim) setOrphan(registry, claim.name, undefined)
     addToIndex(registry, claim, 'counted in again')
   }
   for (const members of log.groups.values()) for (const one of members.values()) listMembership(registry, one)
 }
 
-/** Sweep a slice of the hidden claims out of the index. Returns false when nothing is left to sweep. */
-export function sweep(registry: Registry, reason: string): boolean {
-  let budget = SWEEP_SLICE
+/** Sweep so many of the hidden claims out of the index. Returns false when nothing is left to sweep. */
+export function sweep(registry: Registry, reason: string, budget: number): boolean {
+  let left = budget
   for (const [boot, claims] of registry.sweeping) {
     for (;;) {
-      if (budget-- === 0) return true
+      if (left-- === 0) return true
       const next = claims.next()
       if (next.done === true) break
       unindex(registry, next.value, reason)
@@ -241,20 +220,31 @@ export function sweep(registry: Registry, reason: string): boolean {
 }
 
 /** Does a placed name of this gone boot still wait to be started elsewhere? */
-export function hasOrphans(registry: Registry, log: Log): boolean {
-  for (const orphan of registry.orphans.values()) if (orphan.pid.boot === log.boot) return true
-  return false
+export function hasOrphans(registry: Registry, boot: BootId): boolean {
+  return registry.orphansOf.has(boot)
 }
 
-/** Drop a gone boot's log for good. */
+/** Drop a gone boot's log for good; it must have been swept. What is left of it among the orphans goes in slices. */
 export function forgetLog(registry: Registry, log: Log): void {
-  for (const claim of log.claims.values()) {
-    unindex(registry, claim, 'forgotten')
-    if (registry.orphans.get(claim.name) === claim) registry.orphans.delete(claim.name)
-  }
-  registry.sweeping.delete(log.boot)
   registry.logs.delete(log.boot)
+  if (hasOrphans(registry, log.boot)) registry.forgetting.push(log.claims.values())
   digests.delete(registry)
+}
+
+/** Forget so many of what is left. Returns false when nothing is. */
+export function forgetOrphans(registry: Registry, budget: number): boolean {
+  let left = budget
+  for (let claims = registry.forgetting[0]; claims !== undefined; claims = registry.forgetting[0]) {
+    for (;;) {
+      if (left-- === 0) return true
+      const next = claims.next()
+      if (next.done === true) break
+      const { name } = next.value
+      if (registry.orphans.get(name) === next.value) setOrphan(registry, name, undefined)
+    }
+    registry.forgetting.shift()
+  }
+  return false
 }
 
 /** All that a log holds, one by one; what changes meanwhile may or may not be among it. */
@@ -278,6 +268,11 @@ export function digestOf(registry: Registry): readonly DigestEntry[] {
     digests.set(registry, digest)
   }
   return digest
+}
+
+/** The digest is to be made anew: something in a log is not as it was. */
+export function forgetDigest(registry: Registry): void {
+  digests.delete(registry)
 }
 
 function entryOf(log: Log): DigestEntry {
@@ -312,7 +307,7 @@ export function membersOf(registry: Registry, group: string): Membership[] {
 
 // -- claims and the index
 
-function putClaim(registry: Registry, log: Log, claim: Claim, reason: string): void {
+export function putClaim(registry: Registry, log: Log, claim: Claim, reason: string): void {
   const before = log.claims.get(claim.name)
   if (before !== undefined) toggleHash(log, before.name, before.seq)
   toggleHash(log, claim.name, claim.seq)
@@ -327,12 +322,12 @@ function putClaim(registry: Registry, log: Log, claim: Claim, reason: string): v
     return
   }
   const orphan = registry.orphans.get(claim.name)
-  if (orphan !== undefined && beats(claim, orphan)) registry.orphans.delete(claim.name)
+  if (orphan !== undefined && beats(claim, orphan)) setOrphan(registry, claim.name, undefined)
   if (before !== undefined && !hasEnded(before)) replaceInIndex(registry, before, claim, reason)
   else addToIndex(registry, claim, reason)
 }
 
-function removeClaim(registry: Registry, log: Log, claim: Claim, reason: string): void {
+export function removeClaim(registry: Registry, log: Log, claim: Claim, reason: string): void {
   toggleHash(log, claim.name, claim.seq)
   log.claims.delete(claim.name)
   unindex(registry, claim, reason)
@@ -409,9 +404,24 @@ function bestVisible(registry: Registry, name: string): Claim | undefined {
  * then went without a strike, comes up again.
  */
 function adoptOrphan(registry: Registry, name: string): void {
-  const orphan = orphanOf(registry, name)
+  setOrphan(registry, name, orphanOf(registry, name))
+}
+
+function setOrphan(registry: Registry, name: string, orphan: Claim | undefined): void {
+  const before = registry.orphans.get(name)
+  if (before === orphan) return
+  if (before !== undefined) countOrphans(registry, before.pid.boot, -1)
   if (orphan === undefined) registry.orphans.delete(name)
-  else registry.orphans.set(name, orphan)
+  else {
+    countOrphans(registry, orphan.pid.boot, 1)
+    registry.orphans.set(name, orphan)
+  }
+}
+
+function countOrphans({ orphansOf }: Registry, boot: BootId, more: number): void {
+  const count = (orphansOf.get(boot) ?? 0) + more
+  if (count === 0) orphansOf.delete(boot)
+  else orphansOf.set(boot, count)
 }
 
 function orphanOf(registry: Registry, name: string): Claim | undefined {
@@ -429,11 +439,11 @@ function orphanOf(registry: Registry, name: string): Claim | undefined {
   return winner !== undefined && winner !== best && beats(winner, best) ? undefined : best
 }
 
-function strike(registry: Registry, log: Log, one: Strike, now: number): void {
+export function strike(registry: Registry, log: Log, one: Strike, now: number): void {
   log.strikes.delete(one.name)
   log.strikes.set(one.name, { ...one, at: now })
   const orphan = registry.orphans.get(one.name)
-  if (orphan !== undefined && orphan.fence <= one.fence) registry.orphans.delete(one.name)
+  if (orphan !== undefined && orphan.fence <= one.fence) setOrphan(registry, one.name, undefined)
   // Said also where the claim itself was never seen here: who waits for it must know.
   registry.changes.push({ name: one.name, before: undefined, after: undefined, reason: 'struck' })
 }
@@ -469,7 +479,7 @@ export function expireStrikes(registry: Registry, before: number): void {
 
 // -- groups
 
-function addMembership(registry: Registry, log: Log, membership: Membership): void {
+export function addMembership(registry: Registry, log: Log, membership: Membership): void {
   removeMembership(registry, log, membership.group, membership.pid.id)
   let members = log.groups.get(membership.group)
   if (members === undefined) {
@@ -491,7 +501,7 @@ function keyOf({ pid }: { readonly pid: Pid }): string {
   return `${pid.boot}/${pid.id}`
 }
 
-function removeMembership(registry: Registry, log: Log, group: string, id: number): void {
+export function removeMembership(registry: Registry, log: Log, group: string, id: number): void {
   const members = log.groups.get(group)
   const membership = members?.get(id)
   if (members === undefined || membership === undefined) return
@@ -509,7 +519,7 @@ function unlistMembership(registry: Registry, membership: Membership): void {
 // -- hashes
 
 /** (name, seq) names an entry of a log among all that its writer ever wrote; XOR adds and removes it. */
-function toggleHash(log: Log, name: string, seq: number): void {
+export function toggleHash(hash: { high: number; low: number }, name: string, seq: number): void {
   let a = 0x811c9dc5 ^ seq
   let b = (0x9e3779b9 ^ Math.floor(seq / 4294967296)) + seq
   for (let i = 0; i < name.length; i++) {
@@ -517,8 +527,8 @@ function toggleHash(log: Log, name: string, seq: number): void {
     a = Math.imul(a ^ unit, 0x01000193)
     b = Math.imul(b ^ unit, 0x85ebca6b)
   }
-  log.high = (log.high ^ mix(a)) >>> 0
-  log.low = (log.low ^ mix(b)) >>> 0
+  hash.high = (hash.high ^ mix(a)) >>> 0
+  hash.low = (hash.low ^ mix(b)) >>> 0
 }
 
 /** The finaliser of MurmurHash3. */

@@ -5,7 +5,7 @@ import { askAgain, askAgainWhere } from './asks.js'
 import { dropYielded } from './grants.js'
 import { hasStopped } from './halting.js'
 import { lostTarget } from './handoff.js'
-import { hideLog, logOf, showLog, sweep } from './logs.js'
+import { forgetOrphans, hideLog, logOf, showLog, sweep } from './logs.js'
 import { greet, notePhase } from './partition.js'
 import { reconcile, retryStarts } from './placement.js'
 import { rebalanceAnew } from './rebalance.js'
@@ -154,8 +154,13 @@ export function onUnlinked(turn: Turn, boot: BootId): void {
   lostTarget(turn, boot, false)
 }
 
+/** A slice of what gone members have left behind. */
 export function sweepGone(turn: Turn): void {
-  if (turn.state.registry.sweeping.size === 0) return
-  if (sweep(turn.state.registry, 'node gone')) goOn(turn)
+  const { state } = turn
+  const { registry } = state
+  const { sliceNames } = state.config.limits
+  if (registry.forgetting.length > 0 && forgetOrphans(registry, sliceNames)) goOn(turn)
+  if (registry.sweeping.size === 0) return
+  if (sweep(registry, 'node gone', sliceNames)) goOn(turn)
   else reconcile(turn)
 }

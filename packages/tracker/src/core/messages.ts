@@ -249,7 +249,8 @@ export type TrackerMessage =
   | { type: 'handoffFailed'; name: string; number: number; code: string; text: string }
   /** How far is the receiver's copy of the log of `boot`? Asked again until it is at `seq`. */
   | { type: 'known'; boot: BootId; seq: number }
-  | { type: 'knows'; boot: BootId; seq: number }
+  /** `soon`: that log has come whole and is being put in place. */
+  | { type: 'knows'; boot: BootId; seq: number; soon: boolean | undefined }
   // Conflicts
   /** A loser asks whether the winner's node really runs the name with that fence. */
   /** `above`: the fence with which the asker's own process holds it; the one that goes on needs a higher one. */

@@ -92,13 +92,16 @@ export function pass(turn: Turn, handoff: Handoff): void {
 // -- the barrier
 
 export function onKnown(turn: Turn, from: BootId, { boot }: Message<'known'>): void {
-  send(turn, from, { type: 'knows', boot, seq: turn.state.registry.logs.get(boot)?.seq ?? 0 })
+  const { registry, replacements } = turn.state
+  const soon = replacements.has(boot) ? true : undefined
+  send(turn, from, { type: 'knows', boot, seq: registry.logs.get(boot)?.seq ?? 0, soon })
 }
 
-export function onKnows(turn: Turn, from: BootId, { boot, seq }: Message<'knows'>): void {
+export function onKnows(turn: Turn, from: BootId, { boot, seq, soon }: Message<'knows'>): void {
   const { state, now } = turn
   const barrier = state.barriers.get(boot)
   if (barrier === undefined) return
+  if (soon === true) waitAnew(turn, boot)
   barrier.have.set(from, Math.max(seq, barrier.have.get(from) ?? 0))
   if (seq >= barrier.asked) return passKnown(turn, boot)
   // It is a frame behind: processes wait for it, so it is asked again before the next sweep.
@@ -127,9 +130,17 @@ export function askKnown(turn: Turn): void {
   }
 }
 
+/** A log that is here and being put in place is waited for, however long that takes: it ends by itself. */
+function waitAnew({ state, now }: Turn, target: BootId): void {
+  for (const handoff of state.handoffs.values()) {
+    if (handoff.stage === 'pass' && handoff.to === target) handoff.since = now
+  }
+}
+
 /** Handoffs to this target of which all know, or that have waited for it long enough, are over. */
 export function passKnown(turn: Turn, target: BootId): void {
   const { state, now } = turn
+  if (state.replacements.has(target)) waitAnew(turn, target)
   const have = state.barriers.get(target)?.have
   // We may have heard of the claim by a refusal, before our own copy of its log has it.
   let known = state.registry.logs.get(target)?.seq ?? 0

@@ -12,7 +12,7 @@ import type { Claim, Failed, Placement, Strategy, TrackerMessage } from './messa
 import { write } from './own.js'
 import { aged, another, isTooOften, pauseMs, restartOf } from './policies.js'
 import { slotOf } from './ring.js'
-import { log, type Starting, send, type TrackerState, type Turn } from './state.js'
+import { goOn, log, type Starting, send, type TrackerState, type Turn } from './state.js'
 import { allows, choose, placingKey, type Verdict } from './strategies.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
@@ -243,13 +243,35 @@ function endStart(turn: Turn, starting: Starting, code: string, text: string, ho
 /** Compare what should run in the slots held here with what does: what runs no more is started again. */
 export function reconcile(turn: Turn): void {
   const { state } = turn
+  if (state.reconciling !== undefined) state.reconciling.again = true
+  else if (state.registry.orphans.size > 0) {
+    state.reconciling = { orphans: state.registry.orphans.values(), again: false }
+    continueReconciling(turn)
+  }
+}
+
+/** A slice of that. As many are started at once as a step can bear: the others follow as these end. */
+export function continueReconciling(turn: Turn): void {
+  const { state } = turn
+  const { reconciling } = state
+  if (reconciling === undefined) return
   let room = roomToStart(state)
-  for (const [name, orphan] of state.registry.orphans) {
-    // As many at once as a step can bear: the others follow as these end.
+  for (let left = state.config.limits.sliceNames; left > 0; left--) {
     if (room <= 0) return
+    const next = reconciling.orphans.next()
+    if (next.done === true) {
+      state.reconciling = undefined
+      if (reconciling.again) reconcile(turn)
+      return
+    }
+    const { name } = next.value
+    // It may have come back since the iterator began, or be another by now.
+    const orphan = state.registry.orphans.get(name)
+    if (orphan === undefined) continue
     reconcileOne(turn, orphan)
     if (state.starting.get(name)?.host !== undefined) room--
   }
+  goOn(turn)
 }
 
 /** The same of one name. */
@@ -299,9 +321,8 @@ export function endStruck(turn: Turn, starting: Starting): void {
 export function endStarted(turn: Turn, starting: Starting, holder: Claim): void {
   const { name, caller } = starting
   turn.state.starting.delete(name)
-  const { orphans } = turn.state.registry
-  if (orphans.size > turn.state.starting.size && roomToStart(turn.state) > turn.state.config.limits.maxStarting / 2)
-    reconcile(turn)
+  // The rest of those that wait for room.
+  if (turn.state.reconciling !== undefined) goOn(turn)
   if (caller === undefined) return
   if (holder.placed?.origin === starting.origin) {
     return send(turn, caller.boot, { type: 'spawned', name, ask: caller.ask, claim: holder })

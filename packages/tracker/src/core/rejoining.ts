@@ -77,6 +77,7 @@ function voidAll(turn: Turn): void {
   state.ownedCount = 0
   state.viewSizes = []
   state.pausedUntil = 0
+  // Not the replacements: what is half in its place would stay so, and these hang on nobody. The next sweep goes on.
   // Who ran the old boot may not bring it any more.
   state.continuing = false
 }

@@ -167,6 +167,12 @@ function caughtUp(turn: Turn): boolean {
   const { state, now } = turn
   const { limits } = state.config
   for (const [boot, need] of state.needed) {
+    // It is here, and being put in place: that takes its time and nobody's word, so no patience is lost on it. Held
+    // before, a slot would be granted in whose names are not all seen.
+    if (state.replacements.has(boot)) {
+      need.since = now
+      return false
+    }
     const peer = state.peers.get(boot)
     const waited = now - need.since
     if (

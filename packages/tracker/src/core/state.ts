@@ -12,15 +12,14 @@ import type {
   Ended,
   GroupOf,
   Lineage,
-  Membership,
   NameEvent,
   NodeRequest,
   Op,
   Source,
-  Strike,
   Terms,
   TrackerMessage,
 } from './messages.js'
+import type { LogImage, Replacement } from './replace.js'
 import type { RingParameters, RingTable } from './ring.js'
 import type { OwnStrategy } from './strategies.js'
 import type { PartitionConfig, PartitionState } from './votes.js'
@@ -179,6 +178,8 @@ export interface TrackerLimits {
   readonly maxKept: number
   /** Logs being sent to one peer at once. */
   readonly maxTransfers: number
+  /** Names looked at in one step where there may be many: well under 5 ms. */
+  readonly sliceNames: number
   /** Bytes of one chunk of a log, roughly. */
   readonly chunkBytes: number
   /** Ops kept while a log is being transferred. */
@@ -225,6 +226,7 @@ export const trackerLimits: TrackerLimits = {
   maxAsks: 100_000,
   maxKept: 1024,
   maxTransfers: 8,
+  sliceNames: 500,
   chunkBytes: 60_000,
   maxBuffered: 100_000,
   maxIdDepth: 48,
@@ -412,17 +414,8 @@ export interface Pull {
   readonly boot: BootId
   readonly from: BootId
   since: number
-  /** The parts of a transfer so far. */
-  image:
-    | {
-        base: number
-        chunk: number
-        claims: Map<string, Claim>
-        /** By pid number and group. */
-        memberships: Map<string, Membership>
-        strikes: Map<string, Strike>
-      }
-    | undefined
+  /** The parts of a transfer so far; its seq is that of the first chunk. */
+  image: (LogImage & { chunk: number }) | undefined
   /** Ops that arrived meanwhile, by seq of the first. */
   buffered: { first: number; ops: readonly Op[] }[]
   bufferedOps: number
@@ -537,6 +530,8 @@ export interface TrackerState {
 
   // sync
   pulls: Map<BootId, Pull>
+  /** Logs that have come whole and are being put in the place of our copies. */
+  replacements: Map<BootId, Replacement>
   transfers: Transfer[]
   /** Until ready: what the peers had when we met them. */
   targets: Map<BootId, readonly DigestEntry[]>
@@ -584,6 +579,8 @@ export interface TrackerState {
   firstStamp: Claim['stamp'] | undefined
 
   nextSweepAt: number
+  /** Orphans still to be looked at, and whether they all are to be, once more, after that. */
+  reconciling: { readonly orphans: Iterator<Claim>; again: boolean } | undefined
   /** A `continue` is on its way. */
   continuing: boolean
 }

@@ -6,9 +6,11 @@
 
 import { type BootId, pick } from '@skep/cluster/core'
 import * as itc from './itc.js'
-import { applyOp, digestOf, entriesOf, type Log, logOf, opsAfter, replaceLog } from './logs.js'
+import { applyOp, digestOf, entriesOf, type Log, logOf, opsAfter } from './logs.js'
 import type { Claim, DigestEntry, Membership, Op, Strike, TrackerMessage } from './messages.js'
+import { NameMap } from './name-map.js'
 import { plainBytes } from './plain.js'
+import { type LogImage, membershipKey, type Replacement, replacing } from './replace.js'
 import { goOn, heardCounter, log, type Pull, send, type TrackerState, type Transfer, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
@@ -17,8 +19,8 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 const OPS_A_FRAME = 256
 /** Rough size of an entry on the wire without its name, spec and metadata. */
 const ENTRY_BYTES = 64
-/** Chunks made per step and transfer, so that a step stays short. */
-const CHUNKS_A_STEP = 4
+/** Chunks made per step, so that it stays short. */
+const CHUNKS_A_STEP = 2
 /** Chunks on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. */
 const CHUNKS_ON_THE_WAY = 16
 const CHUNKS_A_RECEIPT = 4
@@ -54,6 +56,8 @@ export function compareEntry(turn: Turn, from: BootId, entry: DigestEntry): void
   const { state } = turn
   if (entry.boot === state.self || !state.peers.has(entry.boot)) return
   if (entry.seq > (state.told.get(entry.boot) ?? 0)) state.told.set(entry.boot, entry.seq)
+  // Neither the old copy nor the new one; the next digest tells.
+  if (state.replacements.has(entry.boot)) return
   const known = logOf(state.registry, entry.boot)
   if (known.seq < entry.seq) return pull(turn, known, from)
   const differs = known.high !== entry.high || known.low !== entry.low
@@ -79,7 +83,7 @@ export function reached(state: TrackerState, entries: readonly DigestEntry[]): b
 /** Ask for what is missing: its writer when linked, else the peer that told of it. One pull a log at a time. */
 export function pull(turn: Turn, of: Log, teller: BootId, have: number = of.seq): void {
   const { state } = turn
-  if (state.pulls.has(of.boot)) return
+  if (state.pulls.has(of.boot) || state.replacements.has(of.boot)) return
   const mute = state.peers.get(of.boot)?.mute === true && teller !== of.boot
   const from = state.links.has(of.boot) && !mute ? of.boot : teller
   if (!state.links.has(from)) return
@@ -93,13 +97,17 @@ export function onPull(turn: Turn, from: BootId, message: Message<'pull'>): void
   const missing = of === undefined ? [] : opsAfter(of, message.have)
   if (missing !== undefined && message.have > 0) return sendOps(turn, from, message.boot, message.have + 1, missing)
   if (of === undefined || of.seq <= message.have) return sendOps(turn, from, message.boot, message.have + 1, [])
-  if (state.transfers.filter((one) => one.to === from).length >= state.config.limits.maxTransfers) {
+  const busy = state.transfers.filter((one) => one.to === from).length >= state.config.limits.maxTransfers
+  // A copy that is being replaced is neither the old one nor the new one.
+  if (busy || state.replacements.has(message.boot)) {
     return send(turn, from, { type: 'busy', boot: message.boot })
   }
   state.transfers = state.transfers.filter((one) => one.to !== from || one.boot !== message.boot)
   const entries = entriesOf(of)
-  state.transfers.push({ to: from, boot: of.boot, base: of.seq, entries, chunk: 0, received: 0, at: turn.now })
-  continueTransfers(turn)
+  const transfer: Transfer = { to: from, boot: of.boot, base: of.seq, entries, chunk: 0, received: 0, at: turn.now }
+  if (!sendChunk(turn, transfer)) return
+  state.transfers.push(transfer)
+  goOn(turn)
 }
 
 function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: readonly Op[]): void {
@@ -109,31 +117,30 @@ function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: reado
   }
 }
 
-/** Send the next chunks of every log under way; asks for `continue` while there is more that may go now. */
+/** Send the next chunks of the logs under way, by turns; asks for `continue` while there is more that may go now. */
 export function continueTransfers(turn: Turn): void {
   const { state, now } = turn
-  const open: Transfer[] = []
-  let more = false
-  for (const transfer of state.transfers) {
-    if (!state.links.has(transfer.to) || now - transfer.at > state.config.limits.transferMs) continue
-    let budget = CHUNKS_A_STEP
-    let whole = false
-    while (budget > 0 && !whole && transfer.chunk - transfer.received < CHUNKS_ON_THE_WAY) {
-      whole = !sendChunk(turn, transfer)
-      budget--
-    }
-    if (!whole) open.push(transfer)
-    if (budget === 0) more = true
+  const { transferMs } = state.config.limits
+  state.transfers = state.transfers.filter(({ to, at }) => state.links.has(to) && now - at <= transferMs)
+  for (let budget = CHUNKS_A_STEP; budget > 0; budget--) {
+    const at = state.transfers.findIndex(maySend)
+    const [transfer] = at < 0 ? [] : state.transfers.splice(at, 1)
+    if (transfer === undefined) return
+    if (sendChunk(turn, transfer)) state.transfers.push(transfer)
   }
-  state.transfers = open
-  if (more && open.length > 0) goOn(turn)
+  if (state.transfers.some(maySend)) goOn(turn)
+}
+
+function maySend({ chunk, received }: Transfer): boolean {
+  return chunk - received < CHUNKS_ON_THE_WAY
 }
 
 export function onMore(turn: Turn, from: BootId, message: Message<'more'>): void {
   const transfer = turn.state.transfers.find((one) => one.to === from && one.boot === message.boot)
   if (transfer === undefined) return
   transfer.received = Math.min(transfer.chunk, Math.max(transfer.received, message.chunk))
-  continueTransfers(turn)
+  // A slice of transfers that is due anyhow has its turn: many receipts in one turn must not make that long.
+  if (!turn.state.continuing) continueTransfers(turn)
 }
 
 /** Send one chunk. Returns false when it was the last one. */
@@ -189,11 +196,13 @@ export function onOps(turn: Turn, from: BootId, message: Message<'ops'>): void {
   }
   const peer = state.peers.get(from)
   if (peer !== undefined) peer.mute = false
+  const replacement = state.replacements.get(message.boot)
+  if (replacement !== undefined) return keep(turn, replacement, message.first, message.ops)
   const open = state.pulls.get(message.boot)
   if (open !== undefined && open.from === from && message.reply) {
     state.pulls.delete(message.boot)
     applyOps(turn, from, message.first, message.ops, message.boot)
-    for (const kept of open.buffered) applyOps(turn, from, kept.first, kept.ops, message.boot)
+    if (open.buffered.length > 0) follow(turn, open, from, undefined)
     return
   }
   if (open !== undefined && !message.reply) keep(turn, open, message.first, message.ops)
@@ -201,7 +210,7 @@ export function onOps(turn: Turn, from: BootId, message: Message<'ops'>): void {
 }
 
 /** Ops that arrive during a transfer are applied at once to the old copy, and once more on top of the new one. */
-function keep(turn: Turn, open: Pull, first: number, ops: readonly Op[]): void {
+function keep(turn: Turn, open: Pull | Replacement, first: number, ops: readonly Op[]): void {
   if (open.bufferedOps + ops.length > turn.state.config.limits.maxBuffered) {
     // Nothing is lost: the copy will end before these, and the next digest shows the gap.
     return
@@ -226,18 +235,19 @@ function applyOps(turn: Turn, from: BootId, first: number, ops: readonly Op[], b
   }
 }
 
-export function onState(turn: Turn, from: BootId, message: Message<'state'>): void {
+/** Returns what `continueReplacements` does. */
+export function onState(turn: Turn, from: BootId, message: Message<'state'>): boolean {
   const { state } = turn
   const open = state.pulls.get(message.boot)
-  if (open === undefined || open.from !== from) return
+  if (open === undefined || open.from !== from) return false
   if (message.chunk === 0) {
-    open.image = { base: message.base, chunk: 0, claims: new Map(), memberships: new Map(), strikes: new Map() }
+    open.image = { seq: message.base, chunk: 0, claims: new NameMap(), memberships: new Map(), strikes: new Map() }
   }
   const image = open.image
-  if (image === undefined || image.chunk !== message.chunk || image.base !== message.base) {
+  if (image === undefined || image.chunk !== message.chunk || image.seq !== message.base) {
     // A chunk of an older transfer, or one is missing: the old copy stands, the next digest begins anew.
     state.pulls.delete(message.boot)
-    return
+    return false
   }
   image.chunk++
   open.since = turn.now
@@ -249,29 +259,68 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): vo
   for (const one of message.strikes) image.strikes.set(one.name, one)
   if (!message.last) {
     if (image.chunk % CHUNKS_A_RECEIPT === 0) send(turn, from, { type: 'more', boot: message.boot, chunk: image.chunk })
-    return
+    return false
   }
   state.pulls.delete(message.boot)
-  const into = logOf(state.registry, message.boot)
   const end = message.base + message.ops.length
-  if (end < into.seq) return
-  finishImage(image, message.ops, message.base)
-  const memberships = [...image.memberships.values()]
-  replaceLog(
-    state.registry,
-    into,
-    { seq: end, claims: image.claims, memberships, strikes: [...image.strikes.values()] },
-    turn.now,
-  )
-  into.tail = [...message.ops]
-  for (const kept of open.buffered) applyOps(turn, from, kept.first, kept.ops, message.boot)
+  if (end < logOf(state.registry, message.boot).seq) return false
+  finishImage(turn, image, message.ops, message.base)
+  image.seq = end
+  return follow(turn, open, from, replacing(state.registry, message.boot, image, message.ops, turn.now))
+}
+
+/** The answer to a pull is here; what came meanwhile follows it, and all of that may be much. */
+function follow(turn: Turn, open: Pull, from: BootId, steps: Replacement['steps']): boolean {
+  const { state } = turn
+  const { boot, buffered, bufferedOps } = open
+  state.replacements.set(boot, { boot, from, steps, buffered, bufferedOps, followed: 0 })
+  for (const transfer of state.transfers) if (transfer.boot === boot) send(turn, transfer.to, { type: 'busy', boot })
+  state.transfers = state.transfers.filter((transfer) => transfer.boot !== boot)
+  return continueReplacements(turn)
+}
+
+/**
+ * Go on putting logs that have come in the place of ours; asks for `continue` while there is more to do. Returns whether
+ * one that is there now is of a boot that is gone: what was placed there waits to be started again.
+ */
+export function continueReplacements(turn: Turn): boolean {
+  const { state } = turn
+  let ofGone = false
+  let budget = state.config.limits.sliceNames
+  for (const one of state.replacements.values()) {
+    for (; one.steps !== undefined && budget > 0; budget--) if (one.steps.next().done === true) one.steps = undefined
+    if (one.steps === undefined) budget = followUp(turn, one, budget)
+    if (!state.replacements.has(one.boot)) ofGone ||= logOf(state.registry, one.boot).hidden
+    if (budget <= 0) break
+  }
+  if (state.replacements.size > 0) goOn(turn)
+  return ofGone
+}
+
+/** The log is replaced; on top of it comes what came meanwhile. Returns what is left of the budget. */
+function followUp(turn: Turn, one: Replacement, budget: number): number {
+  const { state } = turn
+  const { boot, from, buffered } = one
+  let left = budget
+  while (left > 0) {
+    const next = buffered[one.followed++]
+    if (next === undefined || next.first > logOf(state.registry, boot).seq + 1) {
+      state.replacements.delete(boot)
+      if (next !== undefined) pull(turn, logOf(state.registry, boot), from)
+      return left
+    }
+    applyOps(turn, from, next.first, next.ops, boot)
+    left -= next.ops.length
+  }
+  return left
 }
 
 /** Bring the parts, each taken at some moment of the transfer, to its end: ops are whole replacements, so order is all. */
-function finishImage(image: NonNullable<Pull['image']>, ops: readonly Op[], base: number): void {
+function finishImage({ state }: Turn, image: LogImage, ops: readonly Op[], base: number): void {
   ops.forEach((op, i) => {
     switch (op.type) {
       case 'put':
+        heardCounter(state, op.claim.fence)
         image.claims.set(op.claim.name, op.claim)
         return
       case 'del':
@@ -290,11 +339,6 @@ function finishImage(image: NonNullable<Pull['image']>, ops: readonly Op[], base
 
 function strikeOf({ name, fence, failed }: Extract<Op, { type: 'del' }>, origin: string, seq: number): Strike {
   return failed === undefined ? { name, fence, seq, origin } : { name, fence, seq, origin, failed }
-}
-
-/** Names have no control characters, so this names one membership of a log. */
-function membershipKey(group: string, id: number): string {
-  return `${id}\n${group}`
 }
 
 export function onBusy(turn: Turn, from: BootId, message: Message<'busy'>): void {

@@ -47,7 +47,7 @@ import { onLinked, onMember, onUnlinked, onView, sweepGone } from './members.js'
 import type { TrackerMessage } from './messages.js'
 import { haltWhenDue, onBeat, tickPartition } from './partition.js'
 import { askKnown, onKnown, onKnows } from './passage.js'
-import { onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
+import { continueReconciling, onStart, onStartFailed, reconcile, retryStarts } from './placement.js'
 import { rebalance, rebalanceSoon } from './rebalance.js'
 import { rejoin } from './rejoining.js'
 import {
@@ -71,6 +71,7 @@ import {
   type Turn,
 } from './state.js'
 import {
+  continueReplacements,
   continueTransfers,
   digestRound,
   expirePulls,
@@ -144,6 +145,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     unsent: [],
     partition: initPartition(config.partition, self, now),
     pulls: new Map(),
+    replacements: new Map(),
     transfers: [],
     targets: new Map(),
     nextDigestAt: now + config.limits.digestMs,
@@ -168,6 +170,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     worn: false,
     firstStamp: undefined,
     nextSweepAt: now + config.limits.sweepMs,
+    reconciling: undefined,
     continuing: false,
   }
   logOf(state.registry, self)
@@ -189,6 +192,9 @@ function isBusy(state: TrackerState): boolean {
     state.grants.size > 0 ||
     state.starting.size > 0 ||
     state.registry.sweeping.size > 0 ||
+    state.registry.forgetting.length > 0 ||
+    state.replacements.size > 0 ||
+    state.reconciling !== undefined ||
     state.pulls.size > 0 ||
     state.contests.size > 0 ||
     state.requests.size > 0 ||
@@ -286,7 +292,7 @@ function handle(turn: Turn, input: TrackerInput): void {
       return part(turn)
     case 'continue':
       state.continuing = false
-      return continueTransfers(turn)
+      return workOn(turn)
     case 'wake':
       return
   }
@@ -391,7 +397,8 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
     case 'ops':
       return onOps(turn, from, message)
     case 'state':
-      return onState(turn, from, message)
+      if (onState(turn, from, message)) reconcile(turn)
+      return
     case 'more':
       return onMore(turn, from, message)
     case 'take':
@@ -482,7 +489,8 @@ function everySecond(turn: Turn): void {
   digestRound(turn)
   for (const one of [...state.registry.logs.values()]) {
     if (one.forgetAt > now) continue
-    if (hasOrphans(state.registry, one) && now - one.forgetAt < orphanMs) continue
+    if (state.registry.sweeping.has(one.boot) || state.replacements.has(one.boot)) continue
+    if (hasOrphans(state.registry, one.boot) && now - one.forgetAt < orphanMs) continue
     forgetLog(state.registry, one)
     state.peers.delete(one.boot)
     state.told.delete(one.boot)
@@ -493,8 +501,16 @@ function everySecond(turn: Turn): void {
   reconcile(turn)
 }
 
-function sweepOpen(turn: Turn): void {
+/** A slice of each work that may be long. */
+function workOn(turn: Turn): void {
+  if (continueReplacements(turn)) reconcile(turn)
   sweepGone(turn)
+  continueReconciling(turn)
+  continueTransfers(turn)
+}
+
+function sweepOpen(turn: Turn): void {
+  workOn(turn)
   expirePulls(turn)
   askAgain(turn)
   checkGrants(turn)

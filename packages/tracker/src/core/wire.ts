@@ -707,7 +707,7 @@ const handing = family(43, {
   }),
   handoffFailed: shape('handoffFailed', 2, { name, number: count, code, text }),
   known: shape('known', 3, { boot, seq: count }),
-  knows: shape('knows', 4, { boot, seq: count }),
+  knows: shape('knows', 4, { boot, seq: count, soon: added(flag) }),
 })
 
 /** Shapes whose kinds are tags within one kind. */

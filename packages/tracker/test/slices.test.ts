@@ -1,0 +1,395 @@
+/** Work over many names goes in slices: no step is long, and until the last one nobody takes it for done. */
+import type { Member, MemberInfo } from '@skep/cluster/core'
+import { describe, expect, test } from 'vitest'
+import {
+  type Claim,
+  digestOf,
+  initTracker,
+  lookup,
+  type Op,
+  Pid,
+  ring,
+  stepTracker,
+  type TrackerInput,
+  type TrackerLimits,
+  type TrackerMessage,
+  type TrackerOutput,
+  type TrackerState,
+  trackerLimits,
+} from '../src/core/index.js'
+
+const slice = 10
+const writer = 'boot-of-writer'
+
+function infoOf(name: string): MemberInfo {
+  const plain = { roles: [], weight: 1, cordoned: false, kinds: ['kind'], version: '', startedAt: 0 }
+  return { ...plain, boot: `boot-of-${name}`, name, address: `${name}:1` }
+}
+
+function claimOf(name: string, seq: number, origin?: string): Claim {
+  const stamp = { lineage: { epoch: 0, genesis: writer }, event: 1 }
+  const placed = origin === undefined ? undefined : { spec: 0, origin, terms: undefined }
+  return { name, pid: new Pid(writer, 1, 'writer'), seq, fence: seq, stamp, kind: 'kind', meta: undefined, placed }
+}
+
+function digestTo(seq: number): TrackerMessage {
+  const entries = [{ boot: writer, seq, high: 1, low: 1 }]
+  return { type: 'digest', counter: 1, lineage: { epoch: 0, genesis: writer }, depth: 0, entries }
+}
+
+/** The writer's log as a whole. */
+function stateOf(
+  claims: readonly Claim[],
+  base: number,
+  struck: readonly string[] = [],
+  ops: readonly Op[] = [],
+): TrackerMessage {
+  const strikes = struck.map((name) => ({ name, fence: 1000, seq: base, origin: 'start' }))
+  return { type: 'state', boot: writer, base, chunk: 0, claims, memberships: [], strikes, last: true, ops }
+}
+
+/** One machine and what it says, with members that say what the test has them say. */
+class One {
+  now = 0
+  readonly state: TrackerState
+  readonly members = new Map<string, Member>()
+  /** Winners that changed in each step, where any did. */
+  readonly changes: number[] = []
+  #continues = 0
+  #views = 0
+  readonly sent: { readonly to: string; readonly message: TrackerMessage }[] = []
+
+  constructor(...others: readonly string[]) {
+    const limits: TrackerLimits = { ...trackerLimits, sliceNames: slice }
+    const rebalance = { mode: 'never', rate: 0, afterMs: 0 } as const
+    const self = infoOf('self')
+    this.state = initTracker({ self, limits, rebalance, counter: 1, seed: 1, ring: { slots: 8, vnodes: 4 } }, this.now)
+    this.members.set('self', { info: self, phase: 'up', incarnation: 0, suspect: false })
+    for (const name of others) {
+      const member: Member = { info: infoOf(name), phase: 'up', incarnation: 0, suspect: false }
+      this.members.set(name, member)
+      this.step({ type: 'member', member, previous: undefined, reason: 'test' })
+      this.step({ type: 'linked', boot: member.info.boot })
+    }
+    this.view()
+    this.step({ type: 'watch', on: true })
+    this.step({ type: 'gateOpen', reason: 'test' })
+  }
+
+  view(): void {
+    const members = [...this.members.values()].map(({ info }) => info)
+    this.step({ type: 'view', view: { number: ++this.#views, members } })
+  }
+
+  step(input: TrackerInput): readonly TrackerOutput[] {
+    const outputs = stepTracker(this.state, input, this.now)
+    const changes = outputs.filter(({ type }) => type === 'event').length
+    if (changes > 0) this.changes.push(changes)
+    for (const output of outputs) {
+      if (output.type === 'continue') this.#continues++
+      if (output.type === 'send') this.sent.push(output)
+    }
+    return outputs
+  }
+
+  hear(message: TrackerMessage, from = writer): readonly TrackerOutput[] {
+    return this.step({ type: 'message', from, message })
+  }
+
+  /** One slice, where one is due. */
+  goOn(): boolean {
+    if (this.#continues === 0) return false
+    expect(this.#continues).toBe(1)
+    this.#continues--
+    this.step({ type: 'continue' })
+    return true
+  }
+
+  /** The writer's log as a whole, of so many names. */
+  hearLog(names: readonly string[], seq: number, strikes: readonly string[] = []): void {
+    this.hear(digestTo(seq))
+    this.hear(
+      stateOf(
+        names.map((name, i) => claimOf(name, i + 1)),
+        seq,
+        strikes,
+      ),
+    )
+  }
+
+  /** Its process or its way here is gone. */
+  lose(name: string): void {
+    const member = this.members.get(name) as Member
+    this.members.delete(name)
+    this.step({ type: 'unlinked', boot: member.info.boot })
+    this.step({ type: 'member', member: { ...member, phase: 'down' }, previous: member, reason: 'test' })
+    this.view()
+  }
+
+  hearOps(first: number, ...ops: readonly Op[]): void {
+    this.hear({ type: 'ops', boot: writer, first, ops, counter: 1, reply: false })
+  }
+
+  seqTold(): number | undefined {
+    return digestOf(this.state.registry).find(({ boot }) => boot === writer)?.seq
+  }
+}
+
+const names = Array.from({ length: 95 }, (_, i) => `name-${i}`)
+
+describe('a log that came as a whole', () => {
+  test('takes the place of the copy a slice at a time, and is told to others only when it is there', () => {
+    const one = new One('writer')
+    one.hearLog(names, 200)
+    let slices = 1
+    while (one.goOn()) {
+      slices++
+      if (one.state.replacements.size > 0) expect(one.seqTold()).toBe(0)
+    }
+    expect(slices).toBeGreaterThanOrEqual(names.length / slice)
+    expect(Math.max(...one.changes)).toBeLessThanOrEqual(slice)
+    expect(one.seqTold()).toBe(200)
+    for (const name of names) expect(lookup(one.state.registry, name)?.pid.boot).toBe(writer)
+  })
+
+  test('is followed by what its writer did meanwhile, in order', () => {
+    const one = new One('writer')
+    one.hearLog(names, 200)
+    one.hearOps(201, { type: 'del', name: 'name-90', fence: 91, strike: undefined })
+    one.hearOps(202, { type: 'put', claim: claimOf('late', 202) })
+    one.goOn()
+    one.hearOps(203, { type: 'put', claim: claimOf('name-90', 203) })
+    while (one.goOn());
+    expect(one.seqTold()).toBe(203)
+    expect(lookup(one.state.registry, 'late')?.seq).toBe(202)
+    expect(lookup(one.state.registry, 'name-90')?.seq).toBe(203)
+  })
+
+  test('where some of that was lost, the rest is asked for once it is there', () => {
+    const one = new One('writer')
+    one.hearLog(names, 200)
+    one.hearOps(205, { type: 'put', claim: claimOf('late', 205) })
+    one.sent.length = 0
+    while (one.goOn());
+    expect(one.sent.filter(({ message }) => message.type === 'pull')).toMatchObject([
+      { to: writer, message: { boot: writer, have: 200 } },
+    ])
+  })
+
+  test('or some ops that were missed: what came behind them is applied a slice at a time too', () => {
+    const one = new One('writer')
+    for (let i = 5; i <= 95; i++) one.hearOps(i, { type: 'put', claim: claimOf(`name-${i}`, i) })
+    const missed = [1, 2, 3, 4, 5].map((i): Op => ({ type: 'put', claim: claimOf(`name-${i}`, i) }))
+    one.hear({ type: 'ops', boot: writer, first: 1, ops: missed, counter: 1, reply: true })
+    while (one.goOn());
+    expect(one.seqTold()).toBe(95)
+    expect(Math.max(...one.changes)).toBeLessThanOrEqual(slice + missed.length)
+  })
+
+  test('is given to nobody while it is neither the old one nor the new one', () => {
+    const one = new One('writer', 'other')
+    one.hearOps(1, { type: 'put', claim: claimOf('old', 1) })
+    one.hearLog(names, 200)
+    one.sent.length = 0
+    one.hear({ type: 'pull', boot: writer, have: 0 }, 'boot-of-other')
+    expect(one.sent.map(({ message }) => message.type)).toEqual(['busy'])
+    while (one.goOn());
+    one.hear({ type: 'pull', boot: writer, have: 0 }, 'boot-of-other')
+    expect(one.sent.at(-1)?.message).toMatchObject({ type: 'state', base: 200, last: true })
+  })
+
+  test('goes on where its writer is gone meanwhile, of whom nobody sees a name', () => {
+    const one = new One('writer')
+    one.hearLog(names, 200)
+    one.goOn()
+    const member = one.members.get('writer') as Member
+    one.members.delete('writer')
+    one.step({ type: 'member', member: { ...member, phase: 'down' }, previous: member, reason: 'test' })
+    for (const name of names) expect(lookup(one.state.registry, name)).toBeUndefined()
+    while (one.goOn());
+    expect(one.state.registry.logs.get(writer)?.seq).toBe(200)
+    expect(one.state.registry.index.size).toBe(0)
+  })
+
+  test('strikes what it struck before a name goes that hid it', () => {
+    const one = new One('writer', 'dead')
+    const dead = one.members.get('dead') as Member
+    const { boot } = dead.info
+    const placed = { ...claimOf('name-94', 1, 'start'), pid: new Pid(boot, 1, 'dead') }
+    one.hear({ type: 'ops', boot, first: 1, ops: [{ type: 'put', claim: placed }], counter: 1, reply: false }, boot)
+    one.hearLog(names, 200)
+    while (one.goOn());
+    one.members.delete('dead')
+    one.step({ type: 'member', member: { ...dead, phase: 'down' }, previous: dead, reason: 'test' })
+    one.view()
+    while (one.goOn());
+    // The writer's actor of that name was stopped, and 94 others are gone.
+    one.hearLog([], 300, ['name-94'])
+    do expect(one.state.registry.orphans.size).toBe(0)
+    while (one.goOn())
+    expect(one.state.starting.size).toBe(0)
+    expect(lookup(one.state.registry, 'name-94')).toBeUndefined()
+  })
+})
+
+describe('while a log is put in place', () => {
+  const placed = Array.from({ length: 500 }, (_, i) => claimOf(`name-${i}`, i + 1, `start-${i}`))
+
+  /** The writer is gone; what it wrote comes from another node, of whose TAKE that is the answer. */
+  function taking(): One {
+    const one = new One('writer', 'other')
+    one.lose('writer')
+    one.state.pausedUntil = 0
+    const slots = new Uint8Array([255])
+    const entries = [{ boot: writer, seq: 500, high: 1, low: 1 }]
+    const { generation } = one.state
+    one.hear({ type: 'ack', generation, slots, notYet: false, counter: 1, entries }, 'boot-of-other')
+    expect(one.sent.filter(({ message }) => message.type === 'pull')).toMatchObject([{ to: 'boot-of-other' }])
+    return one
+  }
+
+  test('no slot is held whose names are in it, however long that takes', () => {
+    const one = taking()
+    one.hear(stateOf(placed, 500), 'boot-of-other')
+    let waits = 0
+    while (one.state.replacements.size > 0) {
+      expect(one.state.heldCount).toBe(0)
+      one.now += 100
+      one.step({ type: 'wake' })
+      waits += 1
+    }
+    // Longer than a log that does not come is waited for.
+    expect(waits * 100).toBeGreaterThan(trackerLimits.downLogMs)
+    expect(one.state.ownedCount).toBeGreaterThan(0)
+    expect(one.state.heldCount).toBe(one.state.ownedCount)
+    const seen = one.state.registry.orphans.size
+    expect(seen).toBe(placed.length)
+  })
+
+  test('what is short of it after that has its own time to come', () => {
+    const one = taking()
+    one.hear(stateOf(placed.slice(0, 400), 400), 'boot-of-other')
+    while (one.state.replacements.size > 0) {
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    const wait = (ms: number): void => {
+      for (const end = one.now + ms; one.now < end; ) {
+        one.now += 100
+        one.step({ type: 'wake' })
+      }
+    }
+    wait(trackerLimits.downLogMs - 200)
+    expect(one.state.heldCount).toBe(0)
+    wait(200)
+    expect(one.state.heldCount).toBe(one.state.ownedCount)
+  })
+
+  test('its placed names of a gone node are started again as soon as it is there', () => {
+    const one = new One('writer', 'other')
+    one.lose('writer')
+    one.hear(
+      {
+        type: 'ack',
+        generation: one.state.generation,
+        slots: new Uint8Array([255]),
+        notYet: false,
+        counter: 1,
+        entries: [],
+      },
+      'boot-of-other',
+    )
+    expect(one.state.heldCount).toBe(one.state.ownedCount)
+    one.state.pausedUntil = 0
+    one.hear(digestTo(500), 'boot-of-other')
+    one.hear(stateOf(placed.slice(0, 20), 500), 'boot-of-other')
+    while (one.goOn());
+    expect(one.state.starting.size).toBeGreaterThan(0)
+    const { held } = one.state
+    const mine = placed.slice(0, 20).filter(({ name }) => held[ring.slotOf(name, held.length)] === 1)
+    expect(one.state.starting.size).toBe(mine.length)
+  })
+
+  test('the fences of its last ops are heard of too', () => {
+    const one = new One('writer')
+    one.hear(digestTo(3))
+    const late = { ...claimOf('late', 3), fence: 5000 }
+    one.hear(stateOf([claimOf('early', 1)], 2, [], [{ type: 'put', claim: late }]))
+    while (one.goOn());
+    expect(one.state.counter).toBe(5000)
+  })
+
+  test('a node that goes on as another boot meanwhile goes on with it', () => {
+    const one = new One('writer')
+    one.hearLog(names, 200)
+    const self = { ...infoOf('self'), boot: 'boot-of-self-again' }
+    one.step({ type: 'rejoined', self, members: [] })
+    expect(one.state.replacements.size).toBe(1)
+    for (let i = 0; i < 20; i++) {
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    expect(one.state.replacements.size).toBe(0)
+    const log = one.state.registry.logs.get(writer)
+    expect([log?.seq, log?.claims.size, log?.hidden]).toEqual([200, names.length, true])
+    for (const name of names) expect(lookup(one.state.registry, name)).toBeUndefined()
+  })
+})
+
+describe('a node that is gone', () => {
+  test('leaves the index a slice at a time, one after the other, hidden from the first on', () => {
+    const one = new One('writer')
+    one.hearLog(names, 200)
+    while (one.goOn());
+    const member = one.members.get('writer') as Member
+    one.members.delete('writer')
+    one.changes.length = 0
+    one.step({ type: 'member', member: { ...member, phase: 'down' }, previous: member, reason: 'test' })
+    for (const name of names) expect(lookup(one.state.registry, name)).toBeUndefined()
+    while (one.goOn());
+    expect(one.state.registry.index.size).toBe(0)
+    expect(Math.max(...one.changes)).toBeLessThanOrEqual(slice)
+  })
+
+  test('has its placed names looked at a slice at a time, and all of them, however many wait for room', () => {
+    const one = new One('writer')
+    const ops = names.map((name, i): Op => ({ type: 'put', claim: claimOf(name, i + 1, `start-${i}`) }))
+    one.hearOps(1, ...ops)
+    const member = one.members.get('writer') as Member
+    one.members.delete('writer')
+    one.step({ type: 'member', member: { ...member, phase: 'down' }, previous: member, reason: 'test' })
+    one.state.pausedUntil = 0
+    one.view()
+    while (one.goOn());
+    expect(one.state.starting.size).toBe(names.length)
+    expect(one.state.reconciling).toBeUndefined()
+  })
+
+  test('is forgotten whole when its time is over, orphans that nobody could host with it', () => {
+    const one = new One('writer')
+    const ops = names.map((name, i): Op => {
+      const claim = claimOf(name, i + 1, `start-${i}`)
+      return { type: 'put', claim: { ...claim, kind: 'unknown' } }
+    })
+    one.hearOps(1, ...ops)
+    const member = one.members.get('writer') as Member
+    one.members.delete('writer')
+    one.step({ type: 'member', member: { ...member, phase: 'down' }, previous: member, reason: 'test' })
+    one.view()
+    while (one.goOn());
+    one.now += 2 * trackerLimits.forgetMs
+    one.step({ type: 'wake' })
+    while (one.goOn());
+    expect(one.state.registry.logs.has(writer)).toBe(true)
+    expect(one.state.registry.orphansOf.get(writer)).toBe(names.length)
+    one.now += trackerLimits.orphanMs
+    one.step({ type: 'wake' })
+    expect(one.state.registry.logs.has(writer)).toBe(false)
+    while (one.goOn());
+    one.now += 200
+    one.step({ type: 'wake' })
+    while (one.goOn());
+    expect(one.state.registry.orphans.size).toBe(0)
+    expect(one.state.registry.orphansOf.size).toBe(0)
+  })
+})
