@@ -560,8 +560,8 @@ export const mutants: readonly Mutant[] = [
     split,
     tracker,
     'partition.js',
-    'if (state.asks.kept.has(name))\n            continue;',
-    "if (state.asks.kept.has(name))\n            out.push({ type: 'resumed', pid, name });",
+    'if (state.asks.kept.has(name) || state.unasked.has(pid))\n            continue;',
+    "if (state.asks.kept.has(name) || state.unasked.has(pid))\n            out.push({ type: 'resumed', pid, name });",
   ),
   without(
     'gone-is-forgotten',
@@ -635,8 +635,8 @@ export const mutants: readonly Mutant[] = [
     deadlyMoving,
     tracker,
     'rejoining.js',
-    'if (!passed.has(claim.name) && !hasEnded(claim))',
-    'if (!hasEnded(claim))',
+    'if (passed.has(claim.name) || hasEnded(claim))',
+    'if (hasEnded(claim))',
   ),
   without(
     'leave-before-empty',
