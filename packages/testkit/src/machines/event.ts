@@ -54,6 +54,8 @@ export const kinds = {
   reads: 24,
   /** Some process of the node ends by itself. */
   endsItself: 25,
+  /** The turn ends in which the node held something back. */
+  turned: 26,
 } as const
 
 export type EventKind = (typeof kinds)[keyof typeof kinds]

@@ -13,6 +13,8 @@ export interface NodeHost {
   transmit(from: SimNode, to: BootId, frame: ClusterFrame): void
   clusterOutput(node: SimNode, output: ClusterOutput): void
   trackerOutput(node: SimNode, output: TrackerOutput): void
+  /** See `ReplicaPort`; without it each step is a turn. */
+  hold?(node: SimNode): void
 }
 
 /** A request of the workload that waits for its outcome. */
@@ -235,6 +237,11 @@ export class SimNode implements Endpoint, ReplicaPort {
 
   trackerOutput(output: TrackerOutput): void {
     this.host.trackerOutput(this, output)
+  }
+
+  hold(): boolean {
+    this.host.hold?.(this)
+    return this.host.hold !== undefined
   }
 }
 

@@ -16,6 +16,7 @@ import {
 } from '@skep/cluster/core'
 import {
   initTracker,
+  mayFollowOps,
   stepTracker,
   type TrackerConfig,
   type TrackerInput,
@@ -31,7 +32,11 @@ export interface ReplicaPort {
   clusterOutput(output: ClusterOutput): void
   /** What the tracker machine tells its callers, and its `continue`. */
   trackerOutput(output: TrackerOutput): void
+  /** Some of what the tracker says waits for `sendHeld`, at the end of the turn. False where each step is a turn. */
+  hold(): boolean
 }
+
+type Send = Extract<TrackerOutput, { type: 'send' }>
 
 /** A node's own clock: it may run up to a tenth too fast or too slow. */
 export interface Clock {
@@ -45,6 +50,8 @@ export class Replica {
   readonly tracker: TrackerState
   /** Changes when the node goes on as another boot. */
   port: ReplicaPort
+  /** This node's own ops of the present turn, and what goes behind them, as the shell of the tracker has it. */
+  private held: { readonly ops: Send[]; readonly behind: Send[] } | undefined
 
   constructor(membership: MembershipConfig, tracker: TrackerConfig, port: ReplicaPort, clock: Clock) {
     this.clock = clock
@@ -96,10 +103,33 @@ export class Replica {
     }
   }
 
+  /** The turn ends: what it holds goes, the ops first. */
+  sendHeld(now: number): void {
+    const { held } = this
+    this.held = undefined
+    if (held !== undefined) for (const output of [...held.ops, ...held.behind]) this.cluster(output, now)
+  }
+
+  private send(output: Send, now: number): void {
+    const { message } = output
+    const isOps = message.type === 'ops' && !message.reply
+    if (isOps || mayFollowOps(message)) {
+      if (this.held === undefined && this.port.hold()) this.held = { ops: [], behind: [] }
+      if (this.held !== undefined) {
+        this.held[isOps ? 'ops' : 'behind'].push(output)
+        return
+      }
+    }
+    this.sendHeld(now)
+    this.cluster(output, now)
+  }
+
   track(input: TrackerInput, now: number): void {
+    // It was an earlier boot's, whose links are gone.
+    if (input.type === 'rejoined') this.held = undefined
     let halted: boolean | undefined
     for (const output of stepTracker(this.tracker, input, this.own(now))) {
-      if (output.type === 'send') this.cluster(output, now)
+      if (output.type === 'send') this.send(output, now)
       else {
         this.port.trackerOutput(output)
         if (output.type === 'halted') halted = output.on

@@ -88,6 +88,7 @@ const DRAIN_MS = 4000
 const WIRED_RUN = 16
 /** Two turns of an event loop. */
 const TWO_TURNS_MS = 0.2
+const LONG_TURN_MS = 1
 
 type Exporting = Extract<TrackerOutput, { type: 'export' }>
 
@@ -310,6 +311,8 @@ export class World implements NodeHost {
         return this.discover(node, event.value === 1)
       case kinds.verdict:
         return replica.cluster({ type: 'verdict', token: event.value, waitedMs: 0 }, now)
+      case kinds.turned:
+        return replica.sendHeld(now)
       case kinds.proceed:
         return replica.track({ type: 'continue' }, now)
       case kinds.initialised:
@@ -474,6 +477,7 @@ export class World implements NodeHost {
     this.options.trace?.(`           ${node.boot} leaves`)
     this.options.observe?.(now, { type: 'fault', kind: 'leave', text: `${node.boot} leaves`, boots: [node.boot] })
     node.replica.track({ type: 'leave' }, now)
+    node.replica.sendHeld(now)
     node.replica.cluster({ type: 'leave' }, now)
     const pids = [...node.processes.keys()]
     this.ledger.left(node)
@@ -491,6 +495,7 @@ export class World implements NodeHost {
 
   private remove(node: SimNode): void {
     this.lastFaultAt = this.now
+    node.replica.sendHeld(this.now)
     node.replica.cluster({ type: 'bye' }, this.now)
     for (const open of node.asks.values()) {
       this.complain('stuck', `${node.boot} left without an outcome for ${open.what} ${open.name} (ask ${open.ask})`)
@@ -804,6 +809,11 @@ export class World implements NodeHost {
       case 'dropped':
         this.options.trace?.(`           ${node.boot} ${show(output)}`)
     }
+  }
+
+  /** A turn may have many steps, and last a while. */
+  hold(node: SimNode): void {
+    this.push(this.now + nextFloat(this.random) * LONG_TURN_MS, kinds.turned, node)
   }
 
   trackerOutput(node: SimNode, output: TrackerOutput): void {
