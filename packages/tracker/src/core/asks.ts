@@ -19,7 +19,11 @@ import { type Ask, heardCounter, ownerOf, send, type TrackerOutput, type Tracker
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
-const roles: readonly Ask['role'][] = ['claim', 'spawn', 'host', 'kept', 'target', 'retake']
+/** A list, which is quicker to walk than `Object.values`, of a record, so that no role can be left out. */
+const roles = Object.keys({ claim: 0, spawn: 0, host: 0, kept: 0, target: 0, retake: 0 } satisfies Record<
+  Ask['role'],
+  0
+>) as Ask['role'][]
 
 const haltedText = 'this part of the cluster may not go on, by the partition policy'
 

@@ -61,23 +61,8 @@ function decide(turn: Turn, from: BootId, message: AskMessage, slot: number): vo
       return send(turn, from, { type: 'spawnFailed', name, ask, code: 'ERR_ACTOR_STOPPED', text, holder: undefined })
     }
     const caller = { boot: from, ask }
-    return beginStart(turn, {
-      name,
-      slot,
-      kind,
-      spec,
-      meta,
-      origin,
-      terms,
-      failures: [],
-      above: 0,
-      failover: false,
-      caller,
-      host: undefined,
-      failedAt: now,
-      nextAt: now,
-      failedOn: undefined,
-    })
+    const wish = { name, slot, kind, spec, meta, origin, terms, failures: [], above: 0, failover: false, caller }
+    return beginStart(turn, wish)
   }
   if (isOverSince(turn, message)) {
     return send(turn, from, { type: 'refuse', name, ask, holder: undefined })

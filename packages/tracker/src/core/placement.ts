@@ -71,17 +71,23 @@ export function mayHost(state: TrackerState, boot: BootId, { placed }: Claim): b
   return info !== undefined && allows(placed?.terms?.strategy, info)
 }
 
-export function beginStart(turn: Turn, starting: Starting): void {
-  turn.state.starting.set(starting.name, starting)
-  tryStart(turn, starting)
+type StartWish = Omit<Starting, 'host' | 'failedAt' | 'nextAt' | 'failedOn'>
+
+function addStart({ state, now }: Turn, wish: StartWish): Starting {
+  const starting = { ...wish, host: undefined, failedAt: now, nextAt: now, failedOn: undefined }
+  state.starting.set(wish.name, starting)
+  return starting
+}
+
+export function beginStart(turn: Turn, wish: StartWish): void {
+  tryStart(turn, addStart(turn, wish))
 }
 
 /** What was placed runs nowhere any more, and is started again: at once after its node's end, else after a pause. */
 function beginAgain(turn: Turn, orphan: Claim, placed: Placement, slot: number): void {
-  const { state, now } = turn
-  const { name, kind = '', meta, fence } = orphan
+  const { name, kind = '', meta, fence: above } = orphan
   const { spec, origin, terms, failures = [], ended } = placed
-  const starting: Starting = {
+  const starting = addStart(turn, {
     name,
     slot,
     kind,
@@ -90,17 +96,12 @@ function beginAgain(turn: Turn, orphan: Claim, placed: Placement, slot: number):
     origin,
     terms,
     failures,
-    above: fence,
+    above,
     failover: true,
     caller: undefined,
-    host: undefined,
-    failedAt: now,
-    nextAt: now,
-    failedOn: undefined,
-  }
-  if (ended === undefined) return beginStart(turn, starting)
-  state.starting.set(name, starting)
-  rest(turn, starting, ended.how === 'crashed' ? 'ERR_ACTOR' : 'ERR_ACTOR_STOPPED', ended.reason)
+  })
+  if (ended === undefined) tryStart(turn, starting)
+  else rest(turn, starting, ended.how === 'crashed' ? 'ERR_ACTOR' : 'ERR_ACTOR_STOPPED', ended.reason)
 }
 
 /** It has failed: it is started again after a pause, or never more. */
