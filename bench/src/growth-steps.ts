@@ -6,7 +6,7 @@ import type { TrackerState } from '@skep/tracker/core'
 import { Machines } from './machines.js'
 import { flat, judged, type Measure, type Plot } from './report.js'
 import { cpuUs } from './slice.js'
-import { Pauses } from './turns.js'
+import { Collections } from './turns.js'
 
 /** Of one operation; of all nodes together. */
 export interface Cost {
@@ -124,16 +124,16 @@ async function cost(all: Machines, ops: number, work: () => void): Promise<Cost>
     if (ms >= 1) long.push({ from, ms, cpuMs: (cpu - looked) / 1000 })
     looked = cpu
   }
-  const pauses = new Pauses()
-  pauses.begin()
+  const collections = new Collections()
+  await collections.begin()
   const begun = cpuUs()
   work()
   const us = (cpuUs() - begun) / ops
-  await pauses.end()
-  const stepMs = long.reduce(
-    (most, { from, ms, cpuMs }) => Math.max(most, Math.min(ms, cpuMs) - pauses.within(from, from + ms)),
-    0,
-  )
+  await collections.end()
+  const stepMs = long.reduce((most, { from, ms, cpuMs }) => {
+    const collected = collections.within(from, from + ms)
+    return Math.max(most, Math.min(ms - collected.ms, cpuMs - collected.cpuMs))
+  }, 0)
   return { us, frames: (all.traffic.frames - frames) / ops, bytes: (all.traffic.bytes - bytes) / ops, stepMs }
 }
 

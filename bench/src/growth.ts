@@ -145,6 +145,11 @@ function measuresOf(names: number, seen: Seen): Measure[] {
         ...judged(value.median, TARGET),
       },
       alone(
+        `${title}, most of the collector in a turn`,
+        'ms',
+        turns.map(({ collectedMs }) => collectedMs),
+      ),
+      alone(
         `${title}, longest collection of young objects`,
         'ms',
         turns.map(({ scavengeMs }) => scavengeMs),

@@ -43,7 +43,7 @@ const steps = {
       signals: false,
     })
     // What a process does once, at its start, is no part of it.
-    meter.begin()
+    await meter.begin()
     const { cluster: links, tracker } = layersOf(node)
     await node.ready({ timeout: limitMs })
     const readyMs = performance.now() - begun

@@ -1,12 +1,11 @@
 /**
  * How long a process went without a look at its clock: its longest turn of the event loop. Looks are 1 ms apart, so a
- * turn is told to a millisecond. Pauses of the garbage collector are noted apart, and so is what the loop's own thread
- * had of a processor meanwhile: on a machine with fewer cores than threads a turn also waits for its core, for half a
- * second where the collector's helpers mark a large heap beside it.
+ * turn is told to a millisecond. What the garbage collector did on the loop's thread is noted apart, and so is what that
+ * thread had of a processor meanwhile: on a machine with fewer cores than threads a turn also waits for its core, for
+ * half a second where the collector's helpers mark a large heap beside it.
  */
 import { openSync, readSync } from 'node:fs'
-import { constants, PerformanceObserver } from 'node:perf_hooks'
-import { setTimeout as pause } from 'node:timers/promises'
+import { Session } from 'node:inspector'
 import { cpuUs } from './slice.js'
 
 export interface Turns {
@@ -14,6 +13,8 @@ export interface Turns {
   readonly longestMs: number
   /** Of the turn that worked longest: its time, or its thread's of the processor if that is less, without collections. */
   readonly workMs: number
+  /** Of the turn in which the collector worked longest: its pauses, and the marking that it does as objects are made. */
+  readonly collectedMs: number
   /** The longest pause for a collection of young objects, and of all. */
   readonly scavengeMs: number
   readonly markMs: number
@@ -26,65 +27,113 @@ interface Turn {
   readonly cpuMs: number
 }
 
-interface Pause {
-  readonly from: number
-  readonly ms: number
-  readonly major: boolean
-}
-
 const LOOK_MS = 1
 /** Turns that are shorter than the clock of the looks can tell are no turns to speak of. */
 const LEAST_MS = 2
 
-/** The pauses of the collector between `begin` and `end`. */
-export class Pauses {
-  #pauses: Pause[] = []
-  readonly #observer = new PerformanceObserver((list) => this.#note(list.getEntries() as GcEntry[]))
+/** What V8 tells of its work, times in microseconds. */
+interface TraceEvent {
+  readonly name: string
+  /** The main thread has the number of the process. */
+  readonly tid: number
+  readonly ts: number
+  readonly dur?: number
+  /** Of the processor. */
+  readonly tdur?: number
+}
 
-  begin(): void {
-    this.#pauses = []
-    this.#observer.observe({ entryTypes: ['gc'] })
+const SCAVENGE = 'V8.GCScavenger'
+const STEP = /^V8\.GCIncrementalMarking/
+
+interface Collection {
+  readonly from: number
+  readonly ms: number
+  readonly cpuMs: number
+  readonly kind: 'young' | 'whole' | 'step'
+}
+
+/**
+ * What the collector did on the main thread between `begin` and `end`. Node's own entries of it have the pauses alone,
+ * not the steps of marking, which are most of its work where a heap is large; so V8's trace is read.
+ */
+export class Collections {
+  #events: TraceEvent[] = []
+  #all: Collection[] = []
+  readonly #session = new Session()
+
+  async begin(): Promise<void> {
+    this.#events = []
+    this.#session.connect()
+    this.#session.on('NodeTracing.dataCollected', ({ params }) => {
+      for (const event of params.value) this.#events.push(event as TraceEvent)
+    })
+    await this.#post('NodeTracing.start', { traceConfig: { includedCategories: ['v8'] } })
   }
 
   async end(): Promise<void> {
-    // The collector's entries come a turn later.
-    await pause(LOOK_MS)
-    this.#note(this.#observer.takeRecords() as GcEntry[])
-    this.#observer.disconnect()
+    const complete = new Promise((resolve) => this.#session.once('NodeTracing.tracingComplete', resolve))
+    await this.#post('NodeTracing.stop')
+    await complete
+    this.#session.removeAllListeners('NodeTracing.dataCollected')
+    this.#session.disconnect()
+    // The trace has the time of the system's steady clock, from which that of this process began at some moment.
+    const began = Number(process.hrtime.bigint()) / 1e6 - performance.now()
+    this.#all = outermost(
+      this.#events.filter(({ name, tid, dur }) => name.startsWith('V8.GC') && tid === process.pid && dur !== undefined),
+    ).map(({ name, ts, dur = 0, tdur = dur }) => ({
+      from: ts / 1000 - began,
+      ms: dur / 1000,
+      cpuMs: tdur / 1000,
+      kind: name === SCAVENGE ? 'young' : STEP.test(name) ? 'step' : 'whole',
+    }))
   }
 
-  longest(major: boolean): number {
-    return this.#pauses.reduce((most, one) => (one.major === major ? Math.max(most, one.ms) : most), 0)
+  longest(kind: Collection['kind']): number {
+    return this.#all.reduce((most, one) => (one.kind === kind ? Math.max(most, one.ms) : most), 0)
   }
 
-  /** Milliseconds of them within a time. */
-  within(from: number, until: number): number {
-    let collected = 0
-    for (const one of this.#pauses) {
-      collected += Math.max(0, Math.min(until, one.from + one.ms) - Math.max(from, one.from))
+  /** Milliseconds of them within a time: by the clock, and of the processor. */
+  within(from: number, until: number): { readonly ms: number; readonly cpuMs: number } {
+    let [ms, cpuMs] = [0, 0]
+    for (const one of this.#all) {
+      const within = Math.max(0, Math.min(until, one.from + one.ms) - Math.max(from, one.from))
+      ms += within
+      cpuMs += one.ms === 0 ? 0 : one.cpuMs * (within / one.ms)
     }
-    return collected
+    return { ms, cpuMs }
   }
 
-  #note(entries: readonly GcEntry[]): void {
-    for (const { startTime, duration, detail } of entries) {
-      this.#pauses.push({ from: startTime, ms: duration, major: detail?.kind !== constants.NODE_PERFORMANCE_GC_MINOR })
-    }
+  async #post(method: 'NodeTracing.start' | 'NodeTracing.stop', params: object = {}): Promise<void> {
+    await new Promise<void>((resolve, reject) =>
+      this.#session.post(method, params, (error) => (error === null ? resolve() : reject(error))),
+    )
   }
+}
+
+/** Some of the collector's work is told again as a part of other work. */
+function outermost(events: readonly TraceEvent[]): TraceEvent[] {
+  let until = Number.NEGATIVE_INFINITY
+  return events
+    .toSorted((a, b) => a.ts - b.ts || (b.dur ?? 0) - (a.dur ?? 0))
+    .filter(({ ts, dur = 0 }) => {
+      if (ts < until) return false
+      until = ts + dur
+      return true
+    })
 }
 
 export class TurnMeter {
   readonly #turns: Turn[] = []
-  readonly #pauses = new Pauses()
+  readonly #collections = new Collections()
   #timer: NodeJS.Timeout | undefined
   readonly #thread = new MainThread()
   #at = 0
   #cpu = 0
   #ran = 0
 
-  begin(): void {
+  async begin(): Promise<void> {
     this.#turns.length = 0
-    this.#pauses.begin()
+    await this.#collections.begin()
     this.#at = performance.now()
     this.#cpu = cpuUs()
     this.#ran = this.#thread.ranMs()
@@ -94,12 +143,13 @@ export class TurnMeter {
   async end(): Promise<Turns> {
     clearInterval(this.#timer)
     this.#look()
-    await this.#pauses.end()
+    await this.#collections.end()
     return {
       longestMs: this.#turns.reduce((most, { ms }) => Math.max(most, ms), 0),
       workMs: this.#turns.reduce((most, turn) => Math.max(most, this.#workOf(turn)), 0),
-      scavengeMs: this.#pauses.longest(false),
-      markMs: this.#pauses.longest(true),
+      collectedMs: this.#turns.reduce((most, turn) => Math.max(most, this.#collectedIn(turn).ms), 0),
+      scavengeMs: this.#collections.longest('young'),
+      markMs: this.#collections.longest('whole'),
     }
   }
 
@@ -116,8 +166,13 @@ export class TurnMeter {
     this.#ran = ran
   }
 
-  #workOf({ from, ms, cpuMs }: Turn): number {
-    return Math.max(0, Math.min(ms, cpuMs) - this.#pauses.within(from, from + ms + LOOK_MS))
+  #workOf(turn: Turn): number {
+    const collected = this.#collectedIn(turn)
+    return Math.max(0, Math.min(turn.ms - collected.ms, turn.cpuMs - collected.cpuMs))
+  }
+
+  #collectedIn({ from, ms }: Turn): { readonly ms: number; readonly cpuMs: number } {
+    return this.#collections.within(from, from + ms + LOOK_MS)
   }
 }
 
@@ -149,18 +204,13 @@ function openStat(): number | undefined {
   }
 }
 
-interface GcEntry {
-  readonly startTime: number
-  readonly duration: number
-  readonly detail?: { readonly kind?: number }
-}
-
 /** The longest of each, of several processes. */
 export function longestOf(all: readonly Turns[]): Turns {
   const most = (of: (turns: Turns) => number): number => Math.max(...all.map(of))
   return {
     longestMs: most((turns) => turns.longestMs),
     workMs: most((turns) => turns.workMs),
+    collectedMs: most((turns) => turns.collectedMs),
     scavengeMs: most((turns) => turns.scavengeMs),
     markMs: most((turns) => turns.markMs),
   }

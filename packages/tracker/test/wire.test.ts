@@ -362,6 +362,37 @@ describe('the codec of tracker messages', () => {
     expect(new Set(stamps).size).toBe(1)
   })
 
+  test('has one stamp for all claims that come with the same, in whatever frame, and another for one of another lineage', () => {
+    const at = 'b'.repeat(22)
+    const readOf = (epoch: number, event: itc.Event): Stamp => {
+      const stamp = { lineage: { epoch, genesis: at }, event }
+      const message = decodeMessage(
+        encodeMessage({ type: 'ops', boot: at, first: 1, ops: [put(stamp)], counter: 0, reply: false }),
+      )
+      const [op] = message?.type === 'ops' ? message.ops : []
+      if (op?.type !== 'put') throw new Error('not a claim')
+      expect(op.claim.stamp).toEqual(stamp)
+      return op.claim.stamp
+    }
+    const put = (stamp: Stamp): Op => ({
+      type: 'put',
+      claim: {
+        name: 'a',
+        pid: new Pid(at, 1, 'n'),
+        seq: 1,
+        fence: 1,
+        stamp,
+        kind: undefined,
+        meta: undefined,
+        placed: undefined,
+      },
+    })
+    const first = readOf(1, [0, 0, [1, 0, 1]])
+    expect(readOf(1, [0, 0, [1, 0, 1]])).toBe(first)
+    expect(readOf(1, [0, 0, [1, 1, 0]])).not.toBe(first)
+    expect(readOf(2, [0, 0, [1, 0, 1]])).not.toBe(first)
+  })
+
   test('cuts a long explanation instead of losing the answer', () => {
     const frame = encodeMessage({ type: 'answer', ask: 1, code: 'ERR_TIMEOUT', text: 'x'.repeat(100_000) })
     expect(decodeMessage(frame)).toMatchObject({ type: 'answer', text: 'x'.repeat(wireLimits.textChars) })

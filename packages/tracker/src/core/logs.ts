@@ -248,16 +248,11 @@ export function forgetOrphans(registry: Registry, budget: number): boolean {
 }
 
 /** All that a log holds, one by one; what changes meanwhile may or may not be among it. */
-export function* entriesOf(log: Log): Generator<LogEntry> {
-  for (const claim of log.claims.values()) yield { claim }
-  for (const members of log.groups.values()) for (const membership of members.values()) yield { membership }
-  for (const { at: _, ...strike } of log.strikes.values()) yield { strike }
-}
-
-export interface LogEntry {
-  readonly claim?: Claim
-  readonly membership?: Membership
-  readonly strike?: Strike
+export function* entriesOf(log: Log): Generator<Claim | Membership | Strike> {
+  // A million of them is sent to each node that joins: no object is made for one that is not needed.
+  for (const part of log.claims.maps) for (const claim of part.values()) yield claim
+  for (const members of log.groups.values()) for (const membership of members.values()) yield membership
+  for (const { at: _, ...strike } of log.strikes.values()) yield strike
 }
 
 /** What a peer needs to know to see whether it is behind, or differs. Not to be written to: many messages share it. */

@@ -5,17 +5,19 @@
 
 import type { BootId, ClusterUpward, LogOutput, MemberInfo, Phase, Random, View } from '@skep/cluster/core'
 import type * as itc from './itc.js'
-import type { LogEntry, Registry } from './logs.js'
+import type { Registry } from './logs.js'
 import type {
   Claim,
   DigestEntry,
   Ended,
   GroupOf,
   Lineage,
+  Membership,
   NameEvent,
   NodeRequest,
   Op,
   Source,
+  Strike,
   Terms,
   TrackerMessage,
 } from './messages.js'
@@ -426,7 +428,7 @@ export interface Transfer {
   readonly to: BootId
   readonly boot: BootId
   base: number
-  entries: Iterator<LogEntry, undefined>
+  entries: Iterator<Claim | Membership | Strike, undefined>
   chunk: number
   /** How many chunks the receiver has said to have. */
   received: number

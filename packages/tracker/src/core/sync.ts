@@ -19,8 +19,6 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 const OPS_A_FRAME = 256
 /** Rough size of an entry on the wire without its name, spec and metadata. */
 const ENTRY_BYTES = 64
-/** Chunks made per step, so that it stays short. */
-const CHUNKS_A_STEP = 2
 /** Chunks on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. */
 const CHUNKS_ON_THE_WAY = 16
 const CHUNKS_A_RECEIPT = 4
@@ -117,17 +115,18 @@ function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: reado
   }
 }
 
-/** Send the next chunks of the logs under way, by turns; asks for `continue` while there is more that may go now. */
+/**
+ * Send the next chunk of a log under way, by turns; asks for `continue` while there is more that may go now. One a step:
+ * the collector marks a large heap while what fills a chunk is made, up to 5 ms for each 64 KB.
+ */
 export function continueTransfers(turn: Turn): void {
   const { state, now } = turn
   const { transferMs } = state.config.limits
   state.transfers = state.transfers.filter(({ to, at }) => state.links.has(to) && now - at <= transferMs)
-  for (let budget = CHUNKS_A_STEP; budget > 0; budget--) {
-    const at = state.transfers.findIndex(maySend)
-    const [transfer] = at < 0 ? [] : state.transfers.splice(at, 1)
-    if (transfer === undefined) return
-    if (sendChunk(turn, transfer)) state.transfers.push(transfer)
-  }
+  const at = state.transfers.findIndex(maySend)
+  const [transfer] = at < 0 ? [] : state.transfers.splice(at, 1)
+  if (transfer === undefined) return
+  if (sendChunk(turn, transfer)) state.transfers.push(transfer)
   if (state.transfers.some(maySend)) goOn(turn)
 }
 
@@ -158,12 +157,17 @@ function sendChunk(turn: Turn, transfer: Transfer): boolean {
       last = true
       break
     }
-    const { claim, membership, strike } = value
-    if (claim !== undefined) claims.push(claim)
-    if (membership !== undefined) memberships.push(membership)
-    if (strike !== undefined) strikes.push(strike)
-    bytes += ENTRY_BYTES + weightOf(claim?.name ?? membership?.group ?? strike?.name)
-    bytes += weightOf(claim?.meta ?? membership?.meta) + weightOf(claim?.placed?.spec)
+    bytes += ENTRY_BYTES
+    if ('group' in value) {
+      memberships.push(value)
+      bytes += value.group.length + weightOf(value.meta)
+    } else if ('stamp' in value) {
+      claims.push(value)
+      bytes += value.name.length + weightOf(value.meta) + weightOf(value.placed?.spec)
+    } else {
+      strikes.push(value)
+      bytes += value.name.length
+    }
   }
   const ops = last ? opsAfter(of, transfer.base) : []
   if (ops === undefined) {

@@ -293,13 +293,30 @@ function known<T>(value: T | undefined): T {
 const id: Field<itc.Id> = { write: itc.encodeId, read: (value) => known(itc.decodeId(bytes(value))) }
 const event: Field<itc.Event> = { write: itc.encodeEvent, read: (value) => known(itc.decodeEvent(bytes(value))) }
 
+/**
+ * One stamp for all claims that come with the same, as their maker has it: 150 bytes a claim would be a fifth of what a
+ * name takes, and whoever sends the claims on writes the stamp once. Made again at any time, as the shared strings are.
+ */
 const stamp: Field<Stamp> = {
   write: (value) => [value.lineage.epoch, value.lineage.genesis, event.write(value.event)],
   read: (value) => {
     const [epoch, genesis, encoded] = array(value, 3)
-    return { lineage: { epoch: count.read(epoch), genesis: boot.read(genesis) }, event: event.read(encoded) }
+    const lineage = { epoch: count.read(epoch), genesis: boot.read(genesis) }
+    const its = bytes(encoded)
+    // Large ones are of names that moved a lot, each its own.
+    if (its.length > maxSharedBytes) return { lineage, event: event.read(its) }
+    const key = `${lineage.epoch} ${lineage.genesis} ${String.fromCharCode(...its)}`
+    const known = sharedStamps.get(key)
+    if (known !== undefined) return known
+    if (sharedStamps.size >= maxShared) sharedStamps.clear()
+    const own = { lineage, event: event.read(its) }
+    sharedStamps.set(key, own)
+    return own
   },
 }
+
+const sharedStamps = new Map<string, Stamp>()
+const maxSharedBytes = 64
 
 // The terms of placed names
 
@@ -396,20 +413,22 @@ const pid: Field<Pid> = {
  * frame's business.
  */
 function writeClaim(claim: Claim, stamp: unknown): unknown[] {
-  const { kind, meta, placed } = claim
-  const fields: unknown[] = [claim.name, claim.pid.id, claim.seq, claim.fence, stamp]
-  if (kind !== undefined || meta !== undefined || placed !== undefined) fields.push(kind ?? null)
-  if (meta !== undefined || placed !== undefined) fields.push(meta)
-  if (placed !== undefined) fields.push(placed.spec, placed.origin)
-  if (placed !== undefined && claim.from !== undefined) fields.push(claim.from.boot, claim.from.seq)
+  const { name, pid, seq, fence, kind, meta, placed } = claim
+  // A list that grows is made anew, with room for twenty more.
+  if (placed === undefined) {
+    if (meta !== undefined) return [name, pid.id, seq, fence, stamp, kind ?? null, meta]
+    return kind === undefined ? [name, pid.id, seq, fence, stamp] : [name, pid.id, seq, fence, stamp, kind]
+  }
+  const fields = [name, pid.id, seq, fence, stamp, kind ?? null, meta, placed.spec, placed.origin]
+  if (claim.from !== undefined) fields.push(claim.from.boot, claim.from.seq)
   const more = writeMore(placed)
   if (more.length > 0) fields.push(more)
   return fields
 }
 
 /** `[terms?, failures?, ended?]`, cut after the last one that is there; a newer minor version may append some. */
-function writeMore(placed: Placement | undefined): unknown[] {
-  if (placed?.terms === undefined && placed?.failures === undefined && placed?.ended === undefined) return []
+function writeMore(placed: Placement): unknown[] {
+  if (placed.terms === undefined && placed.failures === undefined && placed.ended === undefined) return []
   const more = [optional(terms).write(placed.terms), optional(failures).write(placed.failures)]
   return placed.ended === undefined ? more : [...more, ended.write(placed.ended)]
 }
