@@ -29,7 +29,7 @@ import { isSkepError, SkepError } from './errors.js'
 import type { Hello, Refusal } from './handshake.js'
 import type { Link } from './link.js'
 import { Links } from './links.js'
-import { defaultLogger, type Logger, LogLimiter } from './log.js'
+import { defaultLogger, type Logger, LogLimiter, unfailing } from './log.js'
 import { relayCapability } from './relays.js'
 import type {
   Cluster,
@@ -152,7 +152,7 @@ class ClusterNode implements Cluster {
     this.#manualReady = options.manualReady === true
     this.#onFatal = options.onFatal ?? endProcess
     this.#stallMs = stallMs(settings.limits)
-    this.#log = (options.logger ?? defaultLogger()).child({ component: 'cluster', node: settings.name })
+    this.#log = unfailing(options.logger ?? defaultLogger()).child({ component: 'cluster', node: settings.name })
     this.#transport = world.transport()
     this.#links = new Links({
       world: { time: world.time, chance: world.chance, transport: this.#transport },

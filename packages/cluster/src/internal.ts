@@ -4,6 +4,7 @@ export { type Address, formatAddress, isLoopback, parseAddress } from './address
 export { type Chance, realChance } from './chance.js'
 export { type ClusterWorld, realClusterWorld, startClusterIn } from './cluster.js'
 export { type Beat, maxPacketBytes, sealPacket } from './discovery/gossip-packet.js'
+export { unfailing } from './log.js'
 export {
   type Connection,
   type ConnectionEnd,

@@ -24,6 +24,72 @@ export function defaultLogger(level = 'info'): Logger {
   return pino({ name: 'skep', level, base: null })
 }
 
+/**
+ * Like the logger given, but what that throws stops nobody: a line is written in the middle of other work. The first
+ * failure is told as a warning of the process (`process.on('warning')`, code SKEP_LOGGER).
+ */
+export function unfailing(logger: Logger): Logger {
+  return logger instanceof Unfailing ? logger : new Unfailing(logger, { told: false })
+}
+
+class Unfailing implements Logger {
+  readonly debug: LogMethod = this.#method('debug')
+  readonly info: LogMethod = this.#method('info')
+  readonly warn: LogMethod = this.#method('warn')
+  readonly error: LogMethod = this.#method('error')
+  readonly fatal: LogMethod = this.#method('fatal')
+  readonly #logger: Logger
+  /** One for a logger and all its children. */
+  readonly #failure: { told: boolean }
+
+  constructor(logger: Logger, failure: { told: boolean }) {
+    this.#logger = logger
+    this.#failure = failure
+  }
+
+  child(bindings: Record<string, unknown>): Logger {
+    try {
+      return new Unfailing(this.#logger.child(bindings), this.#failure)
+    } catch (error) {
+      this.#failed(error)
+      return this
+    }
+  }
+
+  /** pino's; one that has no such method writes all. */
+  isLevelEnabled(level: string): boolean {
+    try {
+      const { isLevelEnabled } = this.#logger as { isLevelEnabled?: (level: string) => boolean }
+      return isLevelEnabled?.call(this.#logger, level) ?? true
+    } catch (error) {
+      this.#failed(error)
+      return true
+    }
+  }
+
+  #method(name: 'debug' | 'info' | 'warn' | 'error' | 'fatal'): LogMethod {
+    return (...line: [object, string] | [string]) => {
+      try {
+        const written: unknown = this.#logger[name](...(line as [object, string]))
+        // One that writes elsewhere: whose rejection that is nobody would know.
+        if (written instanceof Promise) written.catch((error: unknown) => this.#failed(error))
+      } catch (error) {
+        this.#failed(error)
+      }
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (this.#failure.told) return
+    this.#failure.told = true
+    let why = 'of what cannot be shown'
+    try {
+      why = String(error)
+    } catch {}
+    process.emitWarning(`the logger that was given to Skep fails: ${why}`, { code: 'SKEP_LOGGER' })
+  }
+}
+
 const intervalMs = 60_000
 const maxKeys = 1024
 

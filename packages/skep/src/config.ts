@@ -87,7 +87,10 @@ export interface NodeConfig {
   readonly admin?: string | AdminOptions | undefined
   /** Whether SIGTERM and SIGINT drain the node and then end the process with code 0. Default true. */
   readonly signals?: boolean | undefined
-  /** A pino logger (or one of its shape), or the level at which to log JSON lines on stdout. Default `info`. */
+  /**
+   * A pino logger (or one of its shape), or the level at which to log JSON lines on stdout. Default `info`. One that
+   * throws stops nobody: the first time is told as a warning of the process, code SKEP_LOGGER.
+   */
   readonly logger?: Logger | LogLevel | undefined
   /** Bounds and times of membership and links other than the defaults. */
   readonly limits?: Partial<MembershipLimits & LinkLimits> | undefined

@@ -208,7 +208,9 @@ class Supervisor implements Workers {
       this.#admin = await this.#world.admin(typeof admin === 'string' ? { listen: admin } : admin, {
         readiness: () => this.#readiness(),
         workers: () => this.#states(),
-        drain: () => this.drain(),
+        drain: async () => {
+          if (!(await this.drain())) this.#world.signals.exit(1)
+        },
       })
       this.#log.info({ address: this.#admin.address }, `admin listener of all workers on ${this.#admin.address}`)
     }

@@ -280,6 +280,16 @@ describe('workers', () => {
     expect(signals.codes).toEqual([1])
   })
 
+  it('that an operator has drained and that were killed make the code 1 as well', async () => {
+    const { admin, at, signals, time } = await ready({ killAfter: 5000, admin: '127.0.0.1:0' })
+    void admin().drain()
+    at(0).end(0, null)
+    time.pass(5000)
+    at(1).end(null, 'SIGKILL')
+    await turn()
+    expect(signals.codes).toEqual([1])
+  })
+
   it('that have no node yet are told by a signal, and end as well as the others', async () => {
     const { at, workers } = await stage()
     at(0).turn('ready')

@@ -15,6 +15,7 @@ import {
   type Time,
 } from '@skep/cluster'
 import type { BootId } from '@skep/cluster/core'
+import { unfailing } from '@skep/cluster/internal'
 import { Activations } from './activations.js'
 import { Asks, abortError, type Wish } from './asks.js'
 import { type Explanation, explain } from './core/explain.js'
@@ -94,7 +95,7 @@ class TrackerShell implements Tracker {
     this.cluster = options.cluster
     this.#time = options.time ?? realTime
     this.#asks = new Asks(this.#time)
-    this.#logger = (options.logger ?? defaultLogger()).child({ component: 'tracker' })
+    this.#logger = unfailing(options.logger ?? defaultLogger()).child({ component: 'tracker' })
     this.#onFatal = options.onFatal
     this.#driver = new Driver({
       cluster: this.cluster,
