@@ -2,7 +2,7 @@
 import { serve } from '@skep/example-counter/processes'
 import { localPeers, startNode } from 'skep'
 import { Bench } from './actors.js'
-import { cpuUs } from './slice.js'
+import { cpuUs, heapUsed } from './slice.js'
 import { calling } from './steps-calls.js'
 import { naming } from './steps-names.js'
 import { TurnMeter } from './turns.js'
@@ -23,6 +23,7 @@ const steps = {
   ready: (timeout: number) => node.ready({ timeout }),
   members: () => node.members().length,
   cpu: cpuUs,
+  heap: heapUsed,
   beginTurns: () => meter.begin(),
   endTurns: () => meter.end(),
   leave: () => node.stop(),

@@ -1,11 +1,10 @@
 /**
- * A process that `memory.ts` starts: `population.js (skep | plain) (named | anonymous) ACTORS` makes that many, measures,
- * and prints what it found as one line of JSON.
+ * A process that `memory.ts` starts: `population.js (skep | plain) (named | anonymous) ACTORS` makes that many, or
+ * `population.js plain entries NAMES` so many entries of a Map, measures, and prints what it found as one line of JSON.
  */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { anonymous, defineActor, type Pid, type RefOf, type SkepNode, startNode, via } from 'skep'
 import type { Population } from './memory.js'
+import { heapUsed } from './slice.js'
 
 type Measured = Partial<Population>
 
@@ -70,20 +69,18 @@ interface Plain {
 
 function plain(mode: string, actors: number): Measured {
   const before = heapUsed()
+  if (mode === 'entries') {
+    const entries = new Map<string, number>()
+    for (let i = 0; i < actors; i++) entries.set(`a-${i}`, i)
+    const bytesPerActor = (heapUsed() - before) / actors
+    if (entries.size !== actors) throw new Error('some are missing')
+    return { bytesPerActor }
+  }
   const all = new Map<string | number, Plain>()
   for (let i = 0; i < actors; i++) all.set(mode === 'named' ? `room-${i}` : i, { state: { n: i }, mailbox: [] })
   const bytesPerActor = (heapUsed() - before) / actors
   if (all.size !== actors) throw new Error('some are missing')
   return { bytesPerActor }
-}
-
-/** Bytes that are in use, after everything that is not has been collected. */
-function heapUsed(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
-  collect()
-  return process.memoryUsage().heapUsed
 }
 
 const [what, mode = '', actors] = process.argv.slice(2)

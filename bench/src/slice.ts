@@ -2,6 +2,8 @@
  * A slice of load within one process: so many callers, each of which asks again as soon as it is answered, for so long.
  * Every answer is looked at.
  */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { quantile } from './measure.js'
 
 export interface Slice {
@@ -93,6 +95,15 @@ export function quantilesOf(times: ArrayLike<number>): { readonly p50Us: number;
 export function cpuUs(): number {
   const { user, system } = process.cpuUsage()
   return user + system
+}
+
+/** Bytes of heap that are in use, after everything that is not has been collected. */
+export function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  collect()
+  return process.memoryUsage().heapUsed
 }
 
 /** Milliseconds on the clock that all processes of a host share. */
