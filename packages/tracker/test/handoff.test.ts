@@ -252,6 +252,45 @@ describe('a handoff', () => {
     expect(net.outputs('b', 'resume')).toEqual([])
   })
 
+  test('that comes twice is not refused: by such an answer the process would go on here and there', () => {
+    const { net, name } = placed()
+    sent(net, name)
+    const told = net.wires.find(({ message }) => isHandoff(message))?.message
+    if (told === undefined) throw new Error('nothing is handed over')
+    net.filter = (message, to) => !(message.type === 'ops' && message.boot === net.boot('c') && to === net.boot('b'))
+    expect(runShells(net)).toEqual([name])
+    net.input('c', { type: 'message', from: net.boot('b'), message: told })
+    expect(runShells(net)).toEqual([])
+    expect(net.outputs('b', 'resume')).toEqual([])
+    net.filter = () => true
+    net.pass(3000)
+    expect(net.outputs('b', 'release')).toHaveLength(1)
+    expect([net.outputs('b', 'resume'), net.outputs('b', 'deactivate')]).toEqual([[], []])
+    expect(net.holder('d', name)).toBe('c')
+  })
+
+  test('whose process was stopped at the target, of which the source hears only then, is over: it does not go on here', () => {
+    const { net, name } = placed()
+    sent(net, name)
+    const [b, c] = [net.boot('b'), net.boot('c')]
+    net.filter = (message, to) => !(message.type === 'ops' && message.boot === c && to === b)
+    expect(runShells(net)).toEqual([name])
+    net.input('e', { type: 'request', ask: 999, request: { type: 'unregister', name } })
+    net.drain()
+    // Before its patience ends it is sent the log as it is by now, in which there is only the end.
+    let whole = 0
+    net.filter = (message, to) => {
+      if (message.type === 'state' && message.boot === c && to === b) whole += message.claims.length === 0 ? 1 : 0
+      return !(message.type === 'ops' && message.boot === c && to === b)
+    }
+    net.pass(4000)
+    expect(whole).toBe(1)
+    expect(net.outputs('b', 'resume')).toEqual([])
+    expect(net.outputs('b', 'deactivate')).toMatchObject([{ name, reason: 'superseded', winner: undefined }])
+    for (const at of ['a', 'b', 'c', 'd', 'e']) expect(net.holder(at, name)).toBeUndefined()
+    expect(net.state('b').handoffs.size).toBe(0)
+  })
+
   test('goes back to the source at once when the target dies before it has the name', () => {
     const { net, name } = placed()
     sent(net, name)

@@ -168,6 +168,52 @@ describe('processes that live on under another boot', () => {
     expect(net.state('b').registry.orphans.size + net.state('b').starting.size).toBe(0)
   })
 
+  test('are not started again beside themselves while others of them are still asked for', () => {
+    const net = new Trackers({ maxKept: 1 })
+    net.add(['a'])
+    net.add(['b'], { kinds: ['other'] })
+    net.pass(3000)
+    const [far] = namesOf(net, 'b') as [string]
+    const near = namesOf(net, 'a').slice(0, 3)
+    net.input('a', { type: 'claim', ask: 1, name: far, pid: 7 })
+    net.drain()
+    for (const name of near) expect(spawned(net, 'b', name)).toBe('a')
+    net.lose('a')
+    net.filter = ({ type }) => type !== 'claim'
+    net.rejoin('a')
+    const before = net.outputs('a', 'activate').length
+    net.pass(1000)
+    expect(net.state('a').heldCount).toBeGreaterThan(0)
+    expect(net.outputs('a', 'kept')).toEqual([])
+    expect(net.outputs('a', 'activate')).toHaveLength(before)
+    net.filter = () => true
+    net.pass(3000)
+    expect(net.outputs('a', 'kept').map(({ claim }) => claim.name)).toEqual([far, ...near])
+    expect(net.outputs('a', 'activate')).toHaveLength(before)
+    expect(net.outputs('a', 'deactivate')).toEqual([])
+  })
+
+  test('that crash before they are asked for are started again as soon as that may be', () => {
+    const net = new Trackers({ maxKept: 1 })
+    net.add(['a'])
+    net.add(['b'], { kinds: ['other'] })
+    net.pass(3000)
+    const [far] = namesOf(net, 'b') as [string]
+    const near = ownedBy(net, 'a')
+    net.input('a', { type: 'claim', ask: 1, name: far, pid: 7 })
+    net.drain()
+    expect(spawned(net, 'b', near)).toBe('a')
+    const { pid } = net.claim('a', near) as Claim
+    net.lose('a')
+    net.filter = ({ type }) => type !== 'claim'
+    net.rejoin('a')
+    net.pass(1000)
+    const before = net.outputs('a', 'activate').length
+    net.input('a', { type: 'gone', pid: pid.id, ended: { how: 'crashed', reason: 'slipped' } })
+    net.pass(1000)
+    expect(net.outputs('a', 'activate')).toHaveLength(before + 1)
+  })
+
   test('are forgotten by nobody who comes back twice before it has its names again', () => {
     const net = started(['a', 'b', 'c'])
     net.input('a', { type: 'claim', ask: 1, name: 'x', pid: 7 })

@@ -281,8 +281,37 @@ describe('while a log is put in place', () => {
     }
     wait(trackerLimits.downLogMs - 200)
     expect(one.state.heldCount).toBe(0)
-    wait(200)
+    // Whoever was asked for the rest says nothing: somebody else is given as long.
+    wait(2 * trackerLimits.downLogMs)
     expect(one.state.heldCount).toBe(one.state.ownedCount)
+  })
+
+  test('is asked of another where the one that was asked says nothing, before it is done without', () => {
+    const one = taking()
+    const pulls = (): number => one.sent.filter(({ message }) => message.type === 'pull').length
+    const asked = pulls()
+    while (pulls() === asked) {
+      expect(one.state.heldCount).toBe(0)
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    one.hear(stateOf(placed, 500), 'boot-of-other')
+    while (one.state.replacements.size > 0) {
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    expect(one.state.heldCount).toBe(one.state.ownedCount)
+    expect(one.state.registry.orphans.size).toBe(placed.length)
+  })
+
+  test('is done without in the end, where nobody ever answers', () => {
+    const one = taking()
+    const begun = one.now
+    while (one.state.heldCount === 0) {
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    expect(one.now - begun).toBeLessThanOrEqual(trackerLimits.anyLogMs)
   })
 
   test('its placed names of a gone node are started again as soon as it is there', () => {

@@ -163,8 +163,7 @@ export class Ledger {
     this.settleUnregister(open.name)
     // Asked of another node, and done here, for the process has come here meanwhile.
     const holding = node.holdings.get(open.name)
-    const kept = node.replica.tracker.asks.kept.has(open.name)
-    if (holding === undefined || kept || logOf(node).has(open.name)) return
+    if (holding === undefined || isKept(node, open.name, holding.pid) || logOf(node).has(open.name)) return
     node.holdings.delete(open.name)
     if (holding.placed) this.struck(node, open.name, holding.fence)
   }
@@ -334,4 +333,10 @@ export class Ledger {
       )
     }
   }
+}
+
+/** Its process lived on through a rejoin, and has not got the name again yet. */
+function isKept({ replica }: SimNode, name: string, pid: number): boolean {
+  const { asks, unasked } = replica.tracker
+  return asks.kept.has(name) || (unasked.get(pid)?.some((claim) => claim.name === name) ?? false)
 }

@@ -6,11 +6,11 @@ import { dropRetake } from './handoff.js'
 import { follows } from './ids.js'
 import { type Change, endedAt, isStruck, logOf } from './logs.js'
 import type { Claim, NameEvent } from './messages.js'
-import { dropName } from './own.js'
-import { completedBy, release } from './passage.js'
+import { dropName, removeName } from './own.js'
+import { completedBy, dropHandoff, release } from './passage.js'
 import { endStarted, endStruck, reconcileOne } from './placement.js'
 import { hasEnded } from './policies.js'
-import type { TrackerState, Turn } from './state.js'
+import type { Handoff, TrackerState, Turn } from './state.js'
 
 export function onChange(turn: Turn, change: Change): void {
   const { state } = turn
@@ -35,14 +35,34 @@ export function onChange(turn: Turn, change: Change): void {
 
 /** A name has lived and ended, perhaps without having been seen here: what was given or started for it is over. */
 function onStrike(turn: Turn, name: string): void {
-  const { registry, grants, starting } = turn.state
+  const { registry, grants, starting, handoffs } = turn.state
   const grant = grants.get(name)
   const struck = grant === undefined ? undefined : registry.logs.get(grant.boot)?.strikes.get(name)
   if (grant !== undefined && struck !== undefined && struck.fence >= grant.fence) grants.delete(name)
   const start = starting.get(name)
   if (start !== undefined && isStruck(registry, name, start.origin)) endStruck(turn, start)
+  const handoff = handoffs.get(name)
+  if (handoff !== undefined && endedThere(turn, handoff)) return
   outliveStrike(turn, name)
   turn.released.push(name)
+}
+
+/**
+ * What was handed over has ended at its target, and the target's claim was never seen here (in the copy of a log that
+ * came whole there is none): what waits here for a word of the target was the user's to end, and is ended.
+ */
+function endedThere(turn: Turn, { name, pid, to, from, stage }: Handoff): boolean {
+  const { registry, self } = turn.state
+  const own = logOf(registry, self).claims.get(name)
+  const struck = registry.logs.get(to)?.strikes.get(name)
+  if (from === undefined || stage === 'pass' || own?.pid.id !== pid || own.placed === undefined) return false
+  if (struck === undefined || struck.origin !== own.placed.origin || struck.fence <= own.fence) return false
+  dropRetake(turn, name)
+  dropHandoff(turn, name, { code: 'ERR_ACTOR_STOPPED', text: `'${name}' has ended` })
+  removeName(turn, own)
+  turn.out.push({ type: 'deactivate', pid, name, reason: 'superseded', winner: undefined })
+  turn.released.push(name)
+  return true
 }
 
 /** A process has ended and is to be started again, perhaps without having been seen here. */

@@ -318,6 +318,9 @@ function hasRoom(state: TrackerState): boolean {
 export function onHandoff(turn: Turn, from: BootId, message: Message<'handoff'>): void {
   const { state } = turn
   const { name, number, kind, spec, meta, origin, seq, fence, groups, state: image, terms, failures } = message
+  const came = logOf(state.registry, state.self).claims.get(name)?.from
+  // Told twice, which an answer must not undo: that it came stands in our log.
+  if (came?.boot === from && came.seq === seq) return
   const known = state.asks.target.get(name)?.find((ask) => ask.from?.boot === from)
   if (known !== undefined) {
     if ((known.handed?.number ?? 0) >= number) return

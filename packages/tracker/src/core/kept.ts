@@ -11,6 +11,7 @@ const KEPT_A_STEP = 256
 
 /** The claim of an earlier boot of this node, whose process lives: its name will be asked for. */
 export function keepClaim(state: TrackerState, claim: Claim): void {
+  state.unaskedNames.add(claim.name)
   const claims = state.unasked.get(claim.pid.id)
   if (claims === undefined) state.unasked.set(claim.pid.id, [claim])
   else claims.push(claim)
@@ -25,10 +26,18 @@ function* unaskedOf(unasked: Map<number, Claim[]>): Generator<Claim, undefined> 
 }
 
 /** What this process kept and is not asked for yet: it will not be. */
-export function takeUnasked({ unasked }: TrackerState, pid: number): Claim[] {
-  const claims = unasked.get(pid)
+export function takeUnasked({ unasked, unaskedNames }: TrackerState, pid: number): Claim[] {
+  const claims = unasked.get(pid)?.splice(0) ?? []
   unasked.delete(pid)
-  return claims?.splice(0) ?? []
+  for (const { name } of claims) unaskedNames.delete(name)
+  return claims
+}
+
+/** Nothing of it will be asked for. */
+export function forgetUnasked(state: TrackerState): void {
+  state.unasked.clear()
+  state.unaskedNames.clear()
+  state.unaskedNext = undefined
 }
 
 /** Asks for the next ones, as far as there is room. */
@@ -43,6 +52,7 @@ export function askForKept(turn: Turn): void {
       return
     }
     const { name, pid, kind, meta, placed } = claim
+    state.unaskedNames.delete(name)
     const id = --state.nextHostAsk
     openAsk(turn, { id, name, role: 'kept', kind, meta, pid: pid.id, told: true, kept: claim, ...placed })
   }

@@ -8,6 +8,7 @@ import { endAsks } from './asks.js'
 import { dropYielded } from './grants.js'
 import { endHandoffs } from './handoff.js'
 import { giveId } from './ids.js'
+import { forgetUnasked } from './kept.js'
 import { logOf } from './logs.js'
 import type { TrackerMessage } from './messages.js'
 import { endRequests } from './requests.js'
@@ -27,8 +28,7 @@ export function leave(turn: Turn): void {
   state.ownedCount = 0
   endHandoffs(turn)
   endAsks(turn)
-  state.unasked.clear()
-  state.unaskedNext = undefined
+  forgetUnasked(state)
   endRequests(turn)
   yieldAll(state)
   dropYielded(turn)

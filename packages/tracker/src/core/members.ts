@@ -63,7 +63,8 @@ export function onMember(turn: Turn, member: Member): void {
   forgetPeer(turn, info.boot)
   // From now on only others can give it: what it wrote is asked of them at once, and they have their own time for it.
   const need = state.needed.get(info.boot)
-  if (need !== undefined) state.needed.set(info.boot, { seq: need.seq, since: now, pulledAt: Number.NEGATIVE_INFINITY })
+  if (need !== undefined)
+    state.needed.set(info.boot, { seq: need.seq, since: now, pulledAt: Number.NEGATIVE_INFINITY, again: false })
   if (state.pulls.get(info.boot)?.from === info.boot) state.pulls.delete(info.boot)
   state.links.delete(info.boot)
   lostTarget(turn, info.boot, true)

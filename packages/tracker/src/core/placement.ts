@@ -284,6 +284,8 @@ export function reconcileOne(turn: Turn, orphan: Claim): void {
   const slot = slotOf(name, state.held.length)
   if (state.held[slot] === 0 || state.starting.has(name) || state.grants.has(name)) return
   if (lookup(state.registry, name) !== undefined || placed === undefined || mayStillRun(state, name)) return
+  // Its process is one of ours, and lives: the name will be asked for again.
+  if (state.unaskedNames.has(name)) return
   beginAgain(turn, orphan, placed, slot)
 }
 

@@ -141,7 +141,10 @@ export function endProcess(turn: Turn, { pid, keepPlaced = false, ended }: Gone)
     strikeKept(turn, ask.kept)
   }
   for (const claim of takeUnasked(state, pid)) {
-    if (!stays(claim) && !(ended && comesBack(claim.placed, ended.how))) strikeKept(turn, claim)
+    const goesOn = stays(claim) || (ended !== undefined && comesBack(claim.placed, ended.how))
+    if (!goesOn) strikeKept(turn, claim)
+    // Where the slot is ours, its restart has waited for this one's ask.
+    else state.registry.changes.push({ name: claim.name, before: undefined, after: undefined, reason: 'ended' })
   }
 }
 

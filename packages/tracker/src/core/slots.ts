@@ -175,10 +175,11 @@ function caughtUp(turn: Turn): boolean {
     }
     const peer = state.peers.get(boot)
     const waited = now - need.since
+    const isGone = peer?.phase === 'down' || peer?.phase === 'left'
     if (
       peer === undefined ||
       (state.registry.logs.get(boot)?.seq ?? 0) >= need.seq ||
-      ((peer.phase === 'down' || peer.phase === 'left') && waited >= limits.downLogMs) ||
+      (isGone && waited >= limits.downLogMs && !state.pulls.has(boot)) ||
       waited >= limits.anyLogMs
     ) {
       state.needed.delete(boot)
@@ -250,7 +251,7 @@ export function onAck(turn: Turn, from: BootId, message: Message<'ack'>): void {
     if (entry.seq > (state.told.get(entry.boot) ?? 0)) state.told.set(entry.boot, entry.seq)
     if (logOf(state.registry, entry.boot).seq >= entry.seq) continue
     const need = state.needed.get(entry.boot)
-    if (need === undefined) state.needed.set(entry.boot, { seq: entry.seq, since: now, pulledAt: now })
+    if (need === undefined) state.needed.set(entry.boot, { seq: entry.seq, since: now, pulledAt: now, again: false })
     else if (entry.seq > need.seq) need.seq = entry.seq
     compareEntry(turn, from, entry)
   }

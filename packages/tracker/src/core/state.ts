@@ -412,6 +412,15 @@ export interface Starting {
   failedOn: Set<BootId> | undefined
 }
 
+/** A log that a slot waits for. */
+export interface Need {
+  seq: number
+  since: number
+  pulledAt: number
+  /** Whoever was asked did not answer, and it was waited for anew. */
+  again: boolean
+}
+
 export interface Pull {
   readonly boot: BootId
   readonly from: BootId
@@ -497,7 +506,7 @@ export interface TrackerState {
   /** A member that has yielded nothing yet of what we take: until it answers, other answers change nothing. */
   awaited: BootId | undefined
   /** seqs that our logs must reach before a slot is held. */
-  needed: Map<BootId, { seq: number; since: number; pulledAt: number }>
+  needed: Map<BootId, Need>
   /** The greatest seq heard of each log, in whatever digest. */
   told: Map<BootId, number>
   /** TAKEs that came before the gate opened: answered again when it opens. */
@@ -514,6 +523,8 @@ export interface TrackerState {
   askById: Map<number, Ask>
   /** Claims kept across a rejoin that are not asked for yet, by local pid number. */
   unasked: Map<number, Claim[]>
+  /** Their names. */
+  unaskedNames: Set<string>
   /** Takes them out of there, one by one; undefined while there are none. */
   unaskedNext: Iterator<Claim, undefined> | undefined
   grants: Map<string, Grant>

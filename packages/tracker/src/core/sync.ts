@@ -353,11 +353,18 @@ export function onBusy(turn: Turn, from: BootId, message: Message<'busy'>): void
 /** Free the pulls that a lost link or a silent peer holds. */
 export function expirePulls(turn: Turn): void {
   const { state, now } = turn
+  const { pullMs, downLogMs } = state.config.limits
   for (const open of state.pulls.values()) {
-    if (now - open.since < state.config.limits.pullMs && state.links.has(open.from)) continue
+    const need = state.needed.get(open.boot)
+    const patience = need === undefined ? pullMs : Math.min(pullMs, downLogMs)
+    if (now - open.since < patience && state.links.has(open.from)) continue
     state.pulls.delete(open.boot)
     const peer = state.peers.get(open.boot)
     if (peer !== undefined && open.from === open.boot) peer.mute = true
+    // Somebody else has the time to answer, too, once.
+    if (need === undefined || need.again) continue
+    need.again = true
+    need.since = now
   }
 }
 

@@ -132,6 +132,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     },
     askById: new Map(),
     unasked: new Map(),
+    unaskedNames: new Set(),
     unaskedNext: undefined,
     grants: new Map(),
     waiting: new Map(),
