@@ -42,7 +42,7 @@ const proofs = [
     claim: 'whole nodes with actors',
     args: ['--level', 'nodes', '--runs', runs(2000)],
   },
-  { name: 'mutants', claim: 'each rule removed', args: ['--mutants', '--runs', runs(20_000), '--nodes', '2-9'] },
+  { name: 'mutants', claim: 'each rule removed', args: ['--mutants', '--runs', runs(150_000), '--nodes', '2-9'] },
   ...['none', 'crash', 'cut', 'leave'].map((fault) => ({
     name: `explore-${fault}`,
     claim: `every schedule of a tiny world, fault: ${fault}`,

@@ -125,7 +125,10 @@ export class Ledger {
     if (open.what === 'spawn') {
       const stopped = (this.strict() ? this.stopped.get(claim.name)?.fence : this.ends.get(claim.name)) ?? 0
       // While several copies may be, the one that was acknowledged may have been stopped since.
-      const over = this.ended.has(`${claim.pid.boot} ${claim.pid.id} ${claim.name}`)
+      const ended = this.ended.has(`${claim.pid.boot} ${claim.pid.id} ${claim.name}`)
+      // What is temporary has ended with its node, if that died before this word of it came.
+      const temporary = this.endings.restartOf(claim.placed?.origin ?? '').policy === 'temporary'
+      const over = ended || (temporary && !holds(claim))
       const stands = !over && claim.fence > stopped && (this.strict() || holds(claim))
       if (this.isCertain(claim.name) && stands) {
         const { fence, placed } = claim

@@ -36,8 +36,9 @@ export class Premise {
     this.lastUntil = Math.max(this.lastUntil, until)
   }
 
-  /** A clock was set between two boots of one address: the later one may look older, and be condemned. */
+  /** A clock was set between two boots of one address: the later one, or who believes it, may be condemned and live on. */
   mistakesBoots(now: number): void {
+    this.brokenUntil = Math.max(this.brokenUntil, now + this.settledMs)
     this.downsUntil = Math.max(this.downsUntil, now + this.settledMs)
   }
 
