@@ -224,6 +224,11 @@ export class Ledger {
     this.spawnsSince.add(name)
   }
 
+  /** Has its user stopped the name, and nobody asked for it since? */
+  isStopped(name: string): boolean {
+    return this.stopped.has(name)
+  }
+
   /** While several copies may be, a lower fence of the name counts for nothing from here on. */
   private overrules(name: string, fence: number): void {
     this.ends.set(name, Math.max(this.ends.get(name) ?? 0, fence))

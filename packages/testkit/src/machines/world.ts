@@ -924,7 +924,9 @@ export class World implements NodeHost {
     const log = node.replica.tracker.registry.logs.get(output.claim.pid.boot)
     const now = log?.claims.get(output.claim.name)
     const over = now === undefined || hasEnded(now)
-    if (log !== undefined && log.seq > output.claim.seq && (log.hidden || over)) return
+    if (log !== undefined && log.seq > output.claim.seq && over) return
+    // Or its node has gone before the copy of its log came.
+    if (log !== undefined && log.seq >= output.claim.seq && log.hidden) return
     const told = seen?.pid.toString() ?? 'nobody'
     this.complain('unread', `${node.boot} acknowledged ${output.claim.name} of ${output.claim.pid} and shows ${told}`)
   }
@@ -933,7 +935,9 @@ export class World implements NodeHost {
     const winner = output.winner?.pid.toString() ?? 'nobody, as it was stopped'
     const text = `${node.boot} stops ${output.name} (${output.reason}), held by ${winner}`
     const calm = this.premise.holds(this.now) && !output.name.startsWith(freePrefix)
-    if (calm && !this.premise.rough) this.complain('stopped', text)
+    // Where it was handed over, its user may have stopped it there before this node heard that it had come.
+    const byUser = output.winner === undefined && this.ledger.isStopped(output.name)
+    if (calm && !this.premise.rough && !byUser) this.complain('stopped', text)
     if (output.winner !== undefined && !this.safety.heldBesides(node, output.pid, output.name, JUST_HELD_MS)) {
       this.complain('bothStopped', text)
     }
