@@ -132,11 +132,14 @@ export function shown(value: number, unit: Unit): string {
 
 /** The median, and the range where there is one. */
 export function shownRatio({ median, lowest, highest }: Spread): string {
+  if (figure(median) === '–') return '–'
   const range = lowest === highest ? '' : ` (${figure(lowest)} to ${figure(highest)})`
   return `${figure(median)} x${range}`
 }
 
 /** Three digits. */
 export function figure(value: number): string {
+  // Of nothing, as of no turn that could be told: and in a JSON that was kept such a number is null.
+  if (value === null || !Number.isFinite(value)) return '–'
   return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)))
 }

@@ -49,6 +49,19 @@ const run: Run = {
   rows: { remoteCall: calls },
 }
 
+test('what is the ratio of nothing to nothing is a dash, also where the run was kept as JSON', () => {
+  const ratio = flat(Number.NaN)
+  const measure = {
+    name: 'no turn',
+    unit: 'ms' as const,
+    value: flat(0),
+    yardstick: { name: 'clock', value: flat(0), ratio },
+  }
+  const rows = { growth: { ...calls, measures: [measure], plots: [] } }
+  for (const one of [{ ...run, rows }, JSON.parse(JSON.stringify({ ...run, rows })) as Run])
+    expect(page(one, 'node scripts/performance.mjs', '1.2.3')).toContain('| no turn | 0 ms |  | clock 0 ms |  | – |')
+})
+
 test('the page has a row for each measure with its ratio, its processor time and its target', () => {
   const text = page(run, 'node scripts/performance.mjs', '1.2.3')
   expect(text).toContain(
