@@ -33,6 +33,27 @@ function started(names: readonly string[] = ['a', 'b', 'c'], limits = {}): Track
   return net
 }
 
+/**
+ * `a` has rejoined and asks for one name at a time: for `far` of another's slot, with no answer, so that `near`, so many
+ * placed names in slots of its own, wait to be asked for.
+ */
+function waiting(count: number): { net: Trackers; far: string; near: readonly string[]; pids: readonly number[] } {
+  const net = new Trackers({ maxKept: 1 })
+  net.add(['a'])
+  net.add(['b'], { kinds: ['other'] })
+  net.pass(3000)
+  const [far] = namesOf(net, 'b') as [string]
+  const near = namesOf(net, 'a').slice(0, count)
+  net.input('a', { type: 'claim', ask: 1, name: far, pid: 7 })
+  net.drain()
+  for (const name of near) expect(spawned(net, 'b', name)).toBe('a')
+  const pids = near.map((name) => (net.claim('a', name) as Claim).pid.id)
+  net.lose('a')
+  net.filter = ({ type }) => type !== 'claim'
+  net.rejoin('a')
+  return { net, far, near, pids }
+}
+
 /** The shell of a host that starts each process at once, under numbers from 100. */
 function serve(net: Trackers, ...names: readonly string[]): void {
   net.drain()
@@ -169,18 +190,7 @@ describe('processes that live on under another boot', () => {
   })
 
   test('are not started again beside themselves while others of them are still asked for', () => {
-    const net = new Trackers({ maxKept: 1 })
-    net.add(['a'])
-    net.add(['b'], { kinds: ['other'] })
-    net.pass(3000)
-    const [far] = namesOf(net, 'b') as [string]
-    const near = namesOf(net, 'a').slice(0, 3)
-    net.input('a', { type: 'claim', ask: 1, name: far, pid: 7 })
-    net.drain()
-    for (const name of near) expect(spawned(net, 'b', name)).toBe('a')
-    net.lose('a')
-    net.filter = ({ type }) => type !== 'claim'
-    net.rejoin('a')
+    const { net, far, near } = waiting(3)
     const before = net.outputs('a', 'activate').length
     net.pass(1000)
     expect(net.state('a').heldCount).toBeGreaterThan(0)
@@ -194,22 +204,10 @@ describe('processes that live on under another boot', () => {
   })
 
   test('that crash before they are asked for are started again as soon as that may be', () => {
-    const net = new Trackers({ maxKept: 1 })
-    net.add(['a'])
-    net.add(['b'], { kinds: ['other'] })
-    net.pass(3000)
-    const [far] = namesOf(net, 'b') as [string]
-    const near = ownedBy(net, 'a')
-    net.input('a', { type: 'claim', ask: 1, name: far, pid: 7 })
-    net.drain()
-    expect(spawned(net, 'b', near)).toBe('a')
-    const { pid } = net.claim('a', near) as Claim
-    net.lose('a')
-    net.filter = ({ type }) => type !== 'claim'
-    net.rejoin('a')
+    const { net, pids } = waiting(1)
     net.pass(1000)
     const before = net.outputs('a', 'activate').length
-    net.input('a', { type: 'gone', pid: pid.id, ended: { how: 'crashed', reason: 'slipped' } })
+    net.input('a', { type: 'gone', pid: pids[0] as number, ended: { how: 'crashed', reason: 'slipped' } })
     net.pass(1000)
     expect(net.outputs('a', 'activate')).toHaveLength(before + 1)
   })

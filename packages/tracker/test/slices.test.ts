@@ -304,6 +304,20 @@ describe('while a log is put in place', () => {
     expect(one.state.registry.orphans.size).toBe(placed.length)
   })
 
+  test('of a node that lives is given the time of any pull: a busy node may be slow to begin', () => {
+    const one = new One('writer', 'other')
+    const entries = [{ boot: writer, seq: 500, high: 1, low: 1 }]
+    const { generation } = one.state
+    const ack = { type: 'ack', generation, slots: new Uint8Array([255]), notYet: false, counter: 1, entries } as const
+    one.hear(ack, 'boot-of-other')
+    const since = one.state.pulls.get(writer)?.since ?? Number.NaN
+    while (one.state.pulls.get(writer)?.since === since) {
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    expect(one.now - since).toBeGreaterThanOrEqual(trackerLimits.pullMs)
+  })
+
   test('is done without in the end, where nobody ever answers', () => {
     const one = taking()
     const begun = one.now

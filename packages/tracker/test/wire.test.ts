@@ -364,8 +364,8 @@ describe('the codec of tracker messages', () => {
 
   test('has one stamp for all claims that come with the same, in whatever frame, and another for one of another lineage', () => {
     const at = 'b'.repeat(22)
-    const readOf = (epoch: number, event: itc.Event): Stamp => {
-      const stamp = { lineage: { epoch, genesis: at }, event }
+    const readOf = (epoch: number, event: itc.Event, genesis = at): Stamp => {
+      const stamp = { lineage: { epoch, genesis }, event }
       const message = decodeMessage(
         encodeMessage({ type: 'ops', boot: at, first: 1, ops: [put(stamp)], counter: 0, reply: false }),
       )
@@ -391,6 +391,9 @@ describe('the codec of tracker messages', () => {
     expect(readOf(1, [0, 0, [1, 0, 1]])).toBe(first)
     expect(readOf(1, [0, 0, [1, 1, 0]])).not.toBe(first)
     expect(readOf(2, [0, 0, [1, 0, 1]])).not.toBe(first)
+    // Written one after the other, boot and event of these two are the same: the event's bytes have a space among them.
+    readOf(1, [24, 0, [156, [7, 0, 38], 0]], 'g')
+    readOf(1, [7, 0, 38], 'g gc\x7f')
   })
 
   test('cuts a long explanation instead of losing the answer', () => {

@@ -15,7 +15,16 @@ import { joinGroup, noteName, rewriteMeta, write } from './own.js'
 import { completedBy, endHandoff, release } from './passage.js'
 import { Pid } from './pid.js'
 import { slotOf } from './ring.js'
-import { type Ask, heardCounter, ownerOf, send, type TrackerOutput, type TrackerState, type Turn } from './state.js'
+import {
+  type Ask,
+  heardCounter,
+  isGone,
+  ownerOf,
+  send,
+  type TrackerOutput,
+  type TrackerState,
+  type Turn,
+} from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
@@ -222,8 +231,7 @@ function giveUpRetake(turn: Turn, ask: Ask): void {
 function isOver(state: TrackerState, holder: Claim): boolean {
   const boot = holder.pid.boot
   if (boot === state.self) return logOf(state.registry, boot).claims.get(holder.name)?.seq !== holder.seq
-  const phase = state.peers.get(boot)?.phase
-  return phase === 'down' || phase === 'left'
+  return isGone(state.peers.get(boot)?.phase)
 }
 
 export function onElsewhere(turn: Turn, from: BootId, message: Message<'elsewhere'>): void {

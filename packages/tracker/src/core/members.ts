@@ -12,7 +12,7 @@ import { rebalanceAnew } from './rebalance.js'
 import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
 import { pursueSoon, yieldForeign } from './slots.js'
-import { goOn, log, type TrackerState, type Turn } from './state.js'
+import { goOn, isGone, log, type TrackerState, type Turn } from './state.js'
 import { sendDigest } from './sync.js'
 
 export function onView(turn: Turn, view: View): void {
@@ -40,7 +40,7 @@ export function onMember(turn: Turn, member: Member): void {
   const { state, now } = turn
   const { info, phase } = member
   if (info.boot === state.self) return
-  const gone = phase === 'down' || phase === 'left'
+  const gone = isGone(phase)
   if (!gone) meetAnew(state, info.boot)
   const known = state.peers.get(info.boot)
   const before = known?.phase

@@ -13,7 +13,7 @@ import { mayHold, mayPassOver } from './halting.js'
 import { digestOf, logOf } from './logs.js'
 import type { DigestEntry, TrackerMessage } from './messages.js'
 import { noOwner } from './ring.js'
-import { heardCounter, ownerOf, sendCarrying, type Taking, type TrackerState, type Turn } from './state.js'
+import { heardCounter, isGone, ownerOf, sendCarrying, type Taking, type TrackerState, type Turn } from './state.js'
 import { compareEntry, pullMissing } from './sync.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
@@ -175,11 +175,10 @@ function caughtUp(turn: Turn): boolean {
     }
     const peer = state.peers.get(boot)
     const waited = now - need.since
-    const isGone = peer?.phase === 'down' || peer?.phase === 'left'
     if (
       peer === undefined ||
       (state.registry.logs.get(boot)?.seq ?? 0) >= need.seq ||
-      (isGone && waited >= limits.downLogMs && !state.pulls.has(boot)) ||
+      (isGone(peer.phase) && waited >= limits.downLogMs && !state.pulls.has(boot)) ||
       waited >= limits.anyLogMs
     ) {
       state.needed.delete(boot)

@@ -646,6 +646,11 @@ export function heardCounter(state: TrackerState, counter: number): void {
   if (counter > state.counter && counter - state.counter < PLAUSIBLE_LEAP) state.counter = counter
 }
 
+/** It writes nothing more. Undefined for a boot that is not known. */
+export function isGone(phase: Phase | undefined): boolean {
+  return phase === 'down' || phase === 'left'
+}
+
 /** The owner of a slot in the present view; undefined before the first view. */
 export function ownerOf(state: TrackerState, slot: number): BootId | undefined {
   const index = state.table?.owners[slot]

@@ -11,7 +11,17 @@ import type { Claim, DigestEntry, Membership, Op, Strike, TrackerMessage } from 
 import { NameMap } from './name-map.js'
 import { plainBytes } from './plain.js'
 import { type LogImage, membershipKey, type Replacement, replacing } from './replace.js'
-import { goOn, heardCounter, log, type Pull, send, type TrackerState, type Transfer, type Turn } from './state.js'
+import {
+  goOn,
+  heardCounter,
+  isGone,
+  log,
+  type Pull,
+  send,
+  type TrackerState,
+  type Transfer,
+  type Turn,
+} from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
@@ -117,7 +127,7 @@ function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: reado
 
 /**
  * Send the next chunk of a log under way, by turns; asks for `continue` while there is more that may go now. One a step:
- * the collector marks a large heap while what fills a chunk is made, up to 5 ms for each 64 KB.
+ * the collector marks a large heap in steps while what fills a chunk is made.
  */
 export function continueTransfers(turn: Turn): void {
   const { state, now } = turn
@@ -355,13 +365,13 @@ export function expirePulls(turn: Turn): void {
   const { state, now } = turn
   const { pullMs, downLogMs } = state.config.limits
   for (const open of state.pulls.values()) {
-    const need = state.needed.get(open.boot)
+    const peer = state.peers.get(open.boot)
+    const need = isGone(peer?.phase) ? state.needed.get(open.boot) : undefined
     const patience = need === undefined ? pullMs : Math.min(pullMs, downLogMs)
     if (now - open.since < patience && state.links.has(open.from)) continue
     state.pulls.delete(open.boot)
-    const peer = state.peers.get(open.boot)
     if (peer !== undefined && open.from === open.boot) peer.mute = true
-    // Somebody else has the time to answer, too, once.
+    // A slot waits for what a gone node wrote: somebody else has the time to answer, too, once.
     if (need === undefined || need.again) continue
     need.again = true
     need.since = now

@@ -63,6 +63,7 @@ import {
 import { recover } from './restarts.js'
 import { isPursuitDue, onAck, onTake, pursue, pursueSoon, yieldAll } from './slots.js'
 import {
+  isGone,
   log,
   type TrackerConfig,
   type TrackerInput,
@@ -435,7 +436,7 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
 /** A boot that is gone asks for nothing any more; its last words may come after the news of its end. */
 function mayStillSay(state: TrackerState, from: BootId, { type }: TrackerMessage): boolean {
   const phase = state.peers.get(from)?.phase
-  if (phase === 'down' || phase === 'left') return type === 'ops' || type === 'state' || type === 'idGive'
+  if (isGone(phase)) return type === 'ops' || type === 'state' || type === 'idGive'
   return phase !== undefined
 }
 

@@ -294,7 +294,7 @@ const id: Field<itc.Id> = { write: itc.encodeId, read: (value) => known(itc.deco
 const event: Field<itc.Event> = { write: itc.encodeEvent, read: (value) => known(itc.decodeEvent(bytes(value))) }
 
 /**
- * One stamp for all claims that come with the same, as their maker has it: 150 bytes a claim would be a fifth of what a
+ * One stamp for all claims that come with the same, as their maker has it: one each would be more than a third of what a
  * name takes, and whoever sends the claims on writes the stamp once. Made again at any time, as the shared strings are.
  */
 const stamp: Field<Stamp> = {
@@ -305,7 +305,8 @@ const stamp: Field<Stamp> = {
     const its = bytes(encoded)
     // Large ones are of names that moved a lot, each its own.
     if (its.length > maxSharedBytes) return { lineage, event: event.read(its) }
-    const key = `${lineage.epoch} ${lineage.genesis} ${String.fromCharCode(...its)}`
+    // With its length first no other parts come to the same: a boot may be any text.
+    const key = `${its.length} ${lineage.epoch} ${lineage.genesis} ${String.fromCharCode(...its)}`
     const known = sharedStamps.get(key)
     if (known !== undefined) return known
     if (sharedStamps.size >= maxShared) sharedStamps.clear()
