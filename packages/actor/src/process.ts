@@ -8,7 +8,7 @@ import { type CallContext, type Chain, cycleOf, type Waiter } from './chain.js'
 import { Children } from './children.js'
 import { unpack } from './decode.js'
 import { type ActorCode, type AnyActor, type AnyFunction, type Down, type DownReason, ignore } from './definition.js'
-import { late, within } from './grace.js'
+import { isThenable, late, within } from './grace.js'
 import type { ProcessHost, ProcessInfo } from './host.js'
 import { Idleness } from './idle.js'
 import { isFault, Links } from './links.js'
@@ -142,9 +142,10 @@ export class Process implements Worker, Runnable, SelfOwner {
   /**
    * Runs `init`, then `onStart`. Rejects with what they threw, with ERR_TIMEOUT after `timeoutMs` (Infinity for none),
    * and with ERR_ACTOR_STOPPED as soon as it is told to stop. They cannot be ended from outside: what they still do is
-   * not waited for. `context`: what the refs among the arguments belong to.
+   * not waited for. Where there is nothing to wait for it has started, or throws, at once. `context`: what the refs among
+   * the arguments belong to.
    */
-  start(args: readonly unknown[], timeoutMs: number, context?: CallContext): Promise<void> {
+  start(args: readonly unknown[], timeoutMs: number, context?: CallContext): Promise<void> | undefined {
     return this.#startBy(() => this.actor.init(...args), timeoutMs, context)
   }
 
@@ -152,27 +153,47 @@ export class Process implements Worker, Runnable, SelfOwner {
    * The same for an actor that was handed over: `made` makes its state. What is sent straight to it waits from here on
    * until `openGate`.
    */
-  startFrom(made: () => unknown, timeoutMs: number): Promise<void> {
+  startFrom(made: () => unknown, timeoutMs: number): Promise<void> | undefined {
     this.mailbox.shutGate()
     return this.#startBy(made, timeoutMs)
   }
 
-  async #startBy(made: () => unknown, timeoutMs: number, context?: CallContext): Promise<void> {
+  #startBy(made: () => unknown, timeoutMs: number, context?: CallContext): Promise<void> | undefined {
     const start = new Start(() => this.waiter(), context)
     this.#start = start
+    let work: Promise<void> | undefined
     try {
-      await start.run(this.time, () => this.#prepare(made), timeoutMs)
+      work = this.#prepare(made)
     } finally {
-      this.#start = undefined
-      start.end()
+      if (work === undefined) this.#endStart(start)
     }
+    return work && start.wait(this.time, work, timeoutMs).finally(() => this.#endStart(start))
   }
 
-  async #prepare(made: () => unknown): Promise<void> {
-    this.state = await this.inside(made)
-    if (this.state === ignore) throw ignore
+  #endStart(start: Start): void {
+    this.#start = undefined
+    start.end()
+  }
+
+  /** Of most there is nothing to wait for, and a promise of each layer would be most of what a start costs. */
+  #prepare(made: () => unknown): Promise<void> | undefined {
+    const state = this.inside(made)
+    // `onStart` does not run within what made it: it may start others, which do the same.
+    if (isThenable(state) || this.actor.onStart !== undefined) return this.#prepareThen(state)
+    this.#take(state)
+    this.#started = true
+    return undefined
+  }
+
+  async #prepareThen(made: unknown): Promise<void> {
+    this.#take(await made)
     if (this.phase === 'starting') await this.inside(() => this.actor.onStart?.(this.self))
     this.#started = true
+  }
+
+  #take(state: unknown): void {
+    this.state = state
+    if (state === ignore) throw ignore
   }
 
   /** The first message may begin. */

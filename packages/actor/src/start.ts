@@ -12,7 +12,11 @@ const moreTime = 'init and onStart have more time with via(name, { timeout }), o
 export class Start {
   /** What is called meanwhile is bound by. */
   readonly context: CallContext
-  #reject: (error: unknown) => void = () => {}
+  #reject: (error: unknown) => void = (error) => {
+    this.#givenUp = { error }
+  }
+  /** Before anybody waited for it. */
+  #givenUp: { readonly error: unknown } | undefined
   #cancel: () => void = () => {}
 
   /** `waiter`: who waits for what is called meanwhile. */
@@ -22,14 +26,15 @@ export class Start {
   }
 
   /** Rejects with what the work threw, with ERR_TIMEOUT after `timeoutMs` (Infinity for none), and as `giveUp` says. */
-  run(time: Timers, work: () => Promise<void>, timeoutMs: number): Promise<void> {
+  wait(time: Timers, work: Promise<void>, timeoutMs: number): Promise<void> {
     return new Promise<void>((resolve, reject) => {
+      if (this.#givenUp !== undefined) reject(this.#givenUp.error)
       this.#reject = reject
       if (timeoutMs < Number.POSITIVE_INFINITY) {
         const late = (): void => reject(new SkepError('ERR_TIMEOUT', `not ready within ${timeoutMs} ms: ${moreTime}`))
         this.#cancel = time.setTimer(late, timeoutMs)
       }
-      work().then(resolve, reject)
+      work.then(resolve, reject)
     })
   }
 

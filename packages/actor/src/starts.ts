@@ -4,7 +4,7 @@
  * the process's.
  */
 import { isSkepError, SkepError } from '@skep/cluster'
-import type { Activation, Pid, Timers, Tracker } from '@skep/tracker'
+import type { Activation, Claim, Pid, Timers, Tracker } from '@skep/tracker'
 import { CallContext } from './chain.js'
 import { BadBytes, unpack } from './decode.js'
 import { codeOf } from './define.js'
@@ -66,7 +66,8 @@ export class Starts {
       (made) => made.start(own, this.#host.startTimeoutMs, context),
       starter,
     )
-    await this.#open(process)
+    process.open()
+    if (!process.ran) await this.#failed(process)
     return process
   }
 
@@ -81,12 +82,7 @@ export class Starts {
     const own = this.#initArgs(actor, args, context)
     const { meta, claim: mode, timeout, visible } = options
     const begun = this.#host.time.now()
-    const grant = await this.#host.tracker.claim(name, {
-      kind: actor.kind,
-      ...(meta === undefined ? {} : { meta }),
-      ...(mode === undefined ? {} : { mode }),
-      ...(timeout === undefined ? {} : { timeout }),
-    })
+    const grant = await this.#host.tracker.claim(name, { kind: actor.kind, meta, mode, timeout })
     const pid = this.#host.tracker.nextPid()
     let process: Process
     try {
@@ -105,9 +101,9 @@ export class Starts {
       await process.stop('conflict', true)
       throw error
     }
-    await this.#open(process)
-    if (visible !== undefined)
-      await this.#host.tracker.flush({ want: visible, ...(timeout === undefined ? {} : { timeout }) })
+    process.open()
+    if (!process.ran) await this.#failed(process)
+    if (visible !== undefined) await this.#host.tracker.flush({ want: visible, timeout })
     return process
   }
 
@@ -115,7 +111,7 @@ export class Starts {
   async #begin(
     actor: ActorCode,
     info: ProcessInfo,
-    start: (made: Process) => Promise<void>,
+    start: (made: Process) => Promise<void> | undefined,
     { parent, by, begun }: Starter<Process> = {},
   ): Promise<Process> {
     // It may have begun to leave since the name was asked for, or its parent to end.
@@ -130,7 +126,8 @@ export class Starts {
     by?.await(awaited)
     let why: unknown
     try {
-      await start(process)
+      const starting = start(process)
+      if (starting !== undefined) await starting
       if (process.phase === 'starting') return process
       why = endedEarly()
     } catch (error) {
@@ -146,10 +143,8 @@ export class Starts {
     throw notStarted(process, why)
   }
 
-  async #open(process: Process): Promise<void> {
-    process.open()
-    // Its start was over, but it may have ended before it had its name.
-    if (process.ran) return
+  /** Its start was over, but it has ended before it had its name. */
+  async #failed(process: Process): Promise<never> {
     await process.stop('it did not start', true)
     throw notStarted(process, endedEarly())
   }
@@ -176,16 +171,15 @@ export class Starts {
       throw startError(error, actor)
     }
     const { meta, timeout, visible } = options
-    const wait = timeout === undefined ? {} : { timeout }
     const placement = options.placement ?? this.#host.kinds.ruleOf(actor)
-    const terms = {
-      ...(meta === undefined ? {} : { meta }),
-      ...wait,
-      placement,
-      restart: options.restart ?? actor.restart,
+    const restart = options.restart ?? actor.restart
+    let claim: Claim
+    try {
+      claim = await this.#host.tracker.spawn(name, actor.kind, { args: bytes }, { meta, timeout, placement, restart })
+    } catch (error) {
+      throw maybeStarted(error)
     }
-    const claim = await this.#host.tracker.spawn(name, actor.kind, { args: bytes }, terms).catch(maybeStarted)
-    if (visible !== undefined) await this.#host.tracker.flush({ want: visible, ...wait })
+    if (visible !== undefined) await this.#host.tracker.flush({ want: visible, timeout })
     return claim.pid
   }
 
@@ -244,9 +238,9 @@ function startError(error: unknown, { kind }: ActorCode): unknown {
 }
 
 /** Its `init` ran at its host, whatever the tracker's own part of it was: it may have had effects. */
-function maybeStarted(error: unknown): never {
-  if (!isSkepError(error) || error.sent !== 'no') throw error
-  if (error.code !== 'ERR_INIT_FAILED' && error.code !== 'ERR_IGNORED') throw error
+function maybeStarted(error: unknown): unknown {
+  if (!isSkepError(error) || error.sent !== 'no') return error
+  if (error.code !== 'ERR_INIT_FAILED' && error.code !== 'ERR_IGNORED') return error
   const cause = error.code === 'ERR_IGNORED' ? {} : { cause: error.cause ?? error }
-  throw new SkepError(error.code, error.message, { ...cause, sent: 'maybe' })
+  return new SkepError(error.code, error.message, { ...cause, sent: 'maybe' })
 }

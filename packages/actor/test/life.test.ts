@@ -180,6 +180,30 @@ describe('start', () => {
     })
   })
 
+  test.each([true, false])('that stops its own node has failed, whether it would wait: %s', async (waits) => {
+    const world = new World()
+    const { system } = world.add('a')
+    const Closing = defineActor('closing', {
+      init: () => {
+        system.close()
+        return waits ? new Promise(() => {}) : 0
+      },
+      on: {},
+    })
+    const error = await errorOf(system.start(Closing, anonymous))
+    expect([error.code, (error.cause as SkepError).code]).toEqual(['ERR_INIT_FAILED', 'ERR_ACTOR_STOPPED'])
+    expect([system.stats().actors, world.time.timers]).toEqual([0, 0])
+  })
+
+  test('that waits for nothing sets no timer', async () => {
+    const world = new World()
+    const { system } = world.add('a', { actors: [Counter] })
+    const { set } = world.time
+    await system.start(Counter, anonymous, 0)
+    await system.spawn(Counter, via('placed'), 0)
+    expect(world.time.set).toBe(set)
+  })
+
   test('copies the arguments of init and refuses those that cannot be sent', async () => {
     const { system } = new World().add('a')
     const Keeper = defineActor('keeper', { init: (kept: { n: number }) => kept, on: { n: (self) => self.state.n } })

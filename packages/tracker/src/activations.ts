@@ -37,8 +37,7 @@ export class Activations {
   }
 
   /** The name was granted to this node: start its process. */
-  start({ ask, ...activation }: Extract<TrackerOutput, { type: 'activate' }>): void {
-    const { name, kind } = activation
+  start({ ask, name, kind, spec, fence, cause, state, source }: Extract<TrackerOutput, { type: 'activate' }>): void {
     const activate = this.onActivate
     if (activate === undefined) {
       const text = `this node starts no actors, so none of kind '${kind}'`
@@ -47,7 +46,7 @@ export class Activations {
     }
     const starting: Starting = { name, pid: undefined, refused: false }
     this.#starting.set(ask, starting)
-    void this.#activate(ask, starting, () => activate(activation))
+    void this.#activate(ask, starting, () => activate({ name, kind, spec, fence, cause, state, source }))
   }
 
   async #activate(ask: number, starting: Starting, activate: () => Promise<Pid>): Promise<void> {

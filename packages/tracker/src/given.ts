@@ -4,15 +4,10 @@ import { nameFault, wireNameFault } from './core/name.js'
 import { metaMaxBytes, plainFault } from './core/plain.js'
 import type { ClaimOptions } from './surface.js'
 
-export function claimFields(options: ClaimOptions): { kind?: string; meta?: unknown; mode?: 'owner' | 'local' } {
-  const { kind, meta, mode } = options
+export function checkClaim(name: string, { kind, meta }: ClaimOptions): void {
+  checkName(name)
   if (kind !== undefined) checkKind(kind)
   checkPlain(meta, metaMaxBytes, 'meta')
-  return {
-    ...(kind === undefined ? {} : { kind }),
-    ...(meta === undefined ? {} : { meta }),
-    ...(mode === undefined ? {} : { mode }),
-  }
 }
 
 export function checkName(name: string): void {

@@ -30,7 +30,7 @@ import type { OwnStrategy } from './core/strategies.js'
 import { wireLimits } from './core/wire.js'
 import { Driver, type Outcome } from './driver.js'
 import { type EventOptions, EventStreams, type MissedEvents } from './events.js'
-import { checkKind, checkName, checkPlain, checkWant, claimFields } from './given.js'
+import { checkClaim, checkKind, checkName, checkPlain, checkWant } from './given.js'
 import { guarded, type OwnPlacement, ownRule, PlacementRule, restartOf } from './rules.js'
 import type {
   Activation,
@@ -192,8 +192,9 @@ class TrackerShell implements Tracker {
   async claim(name: string, options: ClaimOptions = {}): Promise<Grant> {
     const ask = this.#asks.next()
     const fence = await this.#askFor<number>(ask, `claim '${name}'`, options, () => {
-      checkName(name)
-      return { type: 'claim', ask, name, ...claimFields(options) }
+      checkClaim(name, options)
+      const { kind, meta, mode } = options
+      return { type: 'claim', ask, name, kind, meta, pid: undefined, mode }
     })
     return this.#grant(ask, name, fence, options)
   }
@@ -202,10 +203,11 @@ class TrackerShell implements Tracker {
     const startedMs = this.#time.now()
     const ask = this.#asks.next()
     const registered = this.#askFor<Claim>(ask, `register '${name}'`, options, () => {
-      checkName(name)
+      checkClaim(name, options)
       this.#checkLocal(pid)
       this.#checkLiving(pid)
-      return { type: 'claim', ask, name, pid: pid.id, ...claimFields(options) }
+      const { kind, meta, mode } = options
+      return { type: 'claim', ask, name, kind, meta, pid: pid.id, mode }
     })
     if (options.visible === undefined) return registered
     return registered.then((claim) => this.#becomeVisible(claim, options, startedMs))

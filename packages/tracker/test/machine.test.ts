@@ -530,6 +530,36 @@ describe('sync', () => {
     expect(net.holder('b', 'n3')).toBeUndefined()
   })
 
+  test('a log comes over in one go however much is written meanwhile, and however slowly', () => {
+    const net = new Trackers({ chunkBytes: 2000 })
+    net.add(['a'])
+    net.pass(100)
+    fill(net, 'a', 3_000)
+    net.add(['b'])
+    let [begun, chunks, ask] = [0, 0, 100_000]
+    net.filter = (message) => {
+      if (message.type !== 'state') return true
+      if (message.chunk === 0) begun++
+      // More than a chunk has room for, all in all more than is kept for those who miss a few.
+      for (let i = 0; i < 100; i++) net.input('a', { type: 'claim', ask: ++ask, name: `new${ask}`, pid: ask })
+      net.input('a', { type: 'gone', pid: 7 * chunks })
+      net.input('a', { type: 'gone', pid: 3_000 - 11 * chunks })
+      net.input('a', {
+        type: 'request',
+        ask: ++ask,
+        request: { type: 'update', name: `n${5 * chunks + 1}`, meta: ask },
+      })
+      chunks++
+      return begun < 3
+    }
+    net.pass(3_000)
+    expect(begun).toBe(1)
+    expect(chunks).toBeGreaterThan(50)
+    expect(net.outputs('b', 'ready')).toHaveLength(1)
+    expectSameLogs(net)
+    expect(net.claim('b', 'n51')?.meta).toBeDefined()
+  })
+
   test('a copy that differs at the same seq is fetched anew from its writer', () => {
     const net = started(['a', 'b'])
     fill(net, 'a', 10)

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { type Claim, itc, membersOf, Pid, ring as rings, stepTracker, type TrackerMessage } from '../src/core/index.js'
+import { keepClaim } from '../src/core/kept.js'
 import { hostOf } from '../src/core/placement.js'
 import { ring, Trackers } from './trackers.js'
 
@@ -201,6 +202,17 @@ describe('processes that live on under another boot', () => {
     expect(net.outputs('a', 'kept').map(({ claim }) => claim.name)).toEqual([far, ...near])
     expect(net.outputs('a', 'activate')).toHaveLength(before)
     expect(net.outputs('a', 'deactivate')).toEqual([])
+  })
+
+  test('are not started again beside themselves where the same name was kept for another one, which has ended', () => {
+    const { net, pids } = waiting(1)
+    const before = net.outputs('a', 'activate').length
+    const [kept] = net.state('a').unasked.get(pids[0] as number) as [Claim]
+    keepClaim(net.state('a'), { ...kept, pid: new Pid(kept.pid.boot, 99, 'a'), fence: 0 })
+    net.input('a', { type: 'gone', pid: 99 })
+    net.pass(3000)
+    expect(net.state('a').registry.orphans.get(kept.name)).toBeDefined()
+    expect(net.outputs('a', 'activate')).toHaveLength(before)
   })
 
   test('that crash before they are asked for are started again as soon as that may be', () => {

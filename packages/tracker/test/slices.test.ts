@@ -43,7 +43,7 @@ function stateOf(
   base: number,
   struck: readonly string[] = [],
   ops: readonly Op[] = [],
-): TrackerMessage {
+): Extract<TrackerMessage, { type: 'state' }> {
   const strikes = struck.map((name) => ({ name, fence: 1000, seq: base, origin: 'start' }))
   return { type: 'state', boot: writer, base, chunk: 0, claims, memberships: [], strikes, last: true, ops }
 }
@@ -135,6 +135,18 @@ class One {
   }
 }
 
+/** The writer is gone, and there is another member; the slots are held. */
+function alone(): One {
+  const one = new One('writer', 'other')
+  one.lose('writer')
+  const { generation } = one.state
+  const slots = new Uint8Array([255])
+  one.hear({ type: 'ack', generation, slots, notYet: false, counter: 1, entries: [] }, 'boot-of-other')
+  expect(one.state.heldCount).toBe(one.state.ownedCount)
+  one.state.pausedUntil = 0
+  return one
+}
+
 const names = Array.from({ length: 95 }, (_, i) => `name-${i}`)
 
 describe('a log that came as a whole', () => {
@@ -150,6 +162,57 @@ describe('a log that came as a whole', () => {
     expect(Math.max(...one.changes)).toBeLessThanOrEqual(slice)
     expect(one.seqTold()).toBe(200)
     for (const name of names) expect(lookup(one.state.registry, name)?.pid.boot).toBe(writer)
+  })
+
+  test('is not followed by messages with nothing in them, however many come meanwhile', () => {
+    const one = new One('writer')
+    one.hear(digestTo(200))
+    const open = one.state.pulls.get(writer)
+    for (let i = 0; i < 100; i++) one.hearOps(1)
+    one.hearOps(201, { type: 'put', claim: claimOf('late', 201) })
+    expect(open?.buffered).toHaveLength(1)
+    one.hear(stateOf([claimOf('x', 1)], 200))
+    for (let i = 0; i < 100; i++) one.hearOps(1)
+    while (one.goOn());
+    expect(one.state.registry.index.size).toBe(2)
+  })
+
+  test('counts once it is brought to the moment at which its last part was sent, by what came meanwhile', () => {
+    const one = new One('writer')
+    one.hear(digestTo(200))
+    const put = (name: string, seq: number): Op => ({ type: 'put', claim: claimOf(name, seq) })
+    one.hearOps(201, put('x', 201), { type: 'del', name: 'gone', fence: 201, strike: undefined })
+    one.hearOps(203, put('x', 203), put('y', 204))
+    // Of `x` the part knows what is to come, `gone` was still there when its part was sent.
+    one.hear({ ...stateOf([claimOf('x', 203), claimOf('gone', 3)], 200), end: 203 })
+    const seen: (number | undefined)[] = []
+    while (one.goOn()) seen.push(lookup(one.state.registry, 'x')?.seq)
+    expect(new Set([...seen, 203])).toEqual(new Set([203]))
+    expect(lookup(one.state.registry, 'gone')).toBeUndefined()
+    expect(lookup(one.state.registry, 'y')?.seq).toBe(204)
+    expect(one.seqTold()).toBe(204)
+  })
+
+  test('counts not at all where some of that did not come: it is asked for again', () => {
+    const one = new One('writer')
+    one.hear(digestTo(200))
+    one.hearOps(202, { type: 'put', claim: claimOf('y', 202) })
+    one.hear({ ...stateOf([claimOf('x', 1)], 200), end: 202 })
+    while (one.goOn());
+    expect(one.state.registry.index.size).toBe(0)
+    expect(one.state.pulls.size).toBe(0)
+    one.hear(digestTo(202))
+    expect(one.state.pulls.size).toBe(1)
+  })
+
+  test('keeps a claim that a removal in it was not meant for, as its writer does', () => {
+    const one = new One('writer')
+    one.hear(digestTo(11))
+    const removal: Op = { type: 'del', name: 'x', fence: 5, strike: 'start' }
+    one.hear({ ...stateOf([claimOf('x', 10)], 10), ops: [removal] })
+    while (one.goOn());
+    expect(lookup(one.state.registry, 'x')?.seq).toBe(10)
+    expect(one.seqTold()).toBe(11)
   })
 
   test('is followed by what its writer did meanwhile, in order', () => {
@@ -304,6 +367,49 @@ describe('while a log is put in place', () => {
     expect(one.state.registry.orphans.size).toBe(placed.length)
   })
 
+  test('is waited for as long as it comes in: it may be large, and the way here slow', () => {
+    const one = new One('writer', 'other')
+    const { generation } = one.state
+    const entries = [{ boot: writer, seq: 500, high: 1, low: 1 }]
+    const ack = { type: 'ack', generation, slots: new Uint8Array([255]), notYet: false, counter: 1, entries } as const
+    one.hear(ack, 'boot-of-other')
+    one.hear({ ...ack, entries: [] })
+    const chunks = 40
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      expect(one.state.heldCount).toBe(0)
+      const part = { claims: [claimOf(`part-${chunk}`, chunk + 1)], chunk, last: chunk === chunks - 1 }
+      one.hear({ type: 'state', boot: writer, base: 500, memberships: [], strikes: [], ops: [], ...part })
+      while (one.goOn());
+      if (part.last) break
+      for (let i = 0; i < 10; i++) {
+        one.now += 100
+        one.step({ type: 'wake' })
+      }
+    }
+    expect(one.now).toBeGreaterThan(4 * trackerLimits.anyLogMs)
+    expect(one.state.heldCount).toBe(one.state.ownedCount)
+  })
+
+  test('has nobody look at every slot for each frame that comes while it is waited for', () => {
+    const one = new One('writer', 'other')
+    const { generation, taking } = one.state
+    const entries = [{ boot: writer, seq: 500, high: 1, low: 1 }]
+    const ack = { type: 'ack', generation, slots: new Uint8Array([255]), notYet: false, counter: 1, entries } as const
+    one.hear(ack, 'boot-of-other')
+    one.hear(ack)
+    expect(one.state.needed.size).toBe(1)
+    let looks = 0
+    for (const member of taking.values()) {
+      const has = member.acked.has.bind(member.acked)
+      member.acked.has = (slot) => {
+        looks++
+        return has(slot)
+      }
+    }
+    for (let i = 0; i < 100; i++) one.hearOps(501 + i, { type: 'put', claim: claimOf(`late-${i}`, 501 + i) })
+    expect(looks).toBe(0)
+  })
+
   test('of a node that lives is given the time of any pull: a busy node may be slow to begin', () => {
     const one = new One('writer', 'other')
     const entries = [{ boot: writer, seq: 500, high: 1, low: 1 }]
@@ -329,21 +435,7 @@ describe('while a log is put in place', () => {
   })
 
   test('its placed names of a gone node are started again as soon as it is there', () => {
-    const one = new One('writer', 'other')
-    one.lose('writer')
-    one.hear(
-      {
-        type: 'ack',
-        generation: one.state.generation,
-        slots: new Uint8Array([255]),
-        notYet: false,
-        counter: 1,
-        entries: [],
-      },
-      'boot-of-other',
-    )
-    expect(one.state.heldCount).toBe(one.state.ownedCount)
-    one.state.pausedUntil = 0
+    const one = alone()
     one.hear(digestTo(500), 'boot-of-other')
     one.hear(stateOf(placed.slice(0, 20), 500), 'boot-of-other')
     while (one.goOn());
@@ -351,6 +443,21 @@ describe('while a log is put in place', () => {
     const { held } = one.state
     const mine = placed.slice(0, 20).filter(({ name }) => held[ring.slotOf(name, held.length)] === 1)
     expect(one.state.starting.size).toBe(mine.length)
+  })
+
+  test('or some ops of it that were missed', () => {
+    const one = alone()
+    const put = (i: number): Op => ({ type: 'put', claim: claimOf(`name-${i}`, i, `start-${i}`) })
+    one.hear(digestTo(20), 'boot-of-other')
+    one.hearOps(20, put(20))
+    expect(one.state.starting.size).toBe(0)
+    const ops = Array.from({ length: 19 }, (_, i) => put(i + 1))
+    one.hear({ type: 'ops', boot: writer, first: 1, ops, counter: 1, reply: true }, 'boot-of-other')
+    while (one.goOn());
+    const { held } = one.state
+    const mine = [...ops, put(20)].flatMap((op) => (op.type === 'put' ? op.claim.name : []))
+    expect([...one.state.starting.keys()]).toEqual(mine.filter((name) => held[ring.slotOf(name, held.length)] === 1))
+    expect(one.state.starting.size).toBeGreaterThan(0)
   })
 
   test('the fences of its last ops are heard of too', () => {

@@ -162,6 +162,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
       strikes: fc.array(strike, { maxLength: 3 }),
       last: fc.boolean(),
       ops: fc.array(opWith(pids), { maxLength: 3 }),
+      end: fc.option(count, { nil: undefined }),
     }),
   ),
   claim: record('claim', {
@@ -431,6 +432,7 @@ function damage(frame: unknown, path: readonly number[], value: unknown): unknow
 
 /** How many last fields came with a later minor version. */
 const laterFields: Partial<Record<Type, number>> = {
+  state: 1,
   knows: 1,
   claim: 1,
   check: 1,

@@ -60,6 +60,8 @@ export function birthOf(index: number, now: number): NodeBirth {
     ring: { slots, vnodes: VNODES },
     chunkBytes: 60_000,
     sliceNames: trackerLimits.sliceNames,
+    maxTail: trackerLimits.maxTail,
+    maxChunks: trackerLimits.maxChunks,
     now,
     rate: 1,
   }

@@ -161,6 +161,8 @@ class GrowingWorld implements NodeHost {
         ring: ring.ringDefaults,
         chunkBytes: trackerLimits.chunkBytes,
         sliceNames: trackerLimits.sliceNames,
+        maxTail: trackerLimits.maxTail,
+        maxChunks: trackerLimits.maxChunks,
         now: 0,
         rate: 1,
       },

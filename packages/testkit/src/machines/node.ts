@@ -58,6 +58,8 @@ export interface NodeBirth {
   readonly ring: { readonly slots: number; readonly vnodes: number }
   readonly chunkBytes: number
   readonly sliceNames: number
+  readonly maxTail: number
+  readonly maxChunks: number
   /** Never where not given. */
   readonly rebalance?: Rebalance
   readonly now: number
@@ -159,7 +161,8 @@ export class SimNode implements Endpoint, ReplicaPort {
       return
     }
     // So few that names that are kept wait for one another.
-    const limits = { ...trackerLimits, chunkBytes: birth.chunkBytes, sliceNames: birth.sliceNames, maxKept: 2 }
+    const { chunkBytes, sliceNames, maxTail, maxChunks } = birth
+    const limits = { ...trackerLimits, chunkBytes, sliceNames, maxTail, maxChunks, maxKept: 2 }
     const rebalance = birth.rebalance ?? { mode: 'never', rate: 0, afterMs: 0 }
     this.replica = new Replica(
       { self, discovery: true, seed: birth.seed, limits: membershipLimits, formation: birth.formation },

@@ -64,6 +64,10 @@ export interface Plan {
   readonly chunkBytes: number
   /** Names that a step looks at where there may be many. */
   readonly sliceNames: number
+  /** Ops of a log that are kept. */
+  readonly maxTail: number
+  /** Chunks of a log that are on the way at once. */
+  readonly maxChunks: number
   /** When the workload's operations strike. */
   readonly ops: readonly number[]
   readonly names: readonly string[]
@@ -98,6 +102,7 @@ const salts = {
   ends: 0x6d7a11b,
   formation: 0x7e91c2f,
   slices: 0x51ce5,
+  tails: 0x7a115,
 }
 
 export function makePlan(options: PlanOptions): Plan {
@@ -126,6 +131,8 @@ export function makePlan(options: PlanOptions): Plan {
   if (policy !== undefined)
     for (const { at, until } of strikes.filter(isCut)) ops.push(...drawBetween(random, at, until))
   const forms = options.faults.includes('formation')
+  const tails = stream(options.seed, 'tails')
+  const piecemeal = below(tails, 2) === 0
   const formation = forms ? drawFormation(stream(options.seed, 'formation'), count, !some) : undefined
   const names: string[] = []
   for (let i = 2 + below(random, 11); i > 0; i--) names.push(`name-${i}`)
@@ -144,8 +151,11 @@ export function makePlan(options: PlanOptions): Plan {
     ends: faults.includes('ends'),
     policy,
     formation,
-    chunkBytes: 150 + below(random, 2000),
+    // Logs are small here: in half of all runs they come an entry at a time, slowly, and much is written meanwhile.
+    chunkBytes: piecemeal ? 1 : 150 + below(random, 2000),
     sliceNames: 1 + below(stream(options.seed, 'slices'), 4),
+    maxTail: piecemeal ? 1 + below(tails, 4) : 1 << below(tails, 8),
+    maxChunks: piecemeal ? 1 : 16,
     ops,
     names,
   }

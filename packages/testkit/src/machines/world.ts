@@ -416,6 +416,8 @@ export class World implements NodeHost {
         ring: { slots: this.plan.slots, vnodes: this.plan.vnodes },
         chunkBytes: this.plan.chunkBytes,
         sliceNames: this.plan.sliceNames,
+        maxTail: this.plan.maxTail,
+        maxChunks: this.plan.maxChunks,
         ...(this.plan.handoffs ? { rebalance: REBALANCE } : {}),
         now: this.now,
         rate: this.plan.clocks ? 0.9 + nextFloat(this.random) * 0.2 : 1,
@@ -541,7 +543,7 @@ export class World implements NodeHost {
     const { name, address, rate } = node
     const boot = this.bootId(name, number)
     const ring = { slots: this.plan.slots, vnodes: this.plan.vnodes }
-    const { chunkBytes, sliceNames } = this.plan
+    const { chunkBytes, sliceNames, maxTail, maxChunks } = this.plan
     const startedAt = this.wallClock(address)
     const birth = {
       index: number,
@@ -553,6 +555,8 @@ export class World implements NodeHost {
       ring,
       chunkBytes,
       sliceNames,
+      maxTail,
+      maxChunks,
       now: this.now,
       rate,
     }

@@ -259,6 +259,15 @@ export const mutants: readonly Mutant[] = [
     'if (complete.length === 0)',
   ),
   without(
+    'parts-of-many-moments',
+    '4.2: a log that came whole is brought to one moment by the ops that came meanwhile before it counts',
+    calm,
+    tracker,
+    'sync.js',
+    'const { end = image.seq } = message;',
+    'const end = image.seq;',
+  ),
+  without(
     'leave-without-barrier',
     '2: a leaver says bye only when everybody has its log',
     lossy,

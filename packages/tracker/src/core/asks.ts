@@ -455,7 +455,7 @@ function putAsk(turn: Turn, ask: Ask): void {
     heardCounter(state, ended)
     ask.fence = ++state.counter
   }
-  const claim: Claim = {
+  const claim: Claim = claimFrom(ask, {
     name: ask.name,
     pid: new Pid(state.self, ask.pid as number, state.info.name),
     seq: logOf(state.registry, state.self).seq + 1,
@@ -464,8 +464,7 @@ function putAsk(turn: Turn, ask: Ask): void {
     kind: ask.kind,
     meta: ask.meta,
     placed: placementOf(ask),
-    ...(ask.from === undefined ? {} : { from: { boot: ask.from.boot, seq: ask.from.seq } }),
-  }
+  })
   write(turn, { type: 'put', claim })
   if (ask.failures === undefined) state.recovering.delete(claim.name)
   else state.recovering.set(claim.name, turn.now)
@@ -475,9 +474,16 @@ function putAsk(turn: Turn, ask: Ask): void {
   removeAsk(turn, ask)
 }
 
+/** What few claims have is no field of the others: there may be a million. */
+function claimFrom({ from }: Ask, claim: Claim): Claim {
+  return from === undefined ? claim : { ...claim, from: { boot: from.boot, seq: from.seq } }
+}
+
 function placementOf({ spec, origin, terms, failures }: Ask): Placement | undefined {
   if (origin === undefined) return undefined
-  return { spec, origin, ...(terms === undefined ? {} : { terms }), ...(failures === undefined ? {} : { failures }) }
+  if (failures !== undefined)
+    return terms === undefined ? { spec, origin, failures } : { spec, origin, terms, failures }
+  return terms === undefined ? { spec, origin } : { spec, origin, terms }
 }
 
 /** The process goes on here with a higher fence, and the target's ask, which names the old claim, is void. */

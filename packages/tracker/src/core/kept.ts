@@ -11,7 +11,7 @@ const KEPT_A_STEP = 256
 
 /** The claim of an earlier boot of this node, whose process lives: its name will be asked for. */
 export function keepClaim(state: TrackerState, claim: Claim): void {
-  state.unaskedNames.add(claim.name)
+  countUnasked(state, claim, 1)
   const claims = state.unasked.get(claim.pid.id)
   if (claims === undefined) state.unasked.set(claim.pid.id, [claim])
   else claims.push(claim)
@@ -26,11 +26,18 @@ function* unaskedOf(unasked: Map<number, Claim[]>): Generator<Claim, undefined> 
 }
 
 /** What this process kept and is not asked for yet: it will not be. */
-export function takeUnasked({ unasked, unaskedNames }: TrackerState, pid: number): Claim[] {
-  const claims = unasked.get(pid)?.splice(0) ?? []
-  unasked.delete(pid)
-  for (const { name } of claims) unaskedNames.delete(name)
+export function takeUnasked(state: TrackerState, pid: number): Claim[] {
+  const claims = state.unasked.get(pid)?.splice(0) ?? []
+  state.unasked.delete(pid)
+  for (const claim of claims) countUnasked(state, claim, -1)
   return claims
+}
+
+/** By name: after a second rejoin two processes may have kept the same one. */
+function countUnasked({ unaskedNames }: TrackerState, { name }: Claim, more: 1 | -1): void {
+  const count = (unaskedNames.get(name) ?? 0) + more
+  if (count === 0) unaskedNames.delete(name)
+  else unaskedNames.set(name, count)
 }
 
 /** Nothing of it will be asked for. */
@@ -52,7 +59,7 @@ export function askForKept(turn: Turn): void {
       return
     }
     const { name, pid, kind, meta, placed } = claim
-    state.unaskedNames.delete(name)
+    countUnasked(state, claim, -1)
     const id = --state.nextHostAsk
     openAsk(turn, { id, name, role: 'kept', kind, meta, pid: pid.id, told: true, kept: claim, ...placed })
   }

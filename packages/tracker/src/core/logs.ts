@@ -52,6 +52,8 @@ export interface Registry {
   forgetting: Iterator<Claim>[]
   /** Winners that changed and were not yet handled; drained by the machine within the same step. */
   changes: Change[]
+  /** Ops of a log that are kept at most, for peers that missed a few. */
+  readonly maxTail: number
 }
 
 export interface Change {
@@ -61,15 +63,9 @@ export interface Change {
   readonly reason: string
 }
 
-/**
- * Ops kept for peers that missed a few; beyond it they get the whole log. Never many more than the log has entries: from
- * there on the whole is the smaller message, and the ops would be most of what this node holds in memory.
- */
-const MAX_TAIL = 1024
-const MIN_TAIL = 64
-
-export function newRegistry(): Registry {
+export function newRegistry(maxTail = 1024): Registry {
   return {
+    maxTail,
     logs: new Map(),
     index: new NameMap(),
     rivals: new Map(),
@@ -145,7 +141,7 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
   log.seq++
   digests.delete(registry)
   log.tail.push(op)
-  trimTail(log)
+  trimTail(registry, log)
   switch (op.type) {
     case 'put':
       return putClaim(registry, log, op.claim, 'put')
@@ -153,7 +149,7 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
       const claim = log.claims.get(op.name)
       if (op.strike !== undefined) {
         const { name, fence, strike: origin, failed } = op
-        strike(registry, log, { name, fence, seq: log.seq, origin, ...(failed === undefined ? {} : { failed }) }, now)
+        strike(registry, log, { name, fence, seq: log.seq, origin, failed }, now)
       }
       if (claim !== undefined && claim.fence <= op.fence) removeClaim(registry, log, claim, 'unregistered')
       return
@@ -165,9 +161,13 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
   }
 }
 
-/** In portions, for each moves what is kept. */
-function trimTail({ tail, claims, groups, strikes }: Log): void {
-  const kept = Math.min(MAX_TAIL, Math.max(MIN_TAIL, claims.size + groups.size + strikes.size))
+/**
+ * Peers that missed more get the whole log: not many more ops are kept than it has entries, for from there on the whole is
+ * the smaller message, and the ops would be most of what this node holds in memory. In portions, since each moves what is
+ * kept.
+ */
+function trimTail({ maxTail }: Registry, { tail, claims, groups, strikes }: Log): void {
+  const kept = Math.min(maxTail, Math.max(maxTail >> 4, claims.size + groups.size + strikes.size))
   if (tail.length > 2 * kept) tail.splice(0, tail.length - kept)
 }
 
@@ -247,12 +247,21 @@ export function forgetOrphans(registry: Registry, budget: number): boolean {
   return false
 }
 
-/** All that a log holds, one by one; what changes meanwhile may or may not be among it. */
+/** All that a log holds, one by one; what changes meanwhile may or may not be among it. It ends, whatever comes. */
 export function* entriesOf(log: Log): Generator<Claim | Membership | Strike> {
   // A million of them is sent to each node that joins: no object is made for one that is not needed.
-  for (const part of log.claims.maps) for (const claim of part.values()) yield claim
-  for (const members of log.groups.values()) for (const membership of members.values()) yield membership
-  for (const { at: _, ...strike } of log.strikes.values()) yield strike
+  for (const part of log.claims.maps) yield* asManyAs(part)
+  for (const members of asManyAs(log.groups)) yield* asManyAs(members)
+  for (const { at: _, ...strike } of asManyAs(log.strikes)) yield strike
+}
+
+/** The values of a Map, no more than it has at the beginning: while it grows a walk through it may never end. */
+function* asManyAs<Value>(map: ReadonlyMap<string | number, Value>): Generator<Value> {
+  let left = map.size
+  for (const value of map.values()) {
+    if (left-- === 0) return
+    yield value
+  }
 }
 
 /** What a peer needs to know to see whether it is behind, or differs. Not to be written to: many messages share it. */
@@ -434,13 +443,16 @@ function orphanOf(registry: Registry, name: string): Claim | undefined {
   return winner !== undefined && winner !== best && beats(winner, best) ? undefined : best
 }
 
-export function strike(registry: Registry, log: Log, one: Strike, now: number): void {
-  log.strikes.delete(one.name)
-  log.strikes.set(one.name, { ...one, at: now })
-  const orphan = registry.orphans.get(one.name)
-  if (orphan !== undefined && orphan.fence <= one.fence) setOrphan(registry, one.name, undefined)
+export function strike(registry: Registry, log: Log, one: Strike, at: number): void {
+  const { name, fence, seq, origin, failed } = one
+  log.strikes.delete(name)
+  // Each field by its name: a copy of `one` with one more is as dear as all else here.
+  const kept = { name, fence, seq, origin, at }
+  log.strikes.set(name, failed === undefined ? kept : { ...kept, failed })
+  const orphan = registry.orphans.get(name)
+  if (orphan !== undefined && orphan.fence <= fence) setOrphan(registry, name, undefined)
   // Said also where the claim itself was never seen here: who waits for it must know.
-  registry.changes.push({ name: one.name, before: undefined, after: undefined, reason: 'struck' })
+  registry.changes.push({ name: name, before: undefined, after: undefined, reason: 'struck' })
 }
 
 /** Was what this request started ended since, as a claim of at least this fence? */

@@ -156,7 +156,10 @@ export type TrackerMessage =
       memberships: readonly Membership[]
       strikes: readonly Strike[]
       last: boolean
+      /** The first ones after `base`. */
       ops: readonly Op[]
+      /** In the last chunk, where there are more: the seq that the log has reached. The receiver was told of them, too. */
+      end?: number | undefined
     }
   /** The receiver has the chunks below `chunk`: the sender keeps only so many on the way. */
   | { type: 'more'; boot: BootId; chunk: number }

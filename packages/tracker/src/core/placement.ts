@@ -74,7 +74,24 @@ export function mayHost(state: TrackerState, boot: BootId, { placed }: Claim): b
 type StartWish = Omit<Starting, 'host' | 'failedAt' | 'nextAt' | 'failedOn'>
 
 function addStart({ state, now }: Turn, wish: StartWish): Starting {
-  const starting = { ...wish, host: undefined, failedAt: now, nextAt: now, failedOn: undefined }
+  // Each field by its name: a copy of `wish` with some more is as dear as all else here.
+  const starting: Starting = {
+    name: wish.name,
+    slot: wish.slot,
+    origin: wish.origin,
+    kind: wish.kind,
+    spec: wish.spec,
+    meta: wish.meta,
+    terms: wish.terms,
+    failover: wish.failover,
+    above: wish.above,
+    host: undefined,
+    caller: wish.caller,
+    failures: wish.failures,
+    failedAt: now,
+    nextAt: now,
+    failedOn: undefined,
+  }
   state.starting.set(wish.name, starting)
   return starting
 }

@@ -133,7 +133,7 @@ export function endProcess(turn: Turn, { pid, keepPlaced = false, ended }: Gone)
     if (claim === undefined || stays(claim)) continue
     if (ended === undefined || !endByItself(turn, claim, ended)) removeName(turn, claim)
   }
-  for (const ask of [...state.askById.values()]) {
+  for (const ask of state.askById.values()) {
     if (ask.pid !== pid) continue
     abandonAsk(turn, ask.id, undefined, undefined)
     // Its claims as an earlier boot are what it is started again from.

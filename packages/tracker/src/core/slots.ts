@@ -47,9 +47,13 @@ export function pursueSoon(state: TrackerState): void {
   state.awaited = undefined
 }
 
-/** Whether `pursue` can find anything new to do: a look at every member and slot, so not for every frame. */
-export function isPursuitDue({ state, now }: Turn): boolean {
-  return now >= state.pursueAt || state.needed.size > 0
+/**
+ * Whether `pursue` can find anything new to do: a look at every member and slot, so not for every frame. Least of all
+ * while logs are on their way: there are most frames then.
+ */
+export function isPursuitDue(turn: Turn): boolean {
+  const { state, now } = turn
+  return now >= state.pursueAt || (state.needed.size > 0 && caughtUp(turn))
 }
 
 /** Ask whoever must still answer, pass over the silent, and hold what is complete. Returns the slots now held. */
@@ -173,12 +177,15 @@ function caughtUp(turn: Turn): boolean {
       need.since = now
       return false
     }
+    // Nor on one that comes in: it may be large, and the way here slow.
+    const open = state.pulls.get(boot)
+    if (open?.image !== undefined) need.since = Math.max(need.since, open.since)
     const peer = state.peers.get(boot)
     const waited = now - need.since
     if (
       peer === undefined ||
       (state.registry.logs.get(boot)?.seq ?? 0) >= need.seq ||
-      (isGone(peer.phase) && waited >= limits.downLogMs && !state.pulls.has(boot)) ||
+      (isGone(peer.phase) && waited >= limits.downLogMs && open === undefined) ||
       waited >= limits.anyLogMs
     ) {
       state.needed.delete(boot)

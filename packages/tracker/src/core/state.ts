@@ -31,7 +31,15 @@ export type TrackerInput =
   /** The queue to this peer is below its low mark again; ops may have been dropped. */
   | { type: 'drained'; boot: BootId }
   /** Ask for a name. With `pid` the claim is put as soon as it is granted, else `granted` waits for commit or abandon. */
-  | { type: 'claim'; ask: number; name: string; kind?: string; meta?: unknown; pid?: number; mode?: 'owner' | 'local' }
+  | {
+      type: 'claim'
+      ask: number
+      name: string
+      kind?: string | undefined
+      meta?: unknown
+      pid?: number | undefined
+      mode?: 'owner' | 'local' | undefined
+    }
   | { type: 'commit'; ask: number; pid: number }
   | { type: 'abandon'; ask: number; code?: string; text?: string }
   /** Start where the ring says, or its terms. */
@@ -184,8 +192,12 @@ export interface TrackerLimits {
   readonly sliceNames: number
   /** Bytes of one chunk of a log, roughly. */
   readonly chunkBytes: number
+  /** Chunks on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. The same everywhere. */
+  readonly maxChunks: number
   /** Ops kept while a log is being transferred. */
   readonly maxBuffered: number
+  /** Ops of a log kept for peers that missed a few; a sixteenth at least, however few entries it has. */
+  readonly maxTail: number
   /** Deepest id that a donor forks further before it starts a new lineage. */
   readonly maxIdDepth: number
   /** Leaves of a stamp past which its maker starts a new lineage. */
@@ -230,7 +242,9 @@ export const trackerLimits: TrackerLimits = {
   maxTransfers: 8,
   sliceNames: 500,
   chunkBytes: 60_000,
+  maxChunks: 16,
   maxBuffered: 100_000,
+  maxTail: 1024,
   maxIdDepth: 48,
   maxStampLeaves: 16,
 }
@@ -436,8 +450,8 @@ export interface Pull {
 export interface Transfer {
   readonly to: BootId
   readonly boot: BootId
-  base: number
-  entries: Iterator<Claim | Membership | Strike, undefined>
+  readonly base: number
+  readonly entries: Iterator<Claim | Membership | Strike, undefined>
   chunk: number
   /** How many chunks the receiver has said to have. */
   received: number
@@ -523,8 +537,8 @@ export interface TrackerState {
   askById: Map<number, Ask>
   /** Claims kept across a rejoin that are not asked for yet, by local pid number. */
   unasked: Map<number, Claim[]>
-  /** Their names. */
-  unaskedNames: Set<string>
+  /** How many of them each name has. */
+  unaskedNames: Map<string, number>
   /** Takes them out of there, one by one; undefined while there are none. */
   unaskedNext: Iterator<Claim, undefined> | undefined
   grants: Map<string, Grant>

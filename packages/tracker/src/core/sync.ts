@@ -29,10 +29,6 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 const OPS_A_FRAME = 256
 /** Rough size of an entry on the wire without its name, spec and metadata. */
 const ENTRY_BYTES = 64
-/** Chunks on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. */
-const CHUNKS_ON_THE_WAY = 16
-const CHUNKS_A_RECEIPT = 4
-
 export function sendDigest(turn: Turn, to: BootId): void {
   const { state } = turn
   send(turn, to, {
@@ -133,15 +129,12 @@ export function continueTransfers(turn: Turn): void {
   const { state, now } = turn
   const { transferMs } = state.config.limits
   state.transfers = state.transfers.filter(({ to, at }) => state.links.has(to) && now - at <= transferMs)
+  const maySend = ({ chunk, received }: Transfer): boolean => chunk - received < state.config.limits.maxChunks
   const at = state.transfers.findIndex(maySend)
   const [transfer] = at < 0 ? [] : state.transfers.splice(at, 1)
   if (transfer === undefined) return
   if (sendChunk(turn, transfer)) state.transfers.push(transfer)
   if (state.transfers.some(maySend)) goOn(turn)
-}
-
-function maySend({ chunk, received }: Transfer): boolean {
-  return chunk - received < CHUNKS_ON_THE_WAY
 }
 
 export function onMore(turn: Turn, from: BootId, message: Message<'more'>): void {
@@ -179,19 +172,13 @@ function sendChunk(turn: Turn, transfer: Transfer): boolean {
       bytes += value.name.length
     }
   }
-  const ops = last ? opsAfter(of, transfer.base) : []
-  if (ops === undefined) {
-    // The log changed by more than its tail holds while it was sent: begin again from what it is now.
-    transfer.base = of.seq
-    transfer.entries = entriesOf(of)
-    transfer.chunk = 0
-    transfer.received = 0
-    return true
-  }
   const { boot, base } = transfer
-  const chunk = transfer.chunk++
+  const message = { type: 'state', boot, base, chunk: transfer.chunk++, claims, memberships, strikes, last } as const
   transfer.at = turn.now
-  send(turn, transfer.to, { type: 'state', boot, base, chunk, claims, memberships, strikes, last, ops })
+  const ops = last ? opsAfter(of, base) : []
+  // The log changed by more than its tail holds while it was sent. The receiver was told of these ops like all others, and
+  // has kept them; to begin again would never come to an end while as much is written.
+  send(turn, transfer.to, ops === undefined ? { ...message, ops: [], end: of.seq } : { ...message, ops })
   return !last
 }
 
@@ -200,35 +187,39 @@ function weightOf(value: unknown): number {
   return typeof value === 'string' ? value.length : plainBytes(value)
 }
 
-export function onOps(turn: Turn, from: BootId, message: Message<'ops'>): void {
+/** Returns whether some are of a boot that is gone: what was placed there waits to be started again. */
+export function onOps(turn: Turn, from: BootId, message: Message<'ops'>): boolean {
   const { state } = turn
   heardCounter(state, message.counter)
-  if (message.boot === state.self) return
+  if (message.boot === state.self) return false
   if (!state.peers.has(message.boot)) {
     turn.out.push({ type: 'dropped', from, reason: 'ops of an unknown boot' })
-    return
+    return false
   }
   const peer = state.peers.get(from)
   if (peer !== undefined) peer.mute = false
   const replacement = state.replacements.get(message.boot)
-  if (replacement !== undefined) return keep(turn, replacement, message.first, message.ops)
+  if (replacement !== undefined) {
+    keep(turn, replacement, message.first, message.ops)
+    return false
+  }
   const open = state.pulls.get(message.boot)
   if (open !== undefined && open.from === from && message.reply) {
     state.pulls.delete(message.boot)
     applyOps(turn, from, message.first, message.ops, message.boot)
     if (open.buffered.length > 0) follow(turn, open, from, undefined)
-    return
+  } else {
+    if (open !== undefined && !message.reply) keep(turn, open, message.first, message.ops)
+    applyOps(turn, from, message.first, message.ops, message.boot)
   }
-  if (open !== undefined && !message.reply) keep(turn, open, message.first, message.ops)
-  applyOps(turn, from, message.first, message.ops, message.boot)
+  return logOf(state.registry, message.boot).hidden
 }
 
 /** Ops that arrive during a transfer are applied at once to the old copy, and once more on top of the new one. */
 function keep(turn: Turn, open: Pull | Replacement, first: number, ops: readonly Op[]): void {
-  if (open.bufferedOps + ops.length > turn.state.config.limits.maxBuffered) {
-    // Nothing is lost: the copy will end before these, and the next digest shows the gap.
-    return
-  }
+  // Nothing is lost: the copy will end before these, and the next digest shows the gap. Where there are none, nobody
+  // counts how many such messages are kept.
+  if (ops.length === 0 || open.bufferedOps + ops.length > turn.state.config.limits.maxBuffered) return
   open.buffered.push({ first, ops })
   open.bufferedOps += ops.length
 }
@@ -272,15 +263,47 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): bo
   for (const one of message.memberships) image.memberships.set(membershipKey(one.group, one.pid.id), one)
   for (const one of message.strikes) image.strikes.set(one.name, one)
   if (!message.last) {
-    if (image.chunk % CHUNKS_A_RECEIPT === 0) send(turn, from, { type: 'more', boot: message.boot, chunk: image.chunk })
+    // Four of them while as many chunks as may be are on the way.
+    if (image.chunk % Math.ceil(state.config.limits.maxChunks / 4) === 0)
+      send(turn, from, { type: 'more', boot: message.boot, chunk: image.chunk })
     return false
   }
   state.pulls.delete(message.boot)
-  const end = message.base + message.ops.length
-  if (end < logOf(state.registry, message.boot).seq) return false
-  finishImage(turn, image, message.ops, message.base)
-  image.seq = end
-  return follow(turn, open, from, replacing(state.registry, message.boot, image, message.ops, turn.now))
+  for (const op of message.ops) finish(state, image, op)
+  const { end = image.seq } = message
+  // Where ops are missing that some of the parts know, the image is of no moment of the log: the next digest begins anew.
+  if (end < logOf(state.registry, message.boot).seq || !reaches(open.buffered, image.seq, end)) return false
+  const tail = end === image.seq ? message.ops : []
+  return follow(turn, open, from, bringing(turn, image, open.buffered, end, tail, message.boot))
+}
+
+/** The image is brought to the end of the transfer by what came meanwhile, then takes the place of our copy. */
+function* bringing(
+  { state, now }: Turn,
+  image: LogImage,
+  buffered: Pull['buffered'],
+  end: number,
+  tail: readonly Op[],
+  boot: BootId,
+): Generator<undefined, undefined> {
+  for (let i = 0; image.seq < end; i++) {
+    const { first, ops } = buffered[i] as Pull['buffered'][number]
+    for (const op of ops.slice(image.seq + 1 - first, end + 1 - first)) {
+      finish(state, image, op)
+      yield
+    }
+  }
+  yield* replacing(state.registry, boot, image, tail, now)
+}
+
+/** Are these all ops after `have` to `end`, in order? */
+function reaches(buffered: Pull['buffered'], have: number, end: number): boolean {
+  let seq = have
+  for (const { first, ops } of buffered) {
+    if (seq >= end || first > seq + 1) break
+    seq = Math.max(seq, first + ops.length - 1)
+  }
+  return seq >= end
 }
 
 /** The answer to a pull is here; what came meanwhile follows it, and all of that may be much. */
@@ -329,26 +352,28 @@ function followUp(turn: Turn, one: Replacement, budget: number): number {
   return left
 }
 
-/** Bring the parts, each taken at some moment of the transfer, to its end: ops are whole replacements, so order is all. */
-function finishImage({ state }: Turn, image: LogImage, ops: readonly Op[], base: number): void {
-  ops.forEach((op, i) => {
-    switch (op.type) {
-      case 'put':
-        heardCounter(state, op.claim.fence)
-        image.claims.set(op.claim.name, op.claim)
-        return
-      case 'del':
-        image.claims.delete(op.name)
-        if (op.strike === undefined) return
-        image.strikes.set(op.name, strikeOf(op, op.strike, base + i + 1))
-        return
-      case 'join':
-        image.memberships.set(membershipKey(op.membership.group, op.membership.pid.id), op.membership)
-        return
-      case 'quit':
-        image.memberships.delete(membershipKey(op.group, op.id))
-    }
-  })
+/**
+ * The parts, each taken at some moment of the transfer, are brought to its end by one op after the other: they are whole
+ * replacements, so order is all.
+ */
+function finish(state: TrackerState, image: LogImage, op: Op): void {
+  image.seq++
+  switch (op.type) {
+    case 'put':
+      heardCounter(state, op.claim.fence)
+      image.claims.set(op.claim.name, op.claim)
+      return
+    case 'del':
+      // As in a log: a claim that came after what ended stays.
+      if ((image.claims.get(op.name)?.fence ?? 0) <= op.fence) image.claims.delete(op.name)
+      if (op.strike !== undefined) image.strikes.set(op.name, strikeOf(op, op.strike, image.seq))
+      return
+    case 'join':
+      image.memberships.set(membershipKey(op.membership.group, op.membership.pid.id), op.membership)
+      return
+    case 'quit':
+      image.memberships.delete(membershipKey(op.group, op.id))
+  }
 }
 
 function strikeOf({ name, fence, failed }: Extract<Op, { type: 'del' }>, origin: string, seq: number): Strike {
@@ -383,7 +408,9 @@ export function pullMissing(turn: Turn, boot: BootId): void {
   const { state } = turn
   const of = state.registry.logs.get(boot)
   if (of === undefined || of.seq >= (state.told.get(boot) ?? 0)) return
-  const teller = pick(state.random, [...state.links])
+  // Not of its writer where that has said nothing to the last one, if there is anybody else.
+  const others = state.peers.get(boot)?.mute === true ? [...state.links].filter((link) => link !== boot) : []
+  const teller = pick(state.random, others.length > 0 ? others : [...state.links])
   if (teller !== undefined) pull(turn, of, teller)
 }
 

@@ -94,7 +94,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
   const state: TrackerState = {
     config,
     self,
-    registry: newRegistry(),
+    registry: newRegistry(config.limits.maxTail),
     peers: new Map(),
     links: new Set(),
     view: { number: 0, members: [] },
@@ -133,7 +133,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     },
     askById: new Map(),
     unasked: new Map(),
-    unaskedNames: new Set(),
+    unaskedNames: new Map(),
     unaskedNext: undefined,
     grants: new Map(),
     waiting: new Map(),
@@ -306,9 +306,9 @@ function settle(turn: Turn): void {
   if (state.unasked.size > 0) askForKept(turn)
   do {
     handleChanges(turn)
-    drain(turn, turn.inbox, (message) => onMessage(turn, state.self, message))
-    drain(turn, turn.released, (name) => serveWaiting(turn, name))
-    drain(turn, turn.risen, (ask) => riseAsk(turn, ask))
+    drain(turn, turn.inbox, onOwn)
+    drain(turn, turn.released, serveWaiting)
+    drain(turn, turn.risen, riseAsk)
     if (state.barriers.size > 0) askKnown(turn)
     if (state.draining !== undefined) drainOn(turn)
     if (state.ordered.size > 0) obeyOrders(turn)
@@ -318,16 +318,22 @@ function settle(turn: Turn): void {
 }
 
 /** All of a queue in its order, with what is added meanwhile; what each changes is followed up before the next. */
-function drain<T>(turn: Turn, queue: T[], handle: (entry: T) => void): void {
+function drain<T>(turn: Turn, queue: T[], handle: (turn: Turn, entry: T) => void): void {
+  if (queue.length === 0) return
   for (let i = 0; i < queue.length; i++) {
-    handle(queue[i] as T)
+    handle(turn, queue[i] as T)
     handleChanges(turn)
   }
   queue.length = 0
 }
 
+function onOwn(turn: Turn, message: TrackerMessage): void {
+  onMessage(turn, turn.state.self, message)
+}
+
 function handleChanges(turn: Turn): void {
   const { changes } = turn.state.registry
+  if (changes.length === 0) return
   for (let i = 0; i < changes.length; i++) onChange(turn, changes[i] as Change)
   changes.length = 0
 }
@@ -397,7 +403,8 @@ function onMessage(turn: Turn, from: BootId, message: TrackerMessage): void {
     case 'busy':
       return onBusy(turn, from, message)
     case 'ops':
-      return onOps(turn, from, message)
+      if (onOps(turn, from, message)) reconcile(turn)
+      return
     case 'state':
       if (onState(turn, from, message)) reconcile(turn)
       return

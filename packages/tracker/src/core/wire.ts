@@ -259,8 +259,10 @@ function shape<T extends TrackerMessage['type']>(
   return {
     kind,
     write(message) {
-      const frame: unknown[] = [kind]
-      for (const [key, field] of entries) frame.push(field.write((message as Record<string, unknown>)[key]))
+      const frame: unknown[] = new Array(entries.length + 1)
+      let i = 0
+      frame[i++] = kind
+      for (const [key, field] of entries) frame[i++] = field.write((message as Record<string, unknown>)[key])
       return frame
     },
     read(frame) {
@@ -551,7 +553,8 @@ function writeOp(op: Op, stamps: StampTable): unknown[] {
       return [0, ...writeClaim(op.claim, stamps.place(op.claim.stamp))]
     case 'del':
       if (op.strike === undefined) return [1, op.name, op.fence]
-      return [1, op.name, op.fence, op.strike, ...(op.failed === undefined ? [] : [failed.write(op.failed)])]
+      if (op.failed === undefined) return [1, op.name, op.fence, op.strike]
+      return [1, op.name, op.fence, op.strike, failed.write(op.failed)]
     case 'join':
       return [2, ...writeMembership(op.membership)]
     case 'quit':
@@ -565,14 +568,11 @@ function opOfLog(context: LogContext, value: unknown): Op {
   switch (items[0]) {
     case 0:
       return { type: 'put', claim: claimOfLog(context, fields) }
-    case 1:
-      return {
-        type: 'del',
-        name: name.read(fields[0]),
-        fence: count.read(fields[1]),
-        strike: fields.length < 3 ? undefined : origin.read(fields[2]),
-        ...(isThere(fields[3]) ? { failed: failed.read(fields[3]) } : {}),
-      }
+    case 1: {
+      const strike = fields.length < 3 ? undefined : origin.read(fields[2])
+      const removal = { type: 'del', name: name.read(fields[0]), fence: count.read(fields[1]), strike } as const
+      return isThere(fields[3]) ? { ...removal, failed: failed.read(fields[3]) } : removal
+    }
     case 2:
       return { type: 'join', membership: membershipOfLog(context, fields) }
     case 3:
@@ -622,7 +622,7 @@ const opsShape: Shape<MessageOf<'ops'>> = {
   },
 }
 
-/** `[kind, boot, node, base, chunk, last, stamps, claims, memberships, strikes, ops]` */
+/** `[kind, boot, node, base, chunk, last, stamps, claims, memberships, strikes, ops, end?]` */
 const stateShape: Shape<MessageOf<'state'>> = {
   kind: 36,
   write(message) {
@@ -632,11 +632,11 @@ const stateShape: Shape<MessageOf<'state'>> = {
     const strikes = message.strikes.map(strike.write)
     const ops = message.ops.map((op) => writeOp(op, stamps))
     const at = nodeOf(message.claims, message.memberships, message.ops)
-    const { boot, base, chunk, last } = message
-    return [36, boot, at, base, chunk, last, stamps.list, claims, memberships, strikes, ops]
+    const { boot, base, chunk, last, end } = message
+    return [36, boot, at, base, chunk, last, stamps.list, claims, memberships, strikes, ops, end ?? null]
   },
   read(frame) {
-    const [, at, name, base, chunk, last, stamps, claims, memberships, strikes, ops] = array(frame, 11)
+    const [, at, name, base, chunk, last, stamps, claims, memberships, strikes, ops, end] = array(frame, 11)
     const context = { boot: boot.read(at), node: node.read(name), stamps: stampList.read(stamps) }
     return {
       type: 'state',
@@ -648,6 +648,7 @@ const stateShape: Shape<MessageOf<'state'>> = {
       strikes: entries(strikes, strike.read),
       last: flag.read(last),
       ops: entries(ops, (op) => opOfLog(context, op)),
+      ...(isThere(end) ? { end: count.read(end) } : {}),
     }
   },
 }
