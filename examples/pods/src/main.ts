@@ -4,9 +4,9 @@
  *
  *   NODE_NAME     unique in the cluster; default the host's name, which is the pod's
  *   CLUSTER       nodes of another one are refused; default `counter`
- *   SECRET_FILE   file with what the nodes prove to each other, or SECRET itself
+ *   SECRET_FILE   file with what the nodes prove to each other, or SECRET itself; several while it is changed, a line each
  *   LISTEN        for other nodes; default `0.0.0.0:4370`, where there is IPv6 alone `[::]:4370`
- *   POD_IP        where other nodes reach this one; default the first address of this host
+ *   POD_IP        where other nodes reach this one; default the first IPv4 address of this host, or IPv6 where there is none
  *   ADMIN, HTTP   for probes and for callers; default `0.0.0.0:4380` and `0.0.0.0:8080`
  *   DISCOVERY     how nodes find each other, see `strategies`; default `local`
  *   EXPECT        how many nodes a new cluster is waited for, half a minute long; default 1
@@ -92,11 +92,18 @@ function discovery(): Discovery {
   }
 }
 
-function secret(): string | undefined {
+function secret(): string[] | undefined {
   const file = env('SECRET_FILE')
-  if (file === undefined) return env('SECRET')
+  const text = file === undefined ? env('SECRET') : read(file)
+  return text
+    ?.split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+}
+
+function read(file: string): string {
   try {
-    return readFileSync(file, 'utf8').trim()
+    return readFileSync(file, 'utf8')
   } catch (error) {
     throw new Misconfigured(`SECRET_FILE cannot be read: ${(error as Error).message}`)
   }

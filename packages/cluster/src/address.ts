@@ -43,11 +43,19 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
-/** What a node that listens on all addresses tells others: its first IPv4 address that is not internal. */
-export function reachableHost(host: string): string {
+/**
+ * What a node that listens on all addresses tells others: its first IPv4 address that is not internal; where there is
+ * none and it listens on `::`, the first IPv6 one that counts on other hosts too.
+ */
+export function reachableHost(
+  host: string,
+  interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
+): string {
   if (host !== '0.0.0.0' && host !== '::') return host
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
-  return all.find((one) => one.family === 'IPv4' && !one.internal)?.address ?? '127.0.0.1'
+  const all = Object.values(interfaces).flatMap((list) => list ?? [])
+  const v4 = all.find((one) => one.family === 'IPv4' && !one.internal)
+  const v6 = all.find((one) => one.family === 'IPv6' && !one.internal && one.scopeid === 0)
+  return (host === '::' ? (v4 ?? v6) : v4)?.address ?? '127.0.0.1'
 }
 
 function parsePort(text: string, whole: string): number {

@@ -34,7 +34,10 @@ export interface NodeConfig {
   readonly listen?: string | undefined
   /** `host:port` at which the others reach this node. Default: what was bound. */
   readonly advertise?: string | undefined
-  /** Proved by both sides of each link. A list while it is rotated: the first is shown, all are accepted. */
+  /**
+   * Proved by both sides of each link. A list while it is changed: two nodes link where they have one in common, so first
+   * all have the old and the new one, then the new one alone. `gossip` seals what it sends with the first of them.
+   */
   readonly secret?: string | readonly string[] | undefined
   /** Allows to listen on other than loopback without a secret. */
   readonly insecure?: boolean | undefined
@@ -66,7 +69,8 @@ export interface NodeConfig {
   readonly rebalance?: Rebalance['mode'] | { readonly mode: Rebalance['mode']; readonly rate?: number } | undefined
   /**
    * For how many ms a node that lost more than half of the members within 10 s starts nothing again of what ran on them:
-   * it may be the one that is cut off. 0: it does so at once. Default 30,000.
+   * it may be the one that is cut off. 0: it does so at once. Default 30,000. Where `partition` is not `serve`, that says
+   * which part goes on, and this nothing.
    */
   readonly massLossPause?: number | undefined
   /**
