@@ -34,7 +34,9 @@ const args = [
 checkNode()
 install()
 if (!build('bench')) process.exit(1)
-const { page, plotFiles, plotFolder } = await import(pathToFileURL(join(root, 'bench/dist/page.js')).href)
+const built = (/** @type {string} */ name) => import(pathToFileURL(join(root, 'bench/dist', name)).href)
+const { page, plotFiles, plotFolder } = await built('page.js')
+const { rows } = await built('rows.js')
 
 const { text, status } = values.from === undefined ? measure() : { text: readFileSync(values.from, 'utf8'), status: 0 }
 const run = JSON.parse(text)
@@ -58,8 +60,10 @@ function measure() {
   return { text: stdout, status: status ?? 1 }
 }
 
-/** @param {{ million: boolean, quick: boolean, rounds: number }} run */
-function commandOf({ million, quick, rounds }) {
+/** @param {{ million: boolean, quick: boolean, rounds: number, rows: object }} run */
+function commandOf({ million, quick, rounds, rows: those }) {
+  const names = Object.keys(those)
+  const some = names.length === Object.keys(rows).length ? [] : names
   const flags = [...(quick ? ['--quick'] : []), ...(million ? ['--million'] : [])]
-  return ['node scripts/performance.mjs', '--rounds', rounds, ...flags].join(' ')
+  return ['node scripts/performance.mjs', ...some, '--rounds', rounds, ...flags].join(' ')
 }

@@ -39,7 +39,7 @@ export async function localCall(options: BenchOptions): Promise<RowReport> {
       resultOf(results, yardstick),
     )
   return {
-    what: `Calls by name to one actor of the same node, ${CALLERS} callers; each contestant is a process of its own.`,
+    what: `Calls by name to one actor of the same node, ${CALLERS} callers; a process for Skep that copies, one for Skep that does not, one for nact and one for the function.`,
     measures: [
       line("a small object, isolation 'copy'", 'object, copied', 'nact query', 3),
       line("a number, isolation 'copy'", 'number, copied', 'async function', 0.15),

@@ -61,7 +61,7 @@ export async function cores({ rounds, quick }: BenchOptions): Promise<RowReport>
     ...judged(ratio.median, { of: 'ratio', bound: 'at least', limit: 0.85 }),
   }
   return {
-    what: `Calls from another node to actors whose method keeps the processor busy for one to two milliseconds, ${ACTORS} on each worker and ${IN_FLIGHT} calls on their way to it: on a machine of one worker, and on one of two. Beside it the same work in one bare process and in two, without calls. The caller needs some of the two cores as well.`,
+    what: `Calls from another node to actors whose method keeps the processor busy for a millisecond or more, ${ACTORS} on each worker and ${IN_FLIGHT} calls on their way to it: on a machine of one worker, and on one of two. Beside it the same work in one bare process and in two, without calls. The caller needs some of the two cores as well.`,
     measures: [...lines, whole],
     wrong,
   }

@@ -36,6 +36,8 @@ export type Costs = Readonly<Record<Operation, Cost>>
 /** Registrations on their way at once. */
 const CALLERS = 64
 const SECONDS = 20
+/** Only steps of so many milliseconds are looked at: to look costs a microsecond. */
+export const LEAST_STEP_MS = 1
 /** Steps between two looks at the time of the processor. */
 const LOOK = 32
 
@@ -118,10 +120,9 @@ async function cost(all: Machines, ops: number, work: () => void): Promise<Cost>
   let looked = cpuUs()
   all.onStep = (from) => {
     const ms = performance.now() - from
-    // To look costs a microsecond, so after most steps it is not done.
-    if (ms < 1 && ++steps % LOOK !== 0) return
+    if (ms < LEAST_STEP_MS && ++steps % LOOK !== 0) return
     const cpu = cpuUs()
-    if (ms >= 1) long.push({ from, ms, cpuMs: (cpu - looked) / 1000 })
+    if (ms >= LEAST_STEP_MS) long.push({ from, ms, cpuMs: (cpu - looked) / 1000 })
     looked = cpu
   }
   const collections = new Collections()

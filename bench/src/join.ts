@@ -8,15 +8,60 @@ import { type BenchOptions, startEcho, startNodes, uniqueCluster } from './row.j
 const CALL_EVERY_MS = 2
 const NAME = 'called'
 const PREFIX = 'held'
+/** Held names that the newcomer asks for. */
+const GRABBED = 1000
+/** Who registers more meanwhile, and for how long: until nobody waits for any log any more. */
+const WRITERS = 4
+const WRITING_MS = 6000
 
 export async function join(options: BenchOptions): Promise<RowReport> {
   const sizes = options.quick ? [2000] : options.million ? [100_000, 1_000_000] : [100_000]
   const reports: RowReport[] = []
   for (const count of sizes) reports.push(await joinAt(count, options))
+  reports.push(await joinWhileWritten(sizes[0] ?? 0, options))
   return {
-    what: `An empty node joins two; from its start, its program loaded, until it sees every name. Calls go from one of the two to the other every ${CALL_EVERY_MS} ms and are timed from when they are due.`,
+    what: `An empty node joins two; from its start, its program loaded, until it sees every name. Calls go from one of the two to the other every ${CALL_EVERY_MS} ms and are timed from when they are due. Whether it sees each name on its holder is looked at afterwards. At last the same while the holder registers more, as fast as it can and asking nobody: the newcomer asks for ${GRABBED} of the held names as soon as it may, and must get none.`,
     measures: reports.flatMap(({ measures }) => measures),
     wrong: reports.flatMap(({ wrong }) => wrong),
+  }
+}
+
+/** A log that changes faster than it can be sent. */
+async function joinWhileWritten(count: number, { rounds }: BenchOptions): Promise<RowReport> {
+  const cluster = uniqueCluster()
+  const limitMs = 60_000
+  const [holder, other] = await startNodes(['holder', 'other'], cluster)
+  if (holder === undefined || other === undefined) throw new TypeError('there are no nodes')
+  await holder.ask('fill', PREFIX, count)
+  await other.ask('full', count, limitMs)
+  const wrong: string[] = []
+  const took: number[] = []
+  const rates: number[] = []
+  for (let round = 0; round <= rounds; round++) {
+    const joiner = startProcess<JoinerSteps>(new URL('./joiner.js', import.meta.url), { cluster })
+    await joiner.ask('loaded')
+    const writing = holder.ask('register', `more-${round}`, WRITERS, { ms: WRITING_MS }, 'local')
+    const { ms, given } = await joiner.ask('grab', `joiner-${round}`, PREFIX, GRABBED, limitMs)
+    const missing = await joiner.ask('leave', PREFIX, count, holder.name)
+    await joiner.kill()
+    const { ops, ms: wroteMs } = await writing
+    await holder.ask('release', `more-${round}`)
+    await gone(other, 2)
+    for (const node of [holder, other]) await node.ask('clean', count, limitMs)
+    if (given > 0) wrong.push(`round ${round}: ${given} of ${GRABBED} names that are held were given to the newcomer`)
+    if (missing > 0) wrong.push(`round ${round}: ${missing} names are not seen on their holder`)
+    if (round === 0) continue
+    took.push(ms)
+    rates.push((ops * 1000) / wroteMs)
+  }
+  await Promise.all([holder.kill(), other.kill()])
+  return {
+    what: '',
+    measures: [
+      alone(`joins ${namesInWords(count)} while more are registered`, 'ms', took),
+      alone('registered meanwhile', 'op/s', rates),
+    ],
+    wrong,
   }
 }
 
@@ -40,13 +85,14 @@ async function joinAt(count: number, { rounds }: BenchOptions): Promise<RowRepor
     await joiner.ask('loaded')
     await caller.ask('beginCalls', NAME, CALL_EVERY_MS)
     // The called actor has a name as well.
-    const joined = await joiner.ask('join', `joiner-${round}`, PREFIX, count, holder.name, limitMs, count + 1)
+    const joined = await joiner.ask('join', `joiner-${round}`, count + 1, limitMs)
     const calls = await caller.ask('endCalls')
+    const missing = await joiner.ask('leave', PREFIX, count, holder.name)
     await joiner.kill()
-    if (joined.wrong > 0) wrong.push(`round ${round}: ${joined.wrong} names are not seen on their holder`)
+    if (missing > 0) wrong.push(`round ${round}: ${missing} names are not seen on their holder`)
     if (calls.wrong > 0) wrong.push(`round ${round}: ${calls.wrong} of ${calls.ops} calls, ${calls.fault}`)
-    const transfer = await echo.client.ask('receive', joined.bytes)
     await gone(caller, 2)
+    const transfer = await echo.client.ask('receive', joined.bytes)
     if (round === 0) continue
     took.push(joined.ms)
     raw.push(transfer)
@@ -54,7 +100,7 @@ async function joinAt(count: number, { rounds }: BenchOptions): Promise<RowRepor
     p99s.push(calls.p99Us / 1000)
   }
   await Promise.all([holder.kill(), caller.kill()])
-  const names = count >= 1_000_000 ? `${count / 1_000_000} M names` : `${count / 1000} k names`
+  const names = namesInWords(count)
   const limit = count >= 1_000_000 ? 10_000 : 1000
   const value = spread(took)
   const joining: Measure = {
@@ -73,6 +119,10 @@ async function joinAt(count: number, { rounds }: BenchOptions): Promise<RowRepor
     ],
     wrong,
   }
+}
+
+function namesInWords(count: number): string {
+  return count >= 1_000_000 ? `${count / 1_000_000} M names` : `${count / 1000} k names`
 }
 
 /** The joiner is no member any more. */

@@ -16,11 +16,17 @@ export interface Ratio extends Spread {
 /** Fewer rounds than this say nothing about the spread. */
 export const ROUNDS = 7
 
-/** Each work returns how many operations it did; one round of each goes unmeasured, for the compiler to warm up. */
+/**
+ * Each work returns how many operations it did; they take turns, each time in the opposite order. One round of each goes
+ * unmeasured, for the compiler to warm up.
+ */
 export function compare(subject: () => number, yardstick: () => number, count = ROUNDS): Ratio {
-  rate(subject)
-  rate(yardstick)
-  const rounds = Array.from({ length: count }, () => ({ subject: rate(subject), yardstick: rate(yardstick) }))
+  const one = (_: unknown, round: number): { subject: number; yardstick: number } => {
+    if (round % 2 === 0) return { subject: rate(subject), yardstick: rate(yardstick) }
+    const first = rate(yardstick)
+    return { subject: rate(subject), yardstick: first }
+  }
+  const rounds = Array.from({ length: count + 1 }, one).slice(1)
   return {
     ...spread(rounds.map((round) => round.subject / round.yardstick)),
     subject: median(rounds.map((round) => round.subject)),
@@ -34,10 +40,13 @@ function rate(work: () => number): number {
   return (operations * 1000) / (performance.now() - begun)
 }
 
-/** The ratio is taken within each round, and only then the middle: rounds differ more than what is in one. */
+/**
+ * The ratio is taken within each round, and only then the middle: rounds differ more than what is in one. A round in
+ * which the yardstick had nothing to show has no ratio, and is left out.
+ */
 export function ratios(subject: readonly number[], yardstick: readonly number[]): Spread {
   if (subject.length !== yardstick.length) throw new TypeError('a round is missing')
-  return spread(subject.map((value, round) => value / (yardstick[round] as number)))
+  return spread(subject.map((value, round) => value / (yardstick[round] as number)).filter(Number.isFinite))
 }
 
 /** Of an empty list all are NaN. */

@@ -3,7 +3,7 @@
  * less or more than Skep stands here, since a figure says nothing without it.
  */
 import { plot } from '@skep/testkit/plot'
-import { type Measure, type RowReport, type Run, shown, shownRatio, targetInWords } from './report.js'
+import { type Measure, type RowReport, type Run, shown, shownSpread, targetInWords } from './report.js'
 
 /** Where the plots are, beside the page. */
 export const plotFolder = 'performance'
@@ -41,12 +41,13 @@ export function page(run: Run, command: string, version: string): string {
     '# Performance',
     '',
     `Version ${version}, made by \`${command}\` from one run; all that was counted is in [performance.json](performance.json).`,
-    `${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.load.begun.toFixed(1)} when it began. Every answer was compared with what it had to be: ${wrong === 0 ? 'all were right' : `${wrong} rows of checks were NOT right, see below`}.`,
+    `${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.load.begun.toFixed(1)} when it began. Each row looks at its answers: ${wrong === 0 ? 'none was wrong' : `${wrong} checks were NOT right, see below`}.`,
     ...(run.quick ? ['', '**Made with `--quick`, to try the scripts: the figures say nothing.**'] : []),
     '',
-    'The speed of a machine changes while one looks, so only ratios count. Each line ran in turns with its yardstick, in',
-    `the same ${rounds} rounds; a ratio is taken within each round, and told as the median and the range of the rounds. "cpu" is`,
-    "the processor's time per operation of all processes that take part, caller and called.",
+    'The speed of a machine changes while one looks, so only ratios count. What has a yardstick ran in turns with it; a',
+    `ratio is taken within each of the ${rounds} rounds, or as many as the row says. What was measured several times is told as`,
+    'the median and, in brackets, the range. "cpu" is the processor\'s time per operation of all processes that take part,',
+    'caller and called.',
     '',
     ...Object.entries(rows).flatMap(([name, row]) => section(name, row)),
     '## Who is beside it',
@@ -82,12 +83,12 @@ function line({ name, unit, value, cpuUsPerOp, yardstick, target }: Measure): st
   const cpu = (us: number | undefined): string => (us === undefined ? '' : shown(us, 'us'))
   const cells = [
     name,
-    shown(value.median, unit),
+    shownSpread(value, unit),
     cpu(cpuUsPerOp),
     yardstick === undefined ? '' : `${yardstick.name} ${shown(yardstick.value.median, unit)}`,
     cpu(yardstick?.cpuUsPerOp),
-    yardstick === undefined ? '' : shownRatio(yardstick.ratio),
-    yardstick?.cpuRatio === undefined ? '' : shownRatio(yardstick.cpuRatio),
+    yardstick === undefined ? '' : shownSpread(yardstick.ratio, 'x'),
+    yardstick?.cpuRatio === undefined ? '' : shownSpread(yardstick.cpuRatio, 'x'),
     target === undefined ? '' : targetInWords(target, unit),
   ]
   return `| ${cells.join(' | ')} |`

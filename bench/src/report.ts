@@ -102,15 +102,13 @@ export function tell(row: string, { measures, wrong }: RowReport): string[] {
 }
 
 function inWords({ unit, value, cpuUsPerOp, yardstick, target }: Measure): string {
-  const cpu = (us: number | undefined): string => (us === undefined ? '' : ` (${figure(us)} us of processor)`)
-  const parts = [`${shown(value.median, unit)}${cpu(cpuUsPerOp)}`]
+  const cpu = (us: number | undefined): string => (us === undefined ? '' : ` (${shown(us, 'us')} of processor)`)
+  const parts = [`${shownSpread(value, unit)}${cpu(cpuUsPerOp)}`]
   if (yardstick !== undefined) {
     const { name, ratio, cpuRatio } = yardstick
     parts.push(`${name} ${shown(yardstick.value.median, unit)}${cpu(yardstick.cpuUsPerOp)}`)
-    parts.push(shownRatio(ratio))
-    if (cpuRatio !== undefined) parts.push(`${figure(cpuRatio.median)} x the processor`)
-  } else if (value.lowest !== value.highest) {
-    parts.push(`${shown(value.lowest, unit)} to ${shown(value.highest, unit)}`)
+    parts.push(shownSpread(ratio, 'x'))
+    if (cpuRatio !== undefined) parts.push(`${shown(cpuRatio.median, 'x')} the processor`)
   }
   if (target !== undefined) parts.push(targetInWords(target, unit))
   return parts.join(', ')
@@ -122,6 +120,7 @@ export function targetInWords({ of, bound, limit, met }: Target & { readonly met
 }
 
 export function shown(value: number, unit: Unit): string {
+  // As the ratio to a yardstick that had nothing to show; in a JSON that was kept such a number is null.
   if (!Number.isFinite(value)) return 'none'
   if (unit === 'x') return `${figure(value)} x`
   if (unit !== 'op/s' && unit !== 'names' && unit !== 'calls' && unit !== 'frames') return `${figure(value)} ${unit}`
@@ -131,15 +130,13 @@ export function shown(value: number, unit: Unit): string {
 }
 
 /** The median, and the range where there is one. */
-export function shownRatio({ median, lowest, highest }: Spread): string {
-  if (figure(median) === '–') return '–'
-  const range = lowest === highest ? '' : ` (${figure(lowest)} to ${figure(highest)})`
-  return `${figure(median)} x${range}`
+export function shownSpread({ median, lowest, highest }: Spread, unit: Unit): string {
+  const range =
+    lowest === highest || !Number.isFinite(median) ? '' : ` (${shown(lowest, unit)} to ${shown(highest, unit)})`
+  return `${shown(median, unit)}${range}`
 }
 
 /** Three digits. */
-export function figure(value: number): string {
-  // Of nothing, as of no turn that could be told: and in a JSON that was kept such a number is null.
-  if (value === null || !Number.isFinite(value)) return '–'
+function figure(value: number): string {
   return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)))
 }

@@ -45,9 +45,11 @@ export async function coldstarts({ quick, rounds }: BenchOptions): Promise<RowRe
     const all = summaryOf(report, 'allReadyMs')
     const alone = summaryOf(report, 'bareMs')
     wrong.push(...wrongOf(report))
-    measures.push(value(`all of ${nodes} ready and one registry`, 'ms', spreadOf(all, 'p50')))
+    measures.push(value(`all of ${nodes} ready, p50 of ${all.count}`, 'ms', spreadOf(all, 'p50')))
     measures.push(value(`as many bare processes, ${nodes}`, 'ms', spreadOf(alone, 'p50')))
-    measures.push(time(`beyond these, p99, ${nodes}`, beyond, 'p99', nodes === 10 ? 1500 : undefined))
+    measures.push(
+      time(`beyond these, ${nodes}, p99 of ${beyond.count}`, beyond, 'p99', nodes === 10 ? 1500 : undefined),
+    )
     whole.push([nodes, all.p50])
     bare.push([nodes, alone.p50])
   }
@@ -61,7 +63,7 @@ export async function coldstarts({ quick, rounds }: BenchOptions): Promise<RowRe
     ],
   }
   return {
-    what: 'N processes start at once: until all are ready, each lists N members, and a name registered on one is read on all. Beside it what starting N processes takes that only import the same modules.',
+    what: 'N processes start at once: until all are ready. Then, unmeasured, each must list N members, and a name registered on one must be read on all. Beside it what starting N processes takes that only import the same modules.',
     measures,
     plots: [plot],
     wrong,
@@ -75,7 +77,7 @@ export async function handoff(): Promise<RowReport> {
   const drains = summaryOf(report, 'drainMs')
   const none = { of: 'value', bound: 'at most', limit: 0 } as const
   return {
-    what: 'Five nodes with 300 placed counters are restarted one by one under calls from all of them and from a sixth that stays, without retries.',
+    what: 'Once: five nodes with 300 placed counters are restarted one by one under calls from all of them and from a sixth that stays, without retries.',
     measures: [
       value('calls', 'calls', flat(calls ?? Number.NaN)),
       value('calls a second', 'op/s', flat(perSecond ?? Number.NaN), { of: 'value', bound: 'at least', limit: 800 }),

@@ -17,7 +17,7 @@ const READ_AT_ONCE = 500
 
 export interface Registered extends Slice {
   readonly last: string
-  /** On the clock of the host: when the last name was agreed to. */
+  /** On the clock of the host: when that name was agreed to. */
   readonly lastAt: number
 }
 
@@ -45,13 +45,14 @@ export function naming(node: SkepNode) {
 
   const register = async (prefix: string, callers: number, end: End, mode: 'owner' | 'local'): Promise<Registered> => {
     const holder = await holderOf(prefix)
+    let last = 0
     let lastAt = 0
     const slice = await drive({
       callers,
       end,
       ask: async (i) => {
         const claim = await tracker.register(`${prefix}-${i}`, holder, { mode })
-        lastAt = clock()
+        if (i >= last) [last, lastAt] = [i, clock()]
         // Agreed to without anybody's word, it would be agreed to for ever before the loop has a turn.
         if (mode === 'local') await turn()
         return claim
@@ -75,12 +76,7 @@ export function naming(node: SkepNode) {
       holders.delete(prefix)
       await node.ref(Bench, holder).$.stop('released')
     },
-    /** How many of `PREFIX-0` to `PREFIX-(count - 1)` are not seen here with that node as their holder. */
-    missing: (prefix: string, count: number, holder: string): number => {
-      let missing = 0
-      for (let i = 0; i < count; i++) if (node.whereis(`${prefix}-${i}`)?.node !== holder) missing++
-      return missing
-    },
+    missing: (prefix: string, count: number, holder: string): number => missingOf(node, prefix, count, holder),
     /** When the name was seen here, at the earliest when this was asked. */
     seen: async (name: string, limitMs: number): Promise<number> => {
       const end = clock() + limitMs
@@ -157,6 +153,13 @@ export function naming(node: SkepNode) {
       return { ratio, wrong: wrong.length }
     },
   }
+}
+
+/** How many of `PREFIX-0` to `PREFIX-(count - 1)` are not seen on `node` with that one as their holder. */
+export function missingOf(node: SkepNode, prefix: string, count: number, holder: string): number {
+  let missing = 0
+  for (let i = 0; i < count; i++) if (node.whereis(`${prefix}-${i}`)?.node !== holder) missing++
+  return missing
 }
 
 export interface Lookups {

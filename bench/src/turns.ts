@@ -29,13 +29,11 @@ interface Turn {
 
 const LOOK_MS = 1
 /** Turns that are shorter than the clock of the looks can tell are no turns to speak of. */
-const LEAST_MS = 2
+export const LEAST_MS = 2
 
-/** What V8 tells of its work, times in microseconds. */
+/** What V8 tells of its work on the thread of the loop, times in microseconds. */
 interface TraceEvent {
   readonly name: string
-  /** The main thread has the number of the process. */
-  readonly tid: number
   readonly ts: number
   readonly dur?: number
   /** Of the processor. */
@@ -78,14 +76,14 @@ export class Collections {
     this.#session.disconnect()
     // The trace has the time of the system's steady clock, from which that of this process began at some moment.
     const began = Number(process.hrtime.bigint()) / 1e6 - performance.now()
-    this.#all = outermost(
-      this.#events.filter(({ name, tid, dur }) => name.startsWith('V8.GC') && tid === process.pid && dur !== undefined),
-    ).map(({ name, ts, dur = 0, tdur = dur }) => ({
-      from: ts / 1000 - began,
-      ms: dur / 1000,
-      cpuMs: tdur / 1000,
-      kind: name === SCAVENGE ? 'young' : STEP.test(name) ? 'step' : 'whole',
-    }))
+    this.#all = outermost(this.#events.filter(({ name, dur }) => name.startsWith('V8.GC') && dur !== undefined)).map(
+      ({ name, ts, dur = 0, tdur = dur }) => ({
+        from: ts / 1000 - began,
+        ms: dur / 1000,
+        cpuMs: tdur / 1000,
+        kind: name === SCAVENGE ? 'young' : STEP.test(name) ? 'step' : 'whole',
+      }),
+    )
   }
 
   longest(kind: Collection['kind']): number {

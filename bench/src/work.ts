@@ -1,6 +1,6 @@
 /** Work that takes the processor a while and nothing else, the same amount each time, with an answer that can be checked. */
 
-/** One to two milliseconds: far longer than what a call costs, and short enough for a method that others wait for. */
+/** A millisecond or more: far longer than what a call costs, and short enough for a method that others wait for. */
 const STEPS = 1_500_000
 const INPUTS = 16
 

@@ -39,14 +39,21 @@ test('a spread has the ends besides, and is NaN of nothing', () => {
   expect(spread([])).toEqual({ median: Number.NaN, lowest: Number.NaN, highest: Number.NaN })
 })
 
-test('what takes turns has a round each that is not measured, and as many as were asked for', () => {
+test('a round in which neither did anything has no ratio, and does not change the middle of the others', () => {
+  expect(ratios([0, 1, 3], [0, 1, 1])).toEqual({ median: 2, lowest: 1, highest: 3 })
+  expect(ratios([1, 0, 3], [1, 0, 1])).toEqual(ratios([0, 3, 1], [0, 1, 1]))
+  expect(ratios([2], [0]).median).toBeNaN()
+})
+
+test('what takes turns has a round each that is not measured, as many as were asked for, in opposite orders', () => {
   const calls: string[] = []
   const ratio = compare(
     () => calls.push('subject'),
     () => calls.push('yardstick'),
     3,
   )
-  expect(calls).toEqual(Array.from({ length: 4 }, () => ['subject', 'yardstick']).flat())
+  const round = ['subject', 'yardstick']
+  expect(calls).toEqual([round, round.toReversed(), round, round.toReversed()].flat())
   expect(ratio.lowest).toBeLessThanOrEqual(ratio.median)
   expect(ratio.highest).toBeGreaterThanOrEqual(ratio.median)
 })

@@ -49,7 +49,7 @@ const run: Run = {
   rows: { remoteCall: calls },
 }
 
-test('what is the ratio of nothing to nothing is a dash, also where the run was kept as JSON', () => {
+test('what is the ratio of nothing to nothing is none, also where the run was kept as JSON', () => {
   const ratio = flat(Number.NaN)
   const measure = {
     name: 'no turn',
@@ -59,17 +59,17 @@ test('what is the ratio of nothing to nothing is a dash, also where the run was 
   }
   const rows = { growth: { ...calls, measures: [measure], plots: [] } }
   for (const one of [{ ...run, rows }, JSON.parse(JSON.stringify({ ...run, rows })) as Run])
-    expect(page(one, 'node scripts/performance.mjs', '1.2.3')).toContain('| no turn | 0 ms |  | clock 0 ms |  | – |')
+    expect(page(one, 'node scripts/performance.mjs', '1.2.3')).toContain('| no turn | 0 ms |  | clock 0 ms |  | none |')
 })
 
 test('the page has a row for each measure with its ratio, its processor time and its target', () => {
   const text = page(run, 'node scripts/performance.mjs', '1.2.3')
   expect(text).toContain(
-    '| calls, 1 in flight | 51.2 k/s | 12.3 us | raw 1.23 M/s | 4 us | 0.0415 x (0.03 to 0.05) | 3.09 x | target at least 0.6 x: MISSED |',
+    '| calls, 1 in flight | 51.2 k/s (40 k/s to 60 k/s) | 12.3 us | raw 1.23 M/s | 4 us | 0.0415 x (0.03 x to 0.05 x) | 3.09 x | target at least 0.6 x: MISSED |',
   )
-  expect(text).toContain('| p99 meanwhile | 12 ms |  |  |  |  |  | target at most 20 ms: met |')
+  expect(text).toContain('| p99 meanwhile | 12 ms (11 ms to 14 ms) |  |  |  |  |  | target at most 20 ms: met |')
   expect(text).toContain('Version 1.2.3, made by `node scripts/performance.mjs`')
-  expect(text).toContain('all were right')
+  expect(text).toContain('none was wrong')
   expect(text).toContain('![Calls](performance/calls.svg)')
   expect(text).not.toMatch(/NaN|undefined|quick/)
 })
@@ -95,8 +95,8 @@ test('each plot that has something to show is a file, with the points of its lin
 
 test('a row is told in a line for each measure, and what was wrong with it', () => {
   expect(tell('remoteCall', { ...calls, wrong: ['3 of 100'] })).toEqual([
-    'remoteCall calls, 1 in flight  51.2 k/s (12.3 us of processor), raw 1.23 M/s (4 us of processor), 0.0415 x (0.03 to 0.05), 3.09 x the processor, target at least 0.6 x: MISSED',
-    'remoteCall p99 meanwhile       12 ms, 11 ms to 14 ms, target at most 20 ms: met',
+    'remoteCall calls, 1 in flight  51.2 k/s (40 k/s to 60 k/s) (12.3 us of processor), raw 1.23 M/s (4 us of processor), 0.0415 x (0.03 x to 0.05 x), 3.09 x the processor, target at least 0.6 x: MISSED',
+    'remoteCall p99 meanwhile       12 ms (11 ms to 14 ms), target at most 20 ms: met',
     'remoteCall WRONG: 3 of 100',
   ])
 })
