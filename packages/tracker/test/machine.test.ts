@@ -530,6 +530,20 @@ describe('sync', () => {
     expect(net.holder('b', 'n3')).toBeUndefined()
   })
 
+  test('a newcomer asks for its names before it is ready, also where it might take them by its own word', () => {
+    const net = started(['a'])
+    fill(net, 'a', 100)
+    net.add(['b'])
+    const names = Array.from({ length: 100 }, (_, i) => `n${i}`)
+    for (const [i, name] of names.entries()) net.input('b', { type: 'claim', ask: i + 1, name, pid: i, mode: 'local' })
+    expect(net.outputs('b', 'ready')).toEqual([])
+    net.pass(3_000)
+    expect(net.outputs('b', 'registered')).toEqual([])
+    expect(net.outputs('b', 'refused')).toHaveLength(names.length)
+    net.input('b', { type: 'claim', ask: 1000, name: 'own', pid: 1000, mode: 'local' })
+    expect(net.outputs('b', 'registered').map(({ claim }) => claim.name)).toEqual(['own'])
+  })
+
   test('a log comes over in one go however much is written meanwhile, and however slowly', () => {
     const net = new Trackers({ chunkBytes: 2000 })
     net.add(['a'])

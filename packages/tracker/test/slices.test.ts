@@ -410,6 +410,57 @@ describe('while a log is put in place', () => {
     expect(looks).toBe(0)
   })
 
+  test('is asked of its writer again, where that was slow and has said something since', () => {
+    const others = Array.from({ length: 10 }, (_, i) => `other${i}`)
+    const one = new One('writer', ...others)
+    const { generation } = one.state
+    const entries = [{ boot: writer, seq: 40, high: 1, low: 1 }]
+    const ack = { type: 'ack', generation, slots: new Uint8Array([255]), notYet: false, counter: 1, entries } as const
+    for (const name of ['writer', ...others]) one.hear(ack, `boot-of-${name}`)
+    const whole = stateOf(
+      names.slice(0, 40).map((name, i) => claimOf(name, i + 1)),
+      40,
+    )
+    let asked = 0
+    while (one.state.heldCount === 0) {
+      expect(one.now).toBeLessThan(20_000)
+      for (const { to, message } of one.sent.splice(0)) {
+        if (message.type !== 'pull') continue
+        // The others have nothing of it. The writer's first answer begins too late, the next one comes at once.
+        const nothing: TrackerMessage = { type: 'ops', boot: writer, first: 1, ops: [], counter: 1, reply: true }
+        if (to !== writer) one.hear(nothing, to)
+        else if (++asked > 1) one.hear(whole)
+      }
+      one.now += 100
+      one.step({ type: 'wake' })
+      if (one.now === trackerLimits.pullMs + 200) one.hear({ ...whole, last: false })
+      while (one.goOn());
+    }
+    expect(lookup(one.state.registry, 'name-5')?.pid.node).toBe('writer')
+  })
+
+  test('is asked for, too, while another one that came first is put in place', () => {
+    const one = new One('writer', 'other')
+    const { generation } = one.state
+    const other = 'boot-of-other'
+    const entries = [
+      { boot: writer, seq: 1500, high: 1, low: 1 },
+      { boot: other, seq: 7, high: 1, low: 1 },
+    ]
+    const ack = { type: 'ack', generation, slots: new Uint8Array([255]), notYet: false, counter: 1, entries } as const
+    for (const name of [writer, other]) one.hear(ack, name)
+    const many = Array.from({ length: 1500 }, (_, i) => claimOf(`many-${i}`, i + 1))
+    one.hear(stateOf(many, 1500))
+    one.hear({ type: 'busy', boot: other }, other)
+    one.sent.length = 0
+    for (let i = 0; i < 10; i++) {
+      one.now += 100
+      one.step({ type: 'wake' })
+    }
+    expect(one.state.replacements.has(writer)).toBe(true)
+    expect(one.sent.filter(({ message }) => message.type === 'pull').map(({ to }) => to)).toContain(other)
+  })
+
   test('of a node that lives is given the time of any pull: a busy node may be slow to begin', () => {
     const one = new One('writer', 'other')
     const entries = [{ boot: writer, seq: 500, high: 1, low: 1 }]
@@ -486,6 +537,36 @@ describe('while a log is put in place', () => {
   })
 })
 
+describe('a log that is sent', () => {
+  test('ends with no op that leaves after it', () => {
+    const one = new One('other')
+    const { generation, config } = one.state
+    const slots = new Uint8Array([255])
+    one.hear({ type: 'ack', generation, slots, notYet: false, counter: 1, entries: [] }, 'boot-of-other')
+    one.hear({ type: 'digest', counter: 1, lineage: one.state.lineage, depth: 0, entries: [] }, 'boot-of-other')
+    expect(one.state.ready).toBe(true)
+    Object.assign(one.state.registry, { maxTail: 1 })
+    Object.assign(config.limits, { chunkBytes: 100 })
+    for (let i = 0; i < 12; i++) one.step({ type: 'claim', ask: i + 1, name: `own-${i}`, pid: i, mode: 'local' })
+    one.sent.length = 0
+    one.hear({ type: 'pull', boot: 'boot-of-self', have: 0 }, 'boot-of-other')
+    // A start whose init runs: so there is something to look after, in a step that writes.
+    one.step({ type: 'claim', ask: 99, name: 'pending' })
+    let [told, ended, ask] = [0, 0, 100]
+    for (; ended === 0 && ask < 1000; ask++) {
+      one.now += 100
+      one.step({ type: 'claim', ask, name: `more-${ask}`, pid: ask, mode: 'local' })
+      for (const { message } of one.sent.splice(0)) {
+        if (message.type === 'ops' && !message.reply) told = message.first + message.ops.length - 1
+        if (message.type !== 'state' || !message.last) continue
+        ended = message.end ?? 0
+        expect(told).toBe(ended)
+      }
+    }
+    expect(ended).toBeGreaterThan(0)
+  })
+})
+
 describe('a node that is gone', () => {
   test('leaves the index a slice at a time, one after the other, hidden from the first on', () => {
     const one = new One('writer')
@@ -513,6 +594,31 @@ describe('a node that is gone', () => {
     while (one.goOn());
     expect(one.state.starting.size).toBe(names.length)
     expect(one.state.reconciling).toBeUndefined()
+  })
+
+  test('does not come back with a log that was forgotten while it came', () => {
+    const one = new One('writer', 'other')
+    one.hear(digestTo(40), 'boot-of-other')
+    one.lose('writer')
+    one.hear(digestTo(40), 'boot-of-other')
+    let chunk = 0
+    const part = (last: boolean): void => {
+      const claims = [claimOf(`name-${chunk}`, chunk + 1)]
+      one.hear({ ...stateOf(claims, 40), chunk: chunk++, last }, 'boot-of-other')
+      while (one.goOn());
+    }
+    for (const end = trackerLimits.forgetMs + 3000; one.now < end; ) {
+      part(false)
+      for (let i = 0; i < 10; i++) {
+        one.now += 100
+        one.step({ type: 'wake' })
+      }
+    }
+    expect(one.state.registry.logs.has(writer)).toBe(false)
+    part(true)
+    expect(one.state.registry.logs.has(writer)).toBe(false)
+    expect(one.state.registry.index.size).toBe(0)
+    expect(one.state.pulls.size).toBe(0)
   })
 
   test('is forgotten whole when its time is over, orphans that nobody could host with it', () => {

@@ -285,9 +285,12 @@ export class Ledger {
 
   /** A process that lives on has its name again. */
   kept(node: SimNode, claim: Claim): void {
+    const { fence, placed, pid } = claim
     const holding = node.holdings.get(claim.name)
-    if (holding?.pid === claim.pid.id) node.holdings.set(claim.name, { ...holding, fence: claim.fence })
-    else this.complain('outcome', `${node.boot}: it kept ${claim.name}, which it does not hold`)
+    // Another process of its node may have had it meanwhile, and given it up.
+    if (holding !== undefined && holding.pid !== pid.id)
+      this.complain('outcome', `${node.boot}: it kept ${claim.name}, which it does not hold`)
+    node.holdings.set(claim.name, { pid: pid.id, fence, placed: placed !== undefined, origin: placed?.origin ?? '' })
   }
 
   /**

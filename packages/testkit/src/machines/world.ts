@@ -67,8 +67,8 @@ export interface RunOptions {
 const READY_WITHIN_MS = 10_000
 /** A leaver says bye within this time. */
 const LEFT_WITHIN_MS = 5000
-/** From the last fault to rest. */
-const REST_WITHIN_MS = 15_000
+/** From the last fault to rest: a move whose answer was lost ends after 21 s. */
+const REST_WITHIN_MS = 25_000
 /** The same after crashes and cuts: whoever lost most members restarts nothing for 30 s. */
 const ROUGH_REST_WITHIN_MS = 75_000
 /** A node that is gone is no member any more after this. */

@@ -121,7 +121,9 @@ export function sendAsk(turn: Turn, ask: Ask): void {
   if (ask.role === 'target' && !knowsSource(state, ask)) return
   const owner = ownerOf(state, ask.slot)
   if (!state.gate || owner === undefined) return
-  if (ask.local) return claimLocally(turn, ask)
+  // Before it is ready it may know of none of the names that stand: then it asks like any other.
+  if (ask.local && state.ready) return claimLocally(turn, ask)
+  ask.local = false
   ask.number = ++state.nextNumber
   ask.owner = owner
   ask.sentAt = now

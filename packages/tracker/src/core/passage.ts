@@ -13,7 +13,7 @@ import type { BootId } from '@skep/cluster/core'
 import { logOf } from './logs.js'
 import type { Claim, NodeRequest, TrackerMessage } from './messages.js'
 import { dropName, namesOf, quitGroup } from './own.js'
-import { type Handoff, type MoveFault, send, type TrackerState, type Turn } from './state.js'
+import { type Handoff, isComing, type MoveFault, send, type TrackerState, type Turn } from './state.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
@@ -92,9 +92,9 @@ export function pass(turn: Turn, handoff: Handoff): void {
 // -- the barrier
 
 export function onKnown(turn: Turn, from: BootId, { boot }: Message<'known'>): void {
-  const { registry, replacements } = turn.state
-  const soon = replacements.has(boot) ? true : undefined
-  send(turn, from, { type: 'knows', boot, seq: registry.logs.get(boot)?.seq ?? 0, soon })
+  const { state } = turn
+  const soon = isComing(state, boot) ? true : undefined
+  send(turn, from, { type: 'knows', boot, seq: state.registry.logs.get(boot)?.seq ?? 0, soon })
 }
 
 export function onKnows(turn: Turn, from: BootId, { boot, seq, soon }: Message<'knows'>): void {
@@ -130,7 +130,7 @@ export function askKnown(turn: Turn): void {
   }
 }
 
-/** A log that is here and being put in place is waited for, however long that takes: it ends by itself. */
+/** A log that comes in is waited for, however long that takes. */
 function waitAnew({ state, now }: Turn, target: BootId): void {
   for (const handoff of state.handoffs.values()) {
     if (handoff.stage === 'pass' && handoff.to === target) handoff.since = now
@@ -140,7 +140,7 @@ function waitAnew({ state, now }: Turn, target: BootId): void {
 /** Handoffs to this target of which all know, or that have waited for it long enough, are over. */
 export function passKnown(turn: Turn, target: BootId): void {
   const { state, now } = turn
-  if (state.replacements.has(target)) waitAnew(turn, target)
+  if (isComing(state, target)) waitAnew(turn, target)
   const have = state.barriers.get(target)?.have
   // We may have heard of the claim by a refusal, before our own copy of its log has it.
   let known = state.registry.logs.get(target)?.seq ?? 0

@@ -53,7 +53,9 @@ export function pursueSoon(state: TrackerState): void {
  */
 export function isPursuitDue(turn: Turn): boolean {
   const { state, now } = turn
-  return now >= state.pursueAt || (state.needed.size > 0 && caughtUp(turn))
+  if (now >= state.pursueAt) return true
+  // Not while somebody has yielded nothing: then no slot can be held, whatever comes.
+  return state.needed.size > 0 && state.awaited === undefined && caughtUp(turn)
 }
 
 /** Ask whoever must still answer, pass over the silent, and hold what is complete. Returns the slots now held. */
@@ -166,20 +168,20 @@ function dueOf(state: TrackerState, { askedAt, silentSince = Number.POSITIVE_INF
   return Math.min(askedAt + takeAgainMs, silentSince + takeSilenceMs)
 }
 
-/** Our logs have reached every digest that came with an answer. */
+/** Our logs have reached every digest that came with an answer. All are looked at now and then, one at each frame. */
 function caughtUp(turn: Turn): boolean {
   const { state, now } = turn
   const { limits } = state.config
+  const isSweep = now - state.needsSweptAt >= limits.sweepMs
+  if (isSweep) state.needsSweptAt = now
+  let isMissing = false
   for (const [boot, need] of state.needed) {
+    const open = state.pulls.get(boot)
     // It is here, and being put in place: that takes its time and nobody's word, so no patience is lost on it. Held
     // before, a slot would be granted in whose names are not all seen.
-    if (state.replacements.has(boot)) {
-      need.since = now
-      return false
-    }
+    if (state.replacements.has(boot)) need.since = now
     // Nor on one that comes in: it may be large, and the way here slow.
-    const open = state.pulls.get(boot)
-    if (open?.image !== undefined) need.since = Math.max(need.since, open.since)
+    else if (open?.image !== undefined) need.since = Math.max(need.since, open.since)
     const peer = state.peers.get(boot)
     const waited = now - need.since
     if (
@@ -191,13 +193,13 @@ function caughtUp(turn: Turn): boolean {
       state.needed.delete(boot)
       continue
     }
-    if (now - need.pulledAt >= limits.sweepMs) {
-      need.pulledAt = now
-      pullMissing(turn, boot)
-    }
-    return false
+    if (!isSweep) return false
+    isMissing = true
+    if (now - need.pulledAt < limits.sweepMs) continue
+    need.pulledAt = now
+    pullMissing(turn, boot)
   }
-  return true
+  return !isMissing
 }
 
 /** Another member takes slots. Returns the slots yielded to it, where our own asks are now void. */

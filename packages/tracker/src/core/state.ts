@@ -306,7 +306,7 @@ export interface Ask {
    */
   readonly role: 'claim' | 'spawn' | 'host' | 'kept' | 'target' | 'retake'
   /** Claimed without the owner. */
-  readonly local: boolean
+  local: boolean
   readonly cause: 'spawn' | 'failover' | 'handoff'
   /** To whom `startFailed` goes. */
   starter: BootId | undefined
@@ -517,6 +517,8 @@ export interface TrackerState {
   taking: Map<BootId, Taking>
   /** When to look again whom to ask and what to hold; -Infinity after a change of what that hangs on. */
   pursueAt: number
+  /** When all of `needed` were looked at last. */
+  needsSweptAt: number
   /** A member that has yielded nothing yet of what we take: until it answers, other answers change nothing. */
   awaited: BootId | undefined
   /** seqs that our logs must reach before a slot is held. */
@@ -658,6 +660,14 @@ const PLAUSIBLE_LEAP = 2 ** 40
 
 export function heardCounter(state: TrackerState, counter: number): void {
   if (counter > state.counter && counter - state.counter < PLAUSIBLE_LEAP) state.counter = counter
+}
+
+/**
+ * The log of this boot comes in as a whole, or is here and being put in place: that takes its time and nobody's word, so
+ * nobody loses patience over it.
+ */
+export function isComing({ pulls, replacements }: TrackerState, boot: BootId): boolean {
+  return replacements.has(boot) || pulls.get(boot)?.image !== undefined
 }
 
 /** It writes nothing more. Undefined for a boot that is not known. */

@@ -175,6 +175,8 @@ function sendChunk(turn: Turn, transfer: Transfer): boolean {
   const { boot, base } = transfer
   const message = { type: 'state', boot, base, chunk: transfer.chunk++, claims, memberships, strikes, last } as const
   transfer.at = turn.now
+  // The receiver is told of all ops before it hears that they are told.
+  if (last && boot === turn.state.self) flushOps(turn)
   const ops = last ? opsAfter(of, base) : []
   // The log changed by more than its tail holds while it was sent. The receiver was told of these ops like all others, and
   // has kept them; to begin again would never come to an end while as much is written.
@@ -243,8 +245,15 @@ function applyOps(turn: Turn, from: BootId, first: number, ops: readonly Op[], b
 /** Returns what `continueReplacements` does. */
 export function onState(turn: Turn, from: BootId, message: Message<'state'>): boolean {
   const { state } = turn
+  const peer = state.peers.get(from)
+  if (peer !== undefined) peer.mute = false
   const open = state.pulls.get(message.boot)
   if (open === undefined || open.from !== from) return false
+  if (!state.peers.has(message.boot)) {
+    // Its log was forgotten while it came: nobody would forget it again.
+    state.pulls.delete(message.boot)
+    return false
+  }
   if (message.chunk === 0) {
     open.image = { seq: message.base, chunk: 0, claims: new NameMap(), memberships: new Map(), strikes: new Map() }
   }
@@ -408,10 +417,13 @@ export function pullMissing(turn: Turn, boot: BootId): void {
   const { state } = turn
   const of = state.registry.logs.get(boot)
   if (of === undefined || of.seq >= (state.told.get(boot) ?? 0)) return
-  // Not of its writer where that has said nothing to the last one, if there is anybody else.
-  const others = state.peers.get(boot)?.mute === true ? [...state.links].filter((link) => link !== boot) : []
+  const peer = state.peers.get(boot)
+  // Its writer has said nothing to the last one: somebody else is asked, then the writer again, and so on.
+  const others = peer?.mute === true ? [...state.links].filter((link) => link !== boot) : []
   const teller = pick(state.random, others.length > 0 ? others : [...state.links])
-  if (teller !== undefined) pull(turn, of, teller)
+  if (teller === undefined) return
+  pull(turn, of, teller)
+  if (peer !== undefined && teller !== boot) peer.mute = false
 }
 
 /** Hand this step's own ops to every peer as one message. */

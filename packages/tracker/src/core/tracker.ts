@@ -119,6 +119,7 @@ export function initTracker(config: TrackerConfig, now: number): TrackerState {
     slotGeneration: new Uint32Array(slots).fill(1),
     taking: new Map(),
     pursueAt: Number.NEGATIVE_INFINITY,
+    needsSweptAt: Number.NEGATIVE_INFINITY,
     awaited: undefined,
     needed: new Map(),
     told: new Map(),
