@@ -4,7 +4,10 @@ import { PlacementRule, type RestartOptions, type RestartPolicy, restartOf } fro
 export interface ViaOptions {
   /** Wait until this many members (or all of them) show the name. Default: the caller's own node shows it. */
   readonly visible?: 'all' | number
-  /** `owner` (default): the slot's owner agrees first. `local`: one hop less, optimistic, conflicts are possible. */
+  /**
+   * `owner` (default): the slot's owner agrees first. `local`: one hop less, optimistic, conflicts are possible; before
+   * its node is ready the owner is asked all the same.
+   */
   readonly claim?: 'owner' | 'local'
   /** Plain data that everybody can read beside the name. */
   readonly meta?: unknown

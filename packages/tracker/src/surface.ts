@@ -39,7 +39,10 @@ export interface ClaimOptions extends WaitOptions {
   readonly kind?: string | undefined
   /** Plain data of at most 4 KiB that travels with the name. */
   readonly meta?: unknown
-  /** `owner` (default) asks the owner of the name's slot; `local` skips it: one hop less, and two holders may stand for a moment. */
+  /**
+   * `owner` (default) asks the owner of the name's slot; `local` skips it: one hop less, and two holders may stand for a
+   * moment. Before this node is ready, and knows which names stand, it asks the owner either way.
+   */
   readonly mode?: 'owner' | 'local' | undefined
 }
 
