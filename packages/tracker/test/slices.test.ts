@@ -538,6 +538,30 @@ describe('while a log is put in place', () => {
 })
 
 describe('a log that is sent', () => {
+  test('is no longer in the way of others once its receiver has given it up, nor of itself', () => {
+    const writers = Array.from({ length: trackerLimits.maxTransfers + 1 }, (_, i) => `writer${i}`)
+    const one = new One('other', ...writers)
+    Object.assign(one.state.config.limits, { chunkBytes: 1, maxChunks: 1 })
+    for (const name of writers) {
+      const boot = `boot-of-${name}`
+      const claims = Array.from({ length: 5 }, (_, i) => {
+        return { ...claimOf(`${name}-${i}`, i + 1), pid: new Pid(boot, i, name) }
+      })
+      const ops = claims.map((claim): Op => ({ type: 'put', claim }))
+      one.hear({ type: 'ops', boot, first: 1, ops, counter: 1, reply: false }, boot)
+    }
+    const answers = (name: string): string[] => {
+      one.sent.length = 0
+      one.hear({ type: 'pull', boot: `boot-of-${name}`, have: 0 }, 'boot-of-other')
+      return one.sent.flatMap(({ message: { type } }) => (type === 'state' || type === 'busy' ? type : []))
+    }
+    const last = writers.at(-1) as string
+    for (const name of writers) expect(answers(name)).toEqual([name === last ? 'busy' : 'state'])
+    expect(answers('writer0')).toEqual(['state'])
+    one.now += trackerLimits.pullMs + 1
+    expect(answers(last)).toEqual(['state'])
+  })
+
   test('ends with no op that leaves after it', () => {
     const one = new One('other')
     const { generation, config } = one.state

@@ -101,12 +101,15 @@ export function onPull(turn: Turn, from: BootId, message: Message<'pull'>): void
   const missing = of === undefined ? [] : opsAfter(of, message.have)
   if (missing !== undefined && message.have > 0) return sendOps(turn, from, message.boot, message.have + 1, missing)
   if (of === undefined || of.seq <= message.have) return sendOps(turn, from, message.boot, message.have + 1, [])
-  const busy = state.transfers.filter((one) => one.to === from).length >= state.config.limits.maxTransfers
+  const { maxTransfers, pullMs } = state.config.limits
+  const isFull = (): boolean => state.transfers.filter((one) => one.to === from).length >= maxTransfers
+  state.transfers = state.transfers.filter((one) => one.to !== from || one.boot !== message.boot)
+  // What has stood still for so long has been given up over there: it is in nobody's way.
+  if (isFull()) state.transfers = state.transfers.filter((one) => one.to !== from || turn.now - one.at <= pullMs)
   // A copy that is being replaced is neither the old one nor the new one.
-  if (busy || state.replacements.has(message.boot)) {
+  if (isFull() || state.replacements.has(message.boot)) {
     return send(turn, from, { type: 'busy', boot: message.boot })
   }
-  state.transfers = state.transfers.filter((one) => one.to !== from || one.boot !== message.boot)
   const entries = entriesOf(of)
   const transfer: Transfer = { to: from, boot: of.boot, base: of.seq, entries, chunk: 0, received: 0, at: turn.now }
   if (!sendChunk(turn, transfer)) return
