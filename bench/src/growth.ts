@@ -1,7 +1,7 @@
 /**
  * What grows with the names and nodes of a cluster: the cost of one operation (growth-steps.ts), and the most work in a
- * turn of the event loop of every node while an empty node joins, all names are read, a node that holds three tenths of them is
- * killed, and another such leaves.
+ * turn of the event loop of every node while an empty node joins, all names are read, a node that holds three tenths of
+ * them is killed, and another such leaves.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { startProcess } from '@skep/example-counter/processes'

@@ -287,8 +287,8 @@ export class Ledger {
   kept(node: SimNode, claim: Claim): void {
     const { fence, placed, pid } = claim
     const holding = node.holdings.get(claim.name)
-    // Another process of its node may have had it meanwhile, and given it up.
-    if (holding !== undefined && holding.pid !== pid.id)
+    // Another process of its node may have had it meanwhile, and given it up; but this one lives.
+    if (!node.processes.has(pid.id) || (holding !== undefined && holding.pid !== pid.id))
       this.complain('outcome', `${node.boot}: it kept ${claim.name}, which it does not hold`)
     node.holdings.set(claim.name, { pid: pid.id, fence, placed: placed !== undefined, origin: placed?.origin ?? '' })
   }

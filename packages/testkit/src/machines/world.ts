@@ -67,8 +67,10 @@ export interface RunOptions {
 const READY_WITHIN_MS = 10_000
 /** A leaver says bye within this time. */
 const LEFT_WITHIN_MS = 5000
-/** From the last fault to rest: a move whose answer was lost ends after 21 s. */
-const REST_WITHIN_MS = 25_000
+/** From the last fault to rest. */
+const REST_WITHIN_MS = 15_000
+/** The same while a move is open: one whose answer was lost ends after 21 s. */
+const MOVED_WITHIN_MS = 25_000
 /** The same after crashes and cuts: whoever lost most members restarts nothing for 30 s. */
 const ROUGH_REST_WITHIN_MS = 75_000
 /** A node that is gone is no member any more after this. */
@@ -990,7 +992,8 @@ export class World implements NodeHost {
 
   private lookForRest(): void {
     if (this.lastFaultAt + PATROL_MS > this.now) return
-    const within = this.premise.rough ? ROUGH_REST_WITHIN_MS : REST_WITHIN_MS
+    const isMoving = this.live.some(({ asks }) => [...asks.values()].some(({ what }) => what === 'move'))
+    const within = this.premise.rough ? ROUGH_REST_WITHIN_MS : isMoving ? MOVED_WITHIN_MS : REST_WITHIN_MS
     const undone = this.handing?.lost(this.live)
     const found =
       unrest(this.live, this.ledger, this.safety, this.plan.slots) ??
