@@ -18,6 +18,8 @@ export async function within<T>(time: Timers, work: T | PromiseLike<T>, graceMs:
   }
 }
 
+/** As `await` sees it. */
 export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
+  return typeof (value as { then?: unknown }).then === 'function'
 }

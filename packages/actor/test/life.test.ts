@@ -55,6 +55,21 @@ describe('start', () => {
     expect(seen).toEqual(['claimed', 'claimed'])
   })
 
+  test('waits for whatever has a `then`, as await does: some query builders are functions', async () => {
+    const later = <T>(value: T): Promise<T> =>
+      Object.assign(() => {}, {
+        then: (resolve: (value: T) => void) => Promise.resolve().then(() => resolve(value)),
+      }) as never
+    const Row = defineActor('row', {
+      init: () => later({ n: 3 }),
+      on: { value: (self) => self.state.n, again: (self) => later(self.state.n + 1) },
+    })
+    const { system } = new World().add('a', { actors: [Row] })
+    await system.start(Row, via('r'))
+    expect(await system.via(Row, 'r').value()).toBe(3)
+    expect(await system.via(Row, 'r').again()).toBe(4)
+  })
+
   test('runs onStart after init and before the first message; it may call the node', async () => {
     const order: string[] = []
     const world = new World()

@@ -173,9 +173,9 @@ test('copies travel at a price for each name, and nothing does when the holder i
     "what               | names | messages |  bytes | frames
     a node joins       |     0 |        0 |      0 |
     the holder is lost |     0 |        0 |      0 |
-    a node joins       |  1000 |        3 |  25792 | pull, 2 state
+    a node joins       |  1000 |        3 |  25790 | pull, 2 state
     the holder is lost |  1000 |        0 |      0 |
-    a node joins       | 10000 |       17 | 260684 | pull, 13 state, 3 more
+    a node joins       | 10000 |       17 | 260671 | pull, 13 state, 3 more
     the holder is lost | 10000 |        0 |      0 |"
   `)
   // Whatever becomes of the table: no more for each where there are ten times as many, but for longer numbers.

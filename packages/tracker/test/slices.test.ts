@@ -177,32 +177,57 @@ describe('a log that came as a whole', () => {
     expect(one.state.registry.index.size).toBe(2)
   })
 
-  test('counts once it is brought to the moment at which its last part was sent, by what came meanwhile', () => {
+  test('is of one moment, the last: with each part come the ops since the one before', () => {
     const one = new One('writer')
     one.hear(digestTo(200))
     const put = (name: string, seq: number): Op => ({ type: 'put', claim: claimOf(name, seq) })
-    one.hearOps(201, put('x', 201), { type: 'del', name: 'gone', fence: 201, strike: undefined })
-    one.hearOps(203, put('x', 203), put('y', 204))
-    // Of `x` the part knows what is to come, `gone` was still there when its part was sent.
-    one.hear({ ...stateOf([claimOf('x', 203), claimOf('gone', 3)], 200), end: 203 })
+    const gone: Op = { type: 'del', name: 'gone', fence: 201, strike: undefined }
+    one.hear({ ...stateOf([claimOf('x', 1), claimOf('gone', 3), claimOf('moved', 4)], 200), last: false })
+    const ops = [gone, put('x', 202), put('moved', 203)]
+    one.hear({ ...stateOf([claimOf('y', 2)], 200, [], ops), chunk: 1, last: false })
+    one.hear({ ...stateOf([claimOf('z', 5)], 200, [], [put('x', 204)]), chunk: 2 })
     const seen: (number | undefined)[] = []
     while (one.goOn()) seen.push(lookup(one.state.registry, 'x')?.seq)
-    expect(new Set([...seen, 203])).toEqual(new Set([203]))
-    expect(lookup(one.state.registry, 'gone')).toBeUndefined()
-    expect(lookup(one.state.registry, 'y')?.seq).toBe(204)
+    expect(new Set([...seen, 204])).toEqual(new Set([204]))
+    const seqs = ['gone', 'x', 'y', 'z', 'moved'].map((name) => lookup(one.state.registry, name)?.seq)
+    expect(seqs).toEqual([undefined, 204, 2, 5, 203])
     expect(one.seqTold()).toBe(204)
   })
 
-  test('counts not at all where some of that did not come: it is asked for again', () => {
+  test('of what is told meanwhile no more is kept than its parts do not have yet', () => {
     const one = new One('writer')
     one.hear(digestTo(200))
-    one.hearOps(202, { type: 'put', claim: claimOf('y', 202) })
-    one.hear({ ...stateOf([claimOf('x', 1)], 200), end: 202 })
+    const open = one.state.pulls.get(writer)
+    const ops: readonly Op[] = Array.from({ length: 40 }, (_, i) => {
+      return { type: 'put', claim: claimOf(`late-${i}`, 201 + i) }
+    })
+    for (const [i, op] of ops.entries()) one.hearOps(201 + i, op)
+    one.hear({ ...stateOf([claimOf('x', 1)], 200), last: false })
+    expect(open?.bufferedOps).toBe(40)
+    one.hear({ ...stateOf([], 200, [], ops.slice(0, 30)), chunk: 1, last: false })
+    expect([open?.bufferedOps, open?.buffered[0]?.first]).toEqual([10, 231])
+    one.hear({ ...stateOf([], 200, [], ops.slice(30)), chunk: 2, last: false })
+    expect([open?.bufferedOps, open?.buffered.length]).toEqual([0, 0])
+    one.hearOps(241, { type: 'del', name: 'late-0', fence: 241, strike: undefined })
+    one.hear({ ...stateOf([], 200), chunk: 3 })
     while (one.goOn());
-    expect(one.state.registry.index.size).toBe(0)
+    expect(one.seqTold()).toBe(241)
+    expect(lookup(one.state.registry, 'late-0')).toBeUndefined()
+    expect(lookup(one.state.registry, 'late-1')?.seq).toBe(202)
+  })
+
+  test('does not take the place of a copy that has gone on beyond it', () => {
+    const one = new One('writer', 'other')
+    Object.assign(one.state.config.limits, { maxBuffered: 1 })
+    const put = (name: string, seq: number): Op => ({ type: 'put', claim: claimOf(name, seq) })
+    one.hearOps(1, put('x', 1))
+    one.hear(digestTo(3), 'boot-of-other')
+    for (const seq of [2, 3, 4]) one.hearOps(seq, put('x', seq))
+    one.hear(stateOf([claimOf('x', 3)], 3))
+    while (one.goOn());
+    expect(lookup(one.state.registry, 'x')?.seq).toBe(4)
+    expect(one.seqTold()).toBe(4)
     expect(one.state.pulls.size).toBe(0)
-    one.hear(digestTo(202))
-    expect(one.state.pulls.size).toBe(1)
   })
 
   test('keeps a claim that a removal in it was not meant for, as its writer does', () => {
@@ -562,6 +587,72 @@ describe('a log that is sent', () => {
     expect(answers(last)).toEqual(['state'])
   })
 
+  test('comes with all that is written meanwhile, which is kept for as long as somebody needs it', () => {
+    const one = new One('other', 'third')
+    Object.assign(one.state.registry, { maxTail: 1 })
+    Object.assign(one.state.config.limits, { chunkBytes: 100, maxChunks: 2, maxTail: 1 })
+    const put = (i: number): Op => ({ type: 'put', claim: claimOf(`own-${i}`, i) })
+    const member: Member = { info: infoOf('writer'), phase: 'up', incarnation: 0, suspect: false }
+    one.step({ type: 'member', member, previous: undefined, reason: 'test' })
+    one.hearOps(1, ...Array.from({ length: 9 }, (_, i) => put(i + 1)))
+    const kept = (): number => one.state.registry.logs.get(writer)?.tail.length ?? 0
+    const parts = (): Extract<TrackerMessage, { type: 'state' }>[] =>
+      one.sent.flatMap(({ message }) => (message.type === 'state' ? message : []))
+    one.hear({ type: 'pull', boot: writer, have: 0 }, 'boot-of-other')
+    while (one.goOn());
+    expect(parts()).toHaveLength(2)
+    expect(parts().flatMap(({ ops }) => ops)).toEqual([])
+    for (let i = 10; i < 40; i++) one.hearOps(i, put(i))
+    expect(kept()).toBeGreaterThanOrEqual(30)
+    one.sent.length = 0
+    for (const have of [38, 10]) one.hear({ type: 'pull', boot: writer, have }, 'boot-of-third')
+    expect(one.sent.map(({ message }) => message.type)).toEqual(['ops', 'state'])
+    one.step({ type: 'unlinked', boot: 'boot-of-third' })
+    one.sent.length = 0
+    for (let chunk = 1; one.state.transfers.length > 0 && chunk < 100; chunk++) {
+      one.hear({ type: 'more', boot: writer, chunk }, 'boot-of-other')
+      while (one.goOn());
+    }
+    expect(parts().at(-1)?.last).toBe(true)
+    expect(parts().flatMap(({ ops }) => ops)).toHaveLength(30)
+    for (let i = 40; i < 50; i++) one.hearOps(i, put(i))
+    expect(kept()).toBeLessThanOrEqual(2)
+  })
+
+  test('ends where its receiver takes nothing of it, or not as fast as it grows; then nothing is kept for it', () => {
+    for (const maxBuffered of [20, 100_000]) {
+      const one = new One('writer', 'other')
+      Object.assign(one.state.registry, { maxTail: 1 })
+      Object.assign(one.state.config.limits, { chunkBytes: 100, maxChunks: 2, maxBuffered })
+      const put = (i: number): Op => ({ type: 'put', claim: claimOf(`own-${i}`, i) })
+      one.hearOps(1, ...Array.from({ length: 9 }, (_, i) => put(i + 1)))
+      one.hear({ type: 'pull', boot: writer, have: 0 }, 'boot-of-other')
+      while (one.goOn());
+      for (let i = 10; i < 40; i++) one.hearOps(i, put(i))
+      const rounds = maxBuffered === 20 ? 3 : trackerLimits.transferMs / 100 + 3
+      for (let round = 0; round < rounds; round++) {
+        one.now += 100
+        one.step({ type: 'wake' })
+      }
+      expect(one.state.transfers).toEqual([])
+      one.hearOps(40, put(40))
+      expect(one.state.registry.logs.get(writer)?.tail.length).toBeLessThanOrEqual(2)
+    }
+  })
+
+  test('where it is not what it was any more its receiver asks anew at once', () => {
+    const one = new One('writer', 'other')
+    Object.assign(one.state.config.limits, { chunkBytes: 100, maxChunks: 1 })
+    one.hearOps(1, ...names.map((name, i): Op => ({ type: 'put', claim: claimOf(name, i + 1) })))
+    one.hear({ type: 'pull', boot: writer, have: 0 }, 'boot-of-other')
+    one.state.registry.logs.delete(writer)
+    one.sent.length = 0
+    one.hear({ type: 'more', boot: writer, chunk: 1 }, 'boot-of-other')
+    while (one.goOn());
+    expect(one.sent.map(({ message }) => message.type)).toEqual(['busy'])
+    expect(one.state.transfers).toEqual([])
+  })
+
   test('ends with no op that leaves after it', () => {
     const one = new One('other')
     const { generation, config } = one.state
@@ -576,14 +667,16 @@ describe('a log that is sent', () => {
     one.hear({ type: 'pull', boot: 'boot-of-self', have: 0 }, 'boot-of-other')
     // A start whose init runs: so there is something to look after, in a step that writes.
     one.step({ type: 'claim', ask: 99, name: 'pending' })
-    let [told, ended, ask] = [0, 0, 100]
+    let [told, reached, ended, ask] = [0, 12, 0, 100]
     for (; ended === 0 && ask < 1000; ask++) {
       one.now += 100
       one.step({ type: 'claim', ask, name: `more-${ask}`, pid: ask, mode: 'local' })
       for (const { message } of one.sent.splice(0)) {
         if (message.type === 'ops' && !message.reply) told = message.first + message.ops.length - 1
-        if (message.type !== 'state' || !message.last) continue
-        ended = message.end ?? 0
+        if (message.type !== 'state') continue
+        reached += message.ops.length
+        if (!message.last) continue
+        ended = reached
         expect(told).toBe(ended)
       }
     }

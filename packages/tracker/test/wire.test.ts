@@ -162,7 +162,6 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
       strikes: fc.array(strike, { maxLength: 3 }),
       last: fc.boolean(),
       ops: fc.array(opWith(pids), { maxLength: 3 }),
-      end: fc.option(count, { nil: undefined }),
     }),
   ),
   claim: record('claim', {

@@ -260,12 +260,12 @@ export const mutants: readonly Mutant[] = [
   ),
   without(
     'parts-of-many-moments',
-    '4.2: a log that came whole is brought to one moment by the ops that came meanwhile before it counts',
+    '4.2: with the parts of a log come the ops since the first one, which bring them to one moment',
     calm,
     tracker,
     'sync.js',
-    'const { end = image.seq } = message;',
-    'const end = image.seq;',
+    'for (const op of message.ops)\n        bring(state, image, op);',
+    'image.seq += message.ops.length;',
   ),
   without(
     'leave-without-barrier',

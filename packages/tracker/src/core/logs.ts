@@ -28,6 +28,8 @@ export interface Log {
   strikes: Map<string, Strike & { readonly at: number }>
   /** The latest ops, oldest first: op of seq `seq - tail.length + 1 + i` at `i`. */
   tail: Op[]
+  /** Ops after this one are kept, whatever the tail may have: this log is being sent. Infinity while it is not. */
+  wanted: number
   /** The boot is down or left. */
   hidden: boolean
   /** When to forget it; Infinity while the boot is a member. */
@@ -91,6 +93,7 @@ export function logOf(registry: Registry, boot: BootId): Log {
     groups: new Map(),
     strikes: new Map(),
     tail: [],
+    wanted: Number.POSITIVE_INFINITY,
     hidden: false,
     forgetAt: Number.POSITIVE_INFINITY,
   }
@@ -166,8 +169,9 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
  * the smaller message, and the ops would be most of what this node holds in memory. In portions, since each moves what is
  * kept.
  */
-function trimTail({ maxTail }: Registry, { tail, claims, groups, strikes }: Log): void {
-  const kept = Math.min(maxTail, Math.max(maxTail >> 4, claims.size + groups.size + strikes.size))
+function trimTail({ maxTail }: Registry, { seq, wanted, tail, claims, groups, strikes }: Log): void {
+  const enough = Math.min(maxTail, Math.max(maxTail >> 4, claims.size + groups.size + strikes.size))
+  const kept = Math.max(enough, seq - wanted)
   if (tail.length > 2 * kept) tail.splice(0, tail.length - kept)
 }
 

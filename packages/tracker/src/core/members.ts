@@ -13,7 +13,7 @@ import { dropRequests, tickRequests } from './requests.js'
 import { build } from './ring.js'
 import { pursueSoon, yieldForeign } from './slots.js'
 import { goOn, isGone, log, type TrackerState, type Turn } from './state.js'
-import { sendDigest } from './sync.js'
+import { endTransfers, sendDigest } from './sync.js'
 
 export function onView(turn: Turn, view: View): void {
   const { state } = turn
@@ -147,7 +147,7 @@ export function onUnlinked(turn: Turn, boot: BootId): void {
   const { state } = turn
   state.links.delete(boot)
   state.targets.delete(boot)
-  state.transfers = state.transfers.filter((transfer) => transfer.to !== boot)
+  endTransfers(state, (transfer) => transfer.to === boot)
   for (const pull of state.pulls.values()) {
     if (pull.from === boot) state.pulls.delete(pull.boot)
   }

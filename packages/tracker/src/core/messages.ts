@@ -146,7 +146,7 @@ export type TrackerMessage =
   | { type: 'busy'; boot: BootId }
   /** Ops first..first+n-1 of a log; `reply` when they answer a pull (then perhaps none). */
   | { type: 'ops'; boot: BootId; first: number; ops: readonly Op[]; counter: number; reply: boolean }
-  /** A whole log in chunks: base is the seq at the first chunk; the last one brings the ops after it, up to `seq`. */
+  /** A whole log in chunks: base is the seq at the first one. With them come all ops since then, until the last one. */
   | {
       type: 'state'
       boot: BootId
@@ -156,10 +156,8 @@ export type TrackerMessage =
       memberships: readonly Membership[]
       strikes: readonly Strike[]
       last: boolean
-      /** The first ones after `base`. */
+      /** They come before the entries of this chunk, which may be newer than they are. */
       ops: readonly Op[]
-      /** In the last chunk, where there are more: the seq that the log has reached. The receiver was told of them, too. */
-      end?: number | undefined
     }
   /** The receiver has the chunks below `chunk`: the sender keeps only so many on the way. */
   | { type: 'more'; boot: BootId; chunk: number }

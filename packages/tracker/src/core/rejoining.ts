@@ -20,6 +20,7 @@ import { hasEnded } from './policies.js'
 import { endRequests } from './requests.js'
 import { yieldAll } from './slots.js'
 import type { Ask, Turn } from './state.js'
+import { endTransfers } from './sync.js'
 
 export function rejoin(turn: Turn, info: MemberInfo, members: readonly Member[]): void {
   const { state } = turn
@@ -65,7 +66,7 @@ function voidAll(turn: Turn): void {
   for (const table of [state.early, state.taking, state.needed]) table.clear()
   state.links.clear()
   state.waitingCount = 0
-  state.transfers = []
+  endTransfers(state, () => true)
   state.unsent = []
   state.seeking = undefined
   state.heir = undefined

@@ -13,7 +13,16 @@ import { mayHold, mayPassOver } from './halting.js'
 import { digestOf, logOf } from './logs.js'
 import type { DigestEntry, TrackerMessage } from './messages.js'
 import { noOwner } from './ring.js'
-import { heardCounter, isGone, ownerOf, sendCarrying, type Taking, type TrackerState, type Turn } from './state.js'
+import {
+  heardCounter,
+  isComing,
+  isGone,
+  ownerOf,
+  sendCarrying,
+  type Taking,
+  type TrackerState,
+  type Turn,
+} from './state.js'
 import { compareEntry, pullMissing } from './sync.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
@@ -176,18 +185,15 @@ function caughtUp(turn: Turn): boolean {
   if (isSweep) state.needsSweptAt = now
   let isMissing = false
   for (const [boot, need] of state.needed) {
-    const open = state.pulls.get(boot)
-    // It is here, and being put in place: that takes its time and nobody's word, so no patience is lost on it. Held
-    // before, a slot would be granted in whose names are not all seen.
-    if (state.replacements.has(boot)) need.since = now
-    // Nor on one that comes in: it may be large, and the way here slow.
-    else if (open?.image !== undefined) need.since = Math.max(need.since, open.since)
+    // No patience is lost on it: it may be large, and the way here slow. Held before, a slot would be granted in whose
+    // names are not all seen.
+    if (isComing(state, boot)) need.since = now
     const peer = state.peers.get(boot)
     const waited = now - need.since
     if (
       peer === undefined ||
       (state.registry.logs.get(boot)?.seq ?? 0) >= need.seq ||
-      (isGone(peer.phase) && waited >= limits.downLogMs && open === undefined) ||
+      (isGone(peer.phase) && waited >= limits.downLogMs && !state.pulls.has(boot)) ||
       waited >= limits.anyLogMs
     ) {
       state.needed.delete(boot)

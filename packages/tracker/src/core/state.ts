@@ -194,7 +194,7 @@ export interface TrackerLimits {
   readonly chunkBytes: number
   /** Chunks on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. The same everywhere. */
   readonly maxChunks: number
-  /** Ops kept while a log is being transferred. */
+  /** Ops kept while a log is being transferred: by its sender until they are sent, by its receiver until it is there. */
   readonly maxBuffered: number
   /** Ops of a log kept for peers that missed a few; a sixteenth at least, however few entries it has. */
   readonly maxTail: number
@@ -439,9 +439,9 @@ export interface Pull {
   readonly boot: BootId
   readonly from: BootId
   since: number
-  /** The parts of a transfer so far; its seq is that of the first chunk. */
-  image: (LogImage & { chunk: number }) | undefined
-  /** Ops that arrived meanwhile, by seq of the first. */
+  /** The parts of a transfer so far. */
+  image: (LogImage & { readonly base: number; chunk: number }) | undefined
+  /** Ops that arrived meanwhile and are not in the image, by seq of the first. */
   buffered: { first: number; ops: readonly Op[] }[]
   bufferedOps: number
 }
@@ -452,6 +452,8 @@ export interface Transfer {
   readonly boot: BootId
   readonly base: number
   readonly entries: Iterator<Claim | Membership | Strike, undefined>
+  /** The receiver has the ops up to here. */
+  seq: number
   chunk: number
   /** How many chunks the receiver has said to have. */
   received: number

@@ -27,6 +27,8 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 
 /** Ops of one message: with names and metadata at their usual size well under 64 KB. */
 const OPS_A_FRAME = 256
+/** Chunks of ops that may go with one of entries: a log to which so much is written must come to an end, too. */
+const OPS_A_CHUNK = 4
 /** Rough size of an entry on the wire without its name, spec and metadata. */
 const ENTRY_BYTES = 64
 export function sendDigest(turn: Turn, to: BootId): void {
@@ -97,24 +99,34 @@ export function pull(turn: Turn, of: Log, teller: BootId, have: number = of.seq)
 
 export function onPull(turn: Turn, from: BootId, message: Message<'pull'>): void {
   const { state } = turn
+  const { have } = message
   const of = state.registry.logs.get(message.boot)
-  const missing = of === undefined ? [] : opsAfter(of, message.have)
-  if (missing !== undefined && message.have > 0) return sendOps(turn, from, message.boot, message.have + 1, missing)
-  if (of === undefined || of.seq <= message.have) return sendOps(turn, from, message.boot, message.have + 1, [])
-  const { maxTransfers, pullMs } = state.config.limits
+  if (of === undefined || of.seq <= have) return sendOps(turn, from, message.boot, have + 1, [])
+  const { maxTransfers, pullMs, maxTail } = state.config.limits
+  // What is kept for somebody who is sent the whole may be far more than should leave at once.
+  const missing = have > 0 && of.seq - have <= 2 * maxTail ? opsAfter(of, have) : undefined
+  if (missing !== undefined) return sendOps(turn, from, message.boot, have + 1, missing)
   const isFull = (): boolean => state.transfers.filter((one) => one.to === from).length >= maxTransfers
-  state.transfers = state.transfers.filter((one) => one.to !== from || one.boot !== message.boot)
+  endTransfers(state, (one) => one.to === from && one.boot === message.boot)
   // What has stood still for so long has been given up over there: it is in nobody's way.
-  if (isFull()) state.transfers = state.transfers.filter((one) => one.to !== from || turn.now - one.at <= pullMs)
+  if (isFull()) endTransfers(state, (one) => one.to === from && turn.now - one.at > pullMs)
   // A copy that is being replaced is neither the old one nor the new one.
   if (isFull() || state.replacements.has(message.boot)) {
     return send(turn, from, { type: 'busy', boot: message.boot })
   }
-  const entries = entriesOf(of)
-  const transfer: Transfer = { to: from, boot: of.boot, base: of.seq, entries, chunk: 0, received: 0, at: turn.now }
-  if (!sendChunk(turn, transfer)) return
-  state.transfers.push(transfer)
-  goOn(turn)
+  const { boot, seq } = of
+  state.transfers.push({
+    to: from,
+    boot,
+    base: seq,
+    entries: entriesOf(of),
+    seq,
+    chunk: 0,
+    received: 0,
+    at: turn.now,
+  })
+  sendChunk(turn, state.transfers.length - 1)
+  if (state.transfers.length > 0) goOn(turn)
 }
 
 function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: readonly Op[]): void {
@@ -129,15 +141,36 @@ function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: reado
  * the collector marks a large heap in steps while what fills a chunk is made.
  */
 export function continueTransfers(turn: Turn): void {
-  const { state, now } = turn
-  const { transferMs } = state.config.limits
-  state.transfers = state.transfers.filter(({ to, at }) => state.links.has(to) && now - at <= transferMs)
-  const maySend = ({ chunk, received }: Transfer): boolean => chunk - received < state.config.limits.maxChunks
-  const at = state.transfers.findIndex(maySend)
-  const [transfer] = at < 0 ? [] : state.transfers.splice(at, 1)
-  if (transfer === undefined) return
-  if (sendChunk(turn, transfer)) state.transfers.push(transfer)
-  if (state.transfers.some(maySend)) goOn(turn)
+  const { transfers } = turn.state
+  const maySend = ({ chunk, received }: Transfer): boolean => chunk - received < turn.state.config.limits.maxChunks
+  const next = transfers.findIndex(maySend)
+  if (next < 0) return
+  sendChunk(turn, next)
+  if (transfers.some(maySend)) goOn(turn)
+}
+
+/** End what nobody takes any more. */
+export function expireTransfers({ state, now }: Turn): void {
+  const { transferMs, maxBuffered } = state.config.limits
+  const behind = ({ boot, seq }: Transfer): number => (state.registry.logs.get(boot)?.seq ?? 0) - seq
+  endTransfers(state, (one) => now - one.at > transferMs || behind(one) > maxBuffered)
+}
+
+export function endTransfers(state: TrackerState, isOver: (transfer: Transfer) => boolean): void {
+  const { transfers } = state
+  for (let at = transfers.length - 1; at >= 0; at--) {
+    if (!isOver(transfers[at] as Transfer)) continue
+    const [{ boot }] = transfers.splice(at, 1) as [Transfer]
+    keepWanted(state, boot)
+  }
+}
+
+/** Of a log that is being sent all ops are kept that some receiver does not know of. */
+function keepWanted({ transfers, registry }: TrackerState, boot: BootId): void {
+  const of = registry.logs.get(boot)
+  if (of === undefined) return
+  of.wanted = Number.POSITIVE_INFINITY
+  for (const one of transfers) if (one.boot === boot && one.seq < of.wanted) of.wanted = one.seq
 }
 
 export function onMore(turn: Turn, from: BootId, message: Message<'more'>): void {
@@ -148,46 +181,65 @@ export function onMore(turn: Turn, from: BootId, message: Message<'more'>): void
   if (!turn.state.continuing) continueTransfers(turn)
 }
 
-/** Send one chunk. Returns false when it was the last one. */
-function sendChunk(turn: Turn, transfer: Transfer): boolean {
-  const of = turn.state.registry.logs.get(transfer.boot)
-  if (of === undefined) return false
+/**
+ * Send the next chunk of this one; then it is the turn of the others, or its end. The entries are as they are now, and all
+ * ops since the first chunk go with them by and by: they are whole replacements, so when all are told what the receiver
+ * has is the log as it is then. It depends on nothing that it is told otherwise, however much is written meanwhile.
+ */
+function sendChunk(turn: Turn, at: number): void {
+  const { state, now } = turn
+  const [transfer] = state.transfers.splice(at, 1) as [Transfer]
+  const { to, boot, base } = transfer
+  const of = state.registry.logs.get(boot)
+  const since = of === undefined ? undefined : opsAfter(of, transfer.seq)
+  if (of === undefined || since === undefined) {
+    keepWanted(state, boot)
+    return send(turn, to, { type: 'busy', boot })
+  }
+  const { chunkBytes } = state.config.limits
   const claims: Claim[] = []
   const memberships: Membership[] = []
   const strikes: Strike[] = []
-  let bytes = 0
+  let told = 0
+  for (let left = OPS_A_CHUNK * chunkBytes; told < since.length && left > 0; told++)
+    left -= bytesOfOp(since[told] as Op)
+  const ops = told === since.length ? since : since.slice(0, told)
   let last = false
-  while (bytes < turn.state.config.limits.chunkBytes) {
+  for (let left = chunkBytes; left > 0; ) {
     const { value, done } = transfer.entries.next()
     if (done === true) {
-      last = true
+      last = told === since.length
       break
     }
-    bytes += ENTRY_BYTES
-    if ('group' in value) {
-      memberships.push(value)
-      bytes += value.group.length + weightOf(value.meta)
-    } else if ('stamp' in value) {
-      claims.push(value)
-      bytes += value.name.length + weightOf(value.meta) + weightOf(value.placed?.spec)
-    } else {
-      strikes.push(value)
-      bytes += value.name.length
-    }
+    left -= bytesOf(value)
+    if ('group' in value) memberships.push(value)
+    else if (!('stamp' in value)) strikes.push(value)
+    // It may be one that is no longer there, of which the ops have told.
+    else if (of.seq === base || of.claims.get(value.name) === value) claims.push(value)
   }
-  const { boot, base } = transfer
-  const message = { type: 'state', boot, base, chunk: transfer.chunk++, claims, memberships, strikes, last } as const
-  transfer.at = turn.now
+  transfer.seq += told
+  transfer.at = now
   // The receiver is told of all ops before it hears that they are told.
-  if (last && boot === turn.state.self) flushOps(turn)
-  const ops = last ? opsAfter(of, base) : []
-  // The log changed by more than its tail holds while it was sent. The receiver was told of these ops like all others, and
-  // has kept them; to begin again would never come to an end while as much is written.
-  send(turn, transfer.to, ops === undefined ? { ...message, ops: [], end: of.seq } : { ...message, ops })
-  return !last
+  if (last && boot === state.self) flushOps(turn)
+  send(turn, to, { type: 'state', boot, base, chunk: transfer.chunk++, claims, memberships, strikes, last, ops })
+  if (!last) state.transfers.push(transfer)
+  keepWanted(state, boot)
 }
 
-function weightOf(value: unknown): number {
+function bytesOfOp(op: Op): number {
+  if (op.type === 'put') return bytesOf(op.claim)
+  if (op.type === 'join') return bytesOf(op.membership)
+  return ENTRY_BYTES + ('name' in op ? op.name : op.group).length
+}
+
+/** Roughly. */
+function bytesOf(entry: Claim | Membership | Strike): number {
+  if ('group' in entry) return ENTRY_BYTES + entry.group.length + bytesOfValue(entry.meta)
+  const bytes = ENTRY_BYTES + entry.name.length
+  return 'stamp' in entry ? bytes + bytesOfValue(entry.meta) + bytesOfValue(entry.placed?.spec) : bytes
+}
+
+function bytesOfValue(value: unknown): number {
   if (value === undefined) return 0
   return typeof value === 'string' ? value.length : plainBytes(value)
 }
@@ -258,16 +310,19 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): bo
     return false
   }
   if (message.chunk === 0) {
-    open.image = { seq: message.base, chunk: 0, claims: new NameMap(), memberships: new Map(), strikes: new Map() }
+    const { base } = message
+    open.image = { base, seq: base, chunk: 0, claims: new NameMap(), memberships: new Map(), strikes: new Map() }
   }
   const image = open.image
-  if (image === undefined || image.chunk !== message.chunk || image.seq !== message.base) {
+  if (image === undefined || image.chunk !== message.chunk || image.base !== message.base) {
     // A chunk of an older transfer, or one is missing: the old copy stands, the next digest begins anew.
     state.pulls.delete(message.boot)
     return false
   }
   image.chunk++
   open.since = turn.now
+  for (const op of message.ops) bring(state, image, op)
+  prune(open, image.seq)
   for (const claim of message.claims) {
     heardCounter(state, claim.fence)
     image.claims.set(claim.name, claim)
@@ -281,31 +336,15 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): bo
     return false
   }
   state.pulls.delete(message.boot)
-  for (const op of message.ops) finish(state, image, op)
-  const { end = image.seq } = message
-  // Where ops are missing that some of the parts know, the image is of no moment of the log: the next digest begins anew.
-  if (end < logOf(state.registry, message.boot).seq || !reaches(open.buffered, image.seq, end)) return false
-  const tail = end === image.seq ? message.ops : []
-  return follow(turn, open, from, bringing(turn, image, open.buffered, end, tail, message.boot))
+  // Our copy has gone on beyond what was kept: it is the newer one.
+  if (!reaches(open.buffered, image.seq, logOf(state.registry, message.boot).seq)) return false
+  return follow(turn, open, from, replacing(state.registry, message.boot, image, message.ops, turn.now))
 }
 
-/** The image is brought to the end of the transfer by what came meanwhile, then takes the place of our copy. */
-function* bringing(
-  { state, now }: Turn,
-  image: LogImage,
-  buffered: Pull['buffered'],
-  end: number,
-  tail: readonly Op[],
-  boot: BootId,
-): Generator<undefined, undefined> {
-  for (let i = 0; image.seq < end; i++) {
-    const { first, ops } = buffered[i] as Pull['buffered'][number]
-    for (const op of ops.slice(image.seq + 1 - first, end + 1 - first)) {
-      finish(state, image, op)
-      yield
-    }
-  }
-  yield* replacing(state.registry, boot, image, tail, now)
+/** What came meanwhile up to here is in the image, and need not be kept. */
+function prune(open: Pull, seq: number): void {
+  const at = open.buffered.findIndex(({ first, ops }) => first + ops.length - 1 > seq)
+  for (const { ops } of open.buffered.splice(0, at < 0 ? open.buffered.length : at)) open.bufferedOps -= ops.length
 }
 
 /** Are these all ops after `have` to `end`, in order? */
@@ -324,7 +363,7 @@ function follow(turn: Turn, open: Pull, from: BootId, steps: Replacement['steps'
   const { boot, buffered, bufferedOps } = open
   state.replacements.set(boot, { boot, from, steps, buffered, bufferedOps, followed: 0 })
   for (const transfer of state.transfers) if (transfer.boot === boot) send(turn, transfer.to, { type: 'busy', boot })
-  state.transfers = state.transfers.filter((transfer) => transfer.boot !== boot)
+  endTransfers(state, (transfer) => transfer.boot === boot)
   return continueReplacements(turn)
 }
 
@@ -364,11 +403,8 @@ function followUp(turn: Turn, one: Replacement, budget: number): number {
   return left
 }
 
-/**
- * The parts, each taken at some moment of the transfer, are brought to its end by one op after the other: they are whole
- * replacements, so order is all.
- */
-function finish(state: TrackerState, image: LogImage, op: Op): void {
+/** The image goes on by one op. */
+function bring(state: TrackerState, image: LogImage, op: Op): void {
   image.seq++
   switch (op.type) {
     case 'put':

@@ -76,6 +76,7 @@ import {
   continueTransfers,
   digestRound,
   expirePulls,
+  expireTransfers,
   flushOps,
   onBusy,
   onDigest,
@@ -199,6 +200,7 @@ function isBusy(state: TrackerState): boolean {
     state.replacements.size > 0 ||
     state.reconciling !== undefined ||
     state.pulls.size > 0 ||
+    state.transfers.length > 0 ||
     state.contests.size > 0 ||
     state.requests.size > 0 ||
     state.handoffs.size > 0 ||
@@ -522,6 +524,7 @@ function workOn(turn: Turn): void {
 function sweepOpen(turn: Turn): void {
   workOn(turn)
   expirePulls(turn)
+  expireTransfers(turn)
   askAgain(turn)
   checkGrants(turn)
   retryStarts(turn)

@@ -622,7 +622,7 @@ const opsShape: Shape<MessageOf<'ops'>> = {
   },
 }
 
-/** `[kind, boot, node, base, chunk, last, stamps, claims, memberships, strikes, ops, end?]` */
+/** `[kind, boot, node, base, chunk, last, stamps, claims, memberships, strikes, ops]` */
 const stateShape: Shape<MessageOf<'state'>> = {
   kind: 36,
   write(message) {
@@ -632,11 +632,11 @@ const stateShape: Shape<MessageOf<'state'>> = {
     const strikes = message.strikes.map(strike.write)
     const ops = message.ops.map((op) => writeOp(op, stamps))
     const at = nodeOf(message.claims, message.memberships, message.ops)
-    const { boot, base, chunk, last, end } = message
-    return [36, boot, at, base, chunk, last, stamps.list, claims, memberships, strikes, ops, end ?? null]
+    const { boot, base, chunk, last } = message
+    return [36, boot, at, base, chunk, last, stamps.list, claims, memberships, strikes, ops]
   },
   read(frame) {
-    const [, at, name, base, chunk, last, stamps, claims, memberships, strikes, ops, end] = array(frame, 11)
+    const [, at, name, base, chunk, last, stamps, claims, memberships, strikes, ops] = array(frame, 11)
     const context = { boot: boot.read(at), node: node.read(name), stamps: stampList.read(stamps) }
     return {
       type: 'state',
@@ -648,7 +648,6 @@ const stateShape: Shape<MessageOf<'state'>> = {
       strikes: entries(strikes, strike.read),
       last: flag.read(last),
       ops: entries(ops, (op) => opOfLog(context, op)),
-      ...(isThere(end) ? { end: count.read(end) } : {}),
     }
   },
 }
