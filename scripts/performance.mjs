@@ -1,8 +1,9 @@
 /**
  * Makes docs/performance.md and its plots from one run of the benchmarks, whose JSON is kept beside it, so that no
  * figure there is typed by hand. About half an hour, on two cores that do nothing else. `--quick` tries the script
- * itself, into a folder given by `--into`; `--from FILE` writes the page of a run that was kept; names of rows,
- * `--rounds` and `--million` go to the benchmarks.
+ * itself, into a folder given by `--into`; `--from FILE` writes the page of a run that was kept; `--other FILE` adds one
+ * of some rows on another version of Node (that Node's `npm run -s bench -- ROWS --json`); names of rows, `--rounds` and
+ * `--million` go to the benchmarks.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,6 +19,7 @@ const { values, positionals } = parseArgs({
     million: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     from: { type: 'string' },
+    other: { type: 'string' },
     into: { type: 'string' },
   },
 })
@@ -40,12 +42,15 @@ const { rows } = await built('rows.js')
 
 const { text, status } = values.from === undefined ? measure() : { text: readFileSync(values.from, 'utf8'), status: 0 }
 const run = JSON.parse(text)
+const other = values.other === undefined ? undefined : readFileSync(values.other, 'utf8')
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const folder = join(docs, plotFolder)
 rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
 writeFileSync(join(docs, 'performance.json'), text)
-writeFileSync(join(docs, 'performance.md'), page(run, commandOf(run), version))
+const otherRun = other === undefined ? undefined : JSON.parse(other)
+writeFileSync(join(docs, 'performance.md'), page(run, commandOf(run), version, otherRun))
+if (other !== undefined) writeFileSync(join(docs, 'performance-other.json'), other)
 for (const { file, svg } of plotFiles(run)) writeFileSync(join(folder, file), svg)
 process.exitCode = status
 

@@ -33,10 +33,10 @@ const contestants: readonly (readonly [string, string])[] = [
   ],
 ]
 
-/** The page, in Markdown. `command` is what made the run. */
-export function page(run: Run, command: string, version: string): string {
+/** The page, in Markdown. `command` is what made the run; `other` is one of some rows, on another version of Node. */
+export function page(run: Run, command: string, version: string, other?: Run): string {
   const { machine, rounds, rows } = run
-  const wrong = Object.values(rows).reduce((sum, row) => sum + row.wrong.length, 0)
+  const wrong = wrongIn(run) + (other === undefined ? 0 : wrongIn(other))
   return [
     '# Performance',
     '',
@@ -49,7 +49,8 @@ export function page(run: Run, command: string, version: string): string {
     'the median and, in brackets, the range. "cpu" is the processor\'s time per operation of all processes that take part,',
     'caller and called.',
     '',
-    ...Object.entries(rows).flatMap(([name, row]) => section(name, row)),
+    ...Object.entries(rows).flatMap(([name, row]) => section('##', name, row)),
+    ...(other === undefined ? [] : beside(other)),
     '## Who is beside it',
     '',
     '| yardstick | what it is, and what it does less or more |',
@@ -61,9 +62,23 @@ export function page(run: Run, command: string, version: string): string {
   ].join('\n')
 }
 
-function section(name: string, { what, measures, plots = [], wrong }: RowReport): string[] {
+function wrongIn({ rows }: Run): number {
+  return Object.values(rows).reduce((sum, row) => sum + row.wrong.length, 0)
+}
+
+function beside({ machine, rounds, rows }: Run): string[] {
   return [
-    `## ${name}`,
+    `## On Node ${machine.node}`,
+    '',
+    `Some of the rows once more, on the same machine (load average ${machine.load.begun.toFixed(1)} when it began), ${rounds} rounds; counted in [performance-other.json](performance-other.json).`,
+    '',
+    ...Object.entries(rows).flatMap(([name, row]) => section('###', name, { ...row, what: '', plots: [] })),
+  ]
+}
+
+function section(mark: string, name: string, { what, measures, plots = [], wrong }: RowReport): string[] {
+  return [
+    `${mark} ${name}`,
     '',
     ...(what === '' ? [] : [what, '']),
     ...(measures.length === 0

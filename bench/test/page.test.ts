@@ -74,6 +74,21 @@ test('the page has a row for each measure with its ratio, its processor time and
   expect(text).not.toMatch(/NaN|undefined|quick/)
 })
 
+test('a run on another version of Node has its rows behind the others, and its faults are told at the top', () => {
+  const other: Run = {
+    ...run,
+    machine: { ...run.machine, node: 'v99.1.0' },
+    rows: { localCall: { ...calls, wrong: ['Skep: 3 of 100'] } },
+  }
+  const text = page(run, '', '1.2.3', other)
+  expect(text).toContain('1 checks were NOT right')
+  const [first, second] = text.split('## On Node v99.1.0')
+  expect(first).toContain('## remoteCall')
+  expect(second).toContain('### localCall')
+  expect(second).toContain('| calls, 1 in flight | 51.2 k/s')
+  expect(page(run, '', '1.2.3')).not.toContain('On Node')
+})
+
 test('a run that was to try the scripts, and one with wrong answers, say so on the page', () => {
   const text = page(
     { ...run, quick: true, rows: { remoteCall: { ...calls, wrong: ['Skep: 3 of 100\nmore'] } } },

@@ -1,15 +1,15 @@
 /** A map by names is a Map, in which nothing takes long. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { NameMap } from '../src/core/name-map.js'
+import { fewTogether, NameMap } from '../src/core/name-map.js'
 
 /** More than it keeps together, and as many as it is dealing out just then. */
 const many = 130_000
 const dealing = 117_000
 const nameOf = (i: number): string => `name-${i}`
 
-function filled(count: number): NameMap<number> {
-  const map = new NameMap<number>()
+function filled(count: number, most?: number): NameMap<number> {
+  const map = new NameMap<number>(most)
   for (let i = 0; i < count; i++) map.set(nameOf(i), i)
   return map
 }
@@ -55,6 +55,11 @@ test('it holds what a Map holds, few names or many', () => {
   }
   expect(between.size).toBe(twin.size)
   expect(new Map(between)).toEqual(twin)
+})
+
+test('of two that grow together one is dealt out before both would copy themselves', () => {
+  const before = 1 << 16
+  expect([filled(before, fewTogether).pieces > 1, filled(before).pieces]).toEqual([true, 1])
 })
 
 test('many names are in pieces of which none is large, each name in the piece that it is said to be in', () => {

@@ -12,7 +12,7 @@
 
 import type { BootId } from '@skep/cluster/core'
 import type { Claim, DigestEntry, Membership, Op, Strike } from './messages.js'
-import { NameMap } from './name-map.js'
+import { fewTogether, NameMap } from './name-map.js'
 import type { Pid } from './pid.js'
 import { comesBack, hasEnded } from './policies.js'
 
@@ -89,7 +89,7 @@ export function logOf(registry: Registry, boot: BootId): Log {
     seq: 0,
     high: 0,
     low: 0,
-    claims: new NameMap(),
+    claims: new NameMap(fewTogether),
     groups: new Map(),
     strikes: new Map(),
     tail: [],

@@ -8,14 +8,21 @@
  * Iterating gives each entry that is there from its beginning to its end, once. What comes or changes meanwhile may be
  * given or not, or as it was before: whoever iterates in slices looks again at what it is given.
  */
-/** Names in the one Map past which it is dealt out: well before the 128 k at which it would copy itself for 10 ms. */
+/** Names in the one Map past which it is dealt out: well before the 128 k at which it would copy itself for 25 ms. */
 const MOST_TOGETHER = 7 << 14
-/** Names that are dealt out with each that comes: done after 7 k more. */
+/**
+ * The same for one that is not read at each look-up: of a log that comes and the index, which grow together, only one
+ * copies 64 k names or is dealt out at a time.
+ */
+export const fewTogether: number = 3 << 14
+/** Names that are dealt out with each that comes: done after a fifteenth more. */
 const DEALT_AT_ONCE = 16
 /** A power of 2: of a million names each has so many that it grows in 5 ms. */
 const PARTS = 16
 
 export class NameMap<Value> implements ReadonlyMap<string, Value> {
+  /** How many it keeps in the one Map, at most. */
+  private readonly most: number
   /** The one Map; undefined once all is in the parts. */
   private all: Map<string, Value> | undefined = new Map()
   private parts: Map<string, Value>[] = []
@@ -23,6 +30,10 @@ export class NameMap<Value> implements ReadonlyMap<string, Value> {
   private dealing: Iterator<[string, Value]> | undefined
   /** In the parts, where there is no one Map any more. */
   private count = 0
+
+  constructor(most: number = MOST_TOGETHER) {
+    this.most = most
+  }
 
   get size(): number {
     return this.all?.size ?? this.count
@@ -41,7 +52,7 @@ export class NameMap<Value> implements ReadonlyMap<string, Value> {
     const { all } = this
     if (all !== undefined) {
       all.set(name, value)
-      if (this.dealing !== undefined || all.size > MOST_TOGETHER) this.dealOut(all, name, value)
+      if (this.dealing !== undefined || all.size > this.most) this.dealOut(all, name, value)
       return
     }
     const part = this.partOf(name)

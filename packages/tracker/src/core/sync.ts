@@ -8,7 +8,7 @@ import { type BootId, pick } from '@skep/cluster/core'
 import * as itc from './itc.js'
 import { applyOp, digestOf, entriesOf, type Log, logOf, opsAfter } from './logs.js'
 import type { Claim, DigestEntry, Membership, Op, Strike, TrackerMessage } from './messages.js'
-import { NameMap } from './name-map.js'
+import { fewTogether, NameMap } from './name-map.js'
 import { plainBytes } from './plain.js'
 import { type LogImage, membershipKey, type Replacement, replacing } from './replace.js'
 import {
@@ -311,7 +311,14 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): bo
   }
   if (message.chunk === 0) {
     const { base } = message
-    open.image = { base, seq: base, chunk: 0, claims: new NameMap(), memberships: new Map(), strikes: new Map() }
+    open.image = {
+      base,
+      seq: base,
+      chunk: 0,
+      claims: new NameMap(fewTogether),
+      memberships: new Map(),
+      strikes: new Map(),
+    }
   }
   const image = open.image
   if (image === undefined || image.chunk !== message.chunk || image.base !== message.base) {
