@@ -1,139 +1,8 @@
 /** Work over many names goes in slices: no step is long, and until the last one nobody takes it for done. */
-import type { Member, MemberInfo } from '@skep/cluster/core'
+import type { Member } from '@skep/cluster/core'
 import { describe, expect, test } from 'vitest'
-import {
-  type Claim,
-  digestOf,
-  initTracker,
-  lookup,
-  type Op,
-  Pid,
-  ring,
-  stepTracker,
-  type TrackerInput,
-  type TrackerLimits,
-  type TrackerMessage,
-  type TrackerOutput,
-  type TrackerState,
-  trackerLimits,
-} from '../src/core/index.js'
-
-const slice = 10
-const writer = 'boot-of-writer'
-
-function infoOf(name: string): MemberInfo {
-  const plain = { roles: [], weight: 1, cordoned: false, kinds: ['kind'], version: '', startedAt: 0 }
-  return { ...plain, boot: `boot-of-${name}`, name, address: `${name}:1` }
-}
-
-function claimOf(name: string, seq: number, origin?: string): Claim {
-  const stamp = { lineage: { epoch: 0, genesis: writer }, event: 1 }
-  const placed = origin === undefined ? undefined : { spec: 0, origin, terms: undefined }
-  return { name, pid: new Pid(writer, 1, 'writer'), seq, fence: seq, stamp, kind: 'kind', meta: undefined, placed }
-}
-
-function digestTo(seq: number): TrackerMessage {
-  const entries = [{ boot: writer, seq, high: 1, low: 1 }]
-  return { type: 'digest', counter: 1, lineage: { epoch: 0, genesis: writer }, depth: 0, entries }
-}
-
-/** The writer's log as a whole. */
-function stateOf(
-  claims: readonly Claim[],
-  base: number,
-  struck: readonly string[] = [],
-  ops: readonly Op[] = [],
-): Extract<TrackerMessage, { type: 'state' }> {
-  const strikes = struck.map((name) => ({ name, fence: 1000, seq: base, origin: 'start' }))
-  return { type: 'state', boot: writer, base, chunk: 0, claims, memberships: [], strikes, last: true, ops }
-}
-
-/** One machine and what it says, with members that say what the test has them say. */
-class One {
-  now = 0
-  readonly state: TrackerState
-  readonly members = new Map<string, Member>()
-  /** Winners that changed in each step, where any did. */
-  readonly changes: number[] = []
-  #continues = 0
-  #views = 0
-  readonly sent: { readonly to: string; readonly message: TrackerMessage }[] = []
-
-  constructor(...others: readonly string[]) {
-    const limits: TrackerLimits = { ...trackerLimits, sliceNames: slice }
-    const rebalance = { mode: 'never', rate: 0, afterMs: 0 } as const
-    const self = infoOf('self')
-    this.state = initTracker({ self, limits, rebalance, counter: 1, seed: 1, ring: { slots: 8, vnodes: 4 } }, this.now)
-    this.members.set('self', { info: self, phase: 'up', incarnation: 0, suspect: false })
-    for (const name of others) {
-      const member: Member = { info: infoOf(name), phase: 'up', incarnation: 0, suspect: false }
-      this.members.set(name, member)
-      this.step({ type: 'member', member, previous: undefined, reason: 'test' })
-      this.step({ type: 'linked', boot: member.info.boot })
-    }
-    this.view()
-    this.step({ type: 'watch', on: true })
-    this.step({ type: 'gateOpen', reason: 'test' })
-  }
-
-  view(): void {
-    const members = [...this.members.values()].map(({ info }) => info)
-    this.step({ type: 'view', view: { number: ++this.#views, members } })
-  }
-
-  step(input: TrackerInput): readonly TrackerOutput[] {
-    const outputs = stepTracker(this.state, input, this.now)
-    const changes = outputs.filter(({ type }) => type === 'event').length
-    if (changes > 0) this.changes.push(changes)
-    for (const output of outputs) {
-      if (output.type === 'continue') this.#continues++
-      if (output.type === 'send') this.sent.push(output)
-    }
-    return outputs
-  }
-
-  hear(message: TrackerMessage, from = writer): readonly TrackerOutput[] {
-    return this.step({ type: 'message', from, message })
-  }
-
-  /** One slice, where one is due. */
-  goOn(): boolean {
-    if (this.#continues === 0) return false
-    expect(this.#continues).toBe(1)
-    this.#continues--
-    this.step({ type: 'continue' })
-    return true
-  }
-
-  /** The writer's log as a whole, of so many names. */
-  hearLog(names: readonly string[], seq: number, strikes: readonly string[] = []): void {
-    this.hear(digestTo(seq))
-    this.hear(
-      stateOf(
-        names.map((name, i) => claimOf(name, i + 1)),
-        seq,
-        strikes,
-      ),
-    )
-  }
-
-  /** Its process or its way here is gone. */
-  lose(name: string): void {
-    const member = this.members.get(name) as Member
-    this.members.delete(name)
-    this.step({ type: 'unlinked', boot: member.info.boot })
-    this.step({ type: 'member', member: { ...member, phase: 'down' }, previous: member, reason: 'test' })
-    this.view()
-  }
-
-  hearOps(first: number, ...ops: readonly Op[]): void {
-    this.hear({ type: 'ops', boot: writer, first, ops, counter: 1, reply: false })
-  }
-
-  seqTold(): number | undefined {
-    return digestOf(this.state.registry).find(({ boot }) => boot === writer)?.seq
-  }
-}
+import { lookup, type Op, Pid, ring, type TrackerMessage, trackerLimits } from '../src/core/index.js'
+import { claimOf, digestTo, infoOf, One, slice, stateOf, writer } from './one.js'
 
 /** The writer is gone, and there is another member; the slots are held. */
 function alone(): One {
@@ -201,12 +70,12 @@ describe('a log that came as a whole', () => {
     const ops: readonly Op[] = Array.from({ length: 40 }, (_, i) => {
       return { type: 'put', claim: claimOf(`late-${i}`, 201 + i) }
     })
-    for (const [i, op] of ops.entries()) one.hearOps(201 + i, op)
+    for (let i = 0; i < ops.length; i += 2) one.hearOps(201 + i, ...ops.slice(i, i + 2))
     one.hear({ ...stateOf([claimOf('x', 1)], 200), last: false })
     expect(open?.bufferedOps).toBe(40)
-    one.hear({ ...stateOf([], 200, [], ops.slice(0, 30)), chunk: 1, last: false })
+    one.hear({ ...stateOf([], 200, [], ops.slice(0, 31)), chunk: 1, last: false })
     expect([open?.bufferedOps, open?.buffered[0]?.first]).toEqual([10, 231])
-    one.hear({ ...stateOf([], 200, [], ops.slice(30)), chunk: 2, last: false })
+    one.hear({ ...stateOf([], 200, [], ops.slice(31)), chunk: 2, last: false })
     expect([open?.bufferedOps, open?.buffered.length]).toEqual([0, 0])
     one.hearOps(241, { type: 'del', name: 'late-0', fence: 241, strike: undefined })
     one.hear({ ...stateOf([], 200), chunk: 3 })
@@ -230,11 +99,36 @@ describe('a log that came as a whole', () => {
     expect(one.state.pulls.size).toBe(0)
   })
 
+  test('counts not at all where its parts are of two transfers: it is asked for again', () => {
+    const one = new One('writer')
+    one.hear(digestTo(200))
+    one.hear({ ...stateOf([claimOf('x', 1)], 200), last: false })
+    one.hear({ ...stateOf([claimOf('y', 2)], 201), chunk: 1 })
+    while (one.goOn());
+    expect(one.state.registry.index.size).toBe(0)
+    expect(one.state.pulls.size).toBe(0)
+    one.hear(digestTo(201))
+    expect(one.state.pulls.size).toBe(1)
+  })
+
+  test('gives who misses just its last ops these', () => {
+    const one = new One('writer', 'other')
+    one.hear(digestTo(200))
+    one.hear({ ...stateOf([claimOf('x', 1)], 200), last: false })
+    const op: Op = { type: 'put', claim: claimOf('y', 201) }
+    one.hear({ ...stateOf([], 200, [], [op]), chunk: 1 })
+    while (one.goOn());
+    one.sent.length = 0
+    one.hear({ type: 'pull', boot: writer, have: 200 }, 'boot-of-other')
+    expect(one.sent.map(({ message }) => message)).toMatchObject([{ type: 'ops', first: 201, ops: [op] }])
+  })
+
   test('keeps a claim that a removal in it was not meant for, as its writer does', () => {
     const one = new One('writer')
     one.hear(digestTo(11))
     const removal: Op = { type: 'del', name: 'x', fence: 5, strike: 'start' }
-    one.hear({ ...stateOf([claimOf('x', 10)], 10), ops: [removal] })
+    one.hear({ ...stateOf([claimOf('x', 10)], 10), last: false })
+    one.hear({ ...stateOf([], 10, [], [removal]), chunk: 1 })
     while (one.goOn());
     expect(lookup(one.state.registry, 'x')?.seq).toBe(10)
     expect(one.seqTold()).toBe(11)
@@ -559,128 +453,6 @@ describe('while a log is put in place', () => {
     const log = one.state.registry.logs.get(writer)
     expect([log?.seq, log?.claims.size, log?.hidden]).toEqual([200, names.length, true])
     for (const name of names) expect(lookup(one.state.registry, name)).toBeUndefined()
-  })
-})
-
-describe('a log that is sent', () => {
-  test('is no longer in the way of others once its receiver has given it up, nor of itself', () => {
-    const writers = Array.from({ length: trackerLimits.maxTransfers + 1 }, (_, i) => `writer${i}`)
-    const one = new One('other', ...writers)
-    Object.assign(one.state.config.limits, { chunkBytes: 1, maxChunks: 1 })
-    for (const name of writers) {
-      const boot = `boot-of-${name}`
-      const claims = Array.from({ length: 5 }, (_, i) => {
-        return { ...claimOf(`${name}-${i}`, i + 1), pid: new Pid(boot, i, name) }
-      })
-      const ops = claims.map((claim): Op => ({ type: 'put', claim }))
-      one.hear({ type: 'ops', boot, first: 1, ops, counter: 1, reply: false }, boot)
-    }
-    const answers = (name: string): string[] => {
-      one.sent.length = 0
-      one.hear({ type: 'pull', boot: `boot-of-${name}`, have: 0 }, 'boot-of-other')
-      return one.sent.flatMap(({ message: { type } }) => (type === 'state' || type === 'busy' ? type : []))
-    }
-    const last = writers.at(-1) as string
-    for (const name of writers) expect(answers(name)).toEqual([name === last ? 'busy' : 'state'])
-    expect(answers('writer0')).toEqual(['state'])
-    one.now += trackerLimits.pullMs + 1
-    expect(answers(last)).toEqual(['state'])
-  })
-
-  test('comes with all that is written meanwhile, which is kept for as long as somebody needs it', () => {
-    const one = new One('other', 'third')
-    Object.assign(one.state.registry, { maxTail: 1 })
-    Object.assign(one.state.config.limits, { chunkBytes: 100, maxChunks: 2, maxTail: 1 })
-    const put = (i: number): Op => ({ type: 'put', claim: claimOf(`own-${i}`, i) })
-    const member: Member = { info: infoOf('writer'), phase: 'up', incarnation: 0, suspect: false }
-    one.step({ type: 'member', member, previous: undefined, reason: 'test' })
-    one.hearOps(1, ...Array.from({ length: 9 }, (_, i) => put(i + 1)))
-    const kept = (): number => one.state.registry.logs.get(writer)?.tail.length ?? 0
-    const parts = (): Extract<TrackerMessage, { type: 'state' }>[] =>
-      one.sent.flatMap(({ message }) => (message.type === 'state' ? message : []))
-    one.hear({ type: 'pull', boot: writer, have: 0 }, 'boot-of-other')
-    while (one.goOn());
-    expect(parts()).toHaveLength(2)
-    expect(parts().flatMap(({ ops }) => ops)).toEqual([])
-    for (let i = 10; i < 40; i++) one.hearOps(i, put(i))
-    expect(kept()).toBeGreaterThanOrEqual(30)
-    one.sent.length = 0
-    for (const have of [38, 10]) one.hear({ type: 'pull', boot: writer, have }, 'boot-of-third')
-    expect(one.sent.map(({ message }) => message.type)).toEqual(['ops', 'state'])
-    one.step({ type: 'unlinked', boot: 'boot-of-third' })
-    one.sent.length = 0
-    for (let chunk = 1; one.state.transfers.length > 0 && chunk < 100; chunk++) {
-      one.hear({ type: 'more', boot: writer, chunk }, 'boot-of-other')
-      while (one.goOn());
-    }
-    expect(parts().at(-1)?.last).toBe(true)
-    expect(parts().flatMap(({ ops }) => ops)).toHaveLength(30)
-    for (let i = 40; i < 50; i++) one.hearOps(i, put(i))
-    expect(kept()).toBeLessThanOrEqual(2)
-  })
-
-  test('ends where its receiver takes nothing of it, or not as fast as it grows; then nothing is kept for it', () => {
-    for (const maxBuffered of [20, 100_000]) {
-      const one = new One('writer', 'other')
-      Object.assign(one.state.registry, { maxTail: 1 })
-      Object.assign(one.state.config.limits, { chunkBytes: 100, maxChunks: 2, maxBuffered })
-      const put = (i: number): Op => ({ type: 'put', claim: claimOf(`own-${i}`, i) })
-      one.hearOps(1, ...Array.from({ length: 9 }, (_, i) => put(i + 1)))
-      one.hear({ type: 'pull', boot: writer, have: 0 }, 'boot-of-other')
-      while (one.goOn());
-      for (let i = 10; i < 40; i++) one.hearOps(i, put(i))
-      const rounds = maxBuffered === 20 ? 3 : trackerLimits.transferMs / 100 + 3
-      for (let round = 0; round < rounds; round++) {
-        one.now += 100
-        one.step({ type: 'wake' })
-      }
-      expect(one.state.transfers).toEqual([])
-      one.hearOps(40, put(40))
-      expect(one.state.registry.logs.get(writer)?.tail.length).toBeLessThanOrEqual(2)
-    }
-  })
-
-  test('where it is not what it was any more its receiver asks anew at once', () => {
-    const one = new One('writer', 'other')
-    Object.assign(one.state.config.limits, { chunkBytes: 100, maxChunks: 1 })
-    one.hearOps(1, ...names.map((name, i): Op => ({ type: 'put', claim: claimOf(name, i + 1) })))
-    one.hear({ type: 'pull', boot: writer, have: 0 }, 'boot-of-other')
-    one.state.registry.logs.delete(writer)
-    one.sent.length = 0
-    one.hear({ type: 'more', boot: writer, chunk: 1 }, 'boot-of-other')
-    while (one.goOn());
-    expect(one.sent.map(({ message }) => message.type)).toEqual(['busy'])
-    expect(one.state.transfers).toEqual([])
-  })
-
-  test('ends with no op that leaves after it', () => {
-    const one = new One('other')
-    const { generation, config } = one.state
-    const slots = new Uint8Array([255])
-    one.hear({ type: 'ack', generation, slots, notYet: false, counter: 1, entries: [] }, 'boot-of-other')
-    one.hear({ type: 'digest', counter: 1, lineage: one.state.lineage, depth: 0, entries: [] }, 'boot-of-other')
-    expect(one.state.ready).toBe(true)
-    Object.assign(one.state.registry, { maxTail: 1 })
-    Object.assign(config.limits, { chunkBytes: 100 })
-    for (let i = 0; i < 12; i++) one.step({ type: 'claim', ask: i + 1, name: `own-${i}`, pid: i, mode: 'local' })
-    one.sent.length = 0
-    one.hear({ type: 'pull', boot: 'boot-of-self', have: 0 }, 'boot-of-other')
-    // A start whose init runs: so there is something to look after, in a step that writes.
-    one.step({ type: 'claim', ask: 99, name: 'pending' })
-    let [told, reached, ended, ask] = [0, 12, 0, 100]
-    for (; ended === 0 && ask < 1000; ask++) {
-      one.now += 100
-      one.step({ type: 'claim', ask, name: `more-${ask}`, pid: ask, mode: 'local' })
-      for (const { message } of one.sent.splice(0)) {
-        if (message.type === 'ops' && !message.reply) told = message.first + message.ops.length - 1
-        if (message.type !== 'state') continue
-        reached += message.ops.length
-        if (!message.last) continue
-        ended = reached
-        expect(told).toBe(ended)
-      }
-    }
-    expect(ended).toBeGreaterThan(0)
   })
 })
 

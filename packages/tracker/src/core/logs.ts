@@ -169,7 +169,7 @@ export function applyOp(registry: Registry, log: Log, op: Op, now: number): void
  * the smaller message, and the ops would be most of what this node holds in memory. In portions, since each moves what is
  * kept.
  */
-function trimTail({ maxTail }: Registry, { seq, wanted, tail, claims, groups, strikes }: Log): void {
+export function trimTail({ maxTail }: Registry, { seq, wanted, tail, claims, groups, strikes }: Log): void {
   const enough = Math.min(maxTail, Math.max(maxTail >> 4, claims.size + groups.size + strikes.size))
   const kept = Math.max(enough, seq - wanted)
   if (tail.length > 2 * kept) tail.splice(0, tail.length - kept)

@@ -67,6 +67,7 @@ export function onMember(turn: Turn, member: Member): void {
     state.needed.set(info.boot, { seq: need.seq, since: now, pulledAt: Number.NEGATIVE_INFINITY, again: false })
   if (state.pulls.get(info.boot)?.from === info.boot) state.pulls.delete(info.boot)
   state.links.delete(info.boot)
+  endTransfers(state, ({ to }) => to === info.boot)
   lostTarget(turn, info.boot, true)
   sweepGone(turn)
 }
@@ -147,7 +148,7 @@ export function onUnlinked(turn: Turn, boot: BootId): void {
   const { state } = turn
   state.links.delete(boot)
   state.targets.delete(boot)
-  endTransfers(state, (transfer) => transfer.to === boot)
+  endTransfers(state, ({ to }) => to === boot)
   for (const pull of state.pulls.values()) {
     if (pull.from === boot) state.pulls.delete(pull.boot)
   }

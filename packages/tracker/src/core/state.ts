@@ -192,7 +192,7 @@ export interface TrackerLimits {
   readonly sliceNames: number
   /** Bytes of one chunk of a log, roughly. */
   readonly chunkBytes: number
-  /** Chunks on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. The same everywhere. */
+  /** Chunks of a log on the way to one peer, 1 MB: the receiver sets the pace, not the queue of the link. The same everywhere. */
   readonly maxChunks: number
   /** Ops kept while a log is being transferred: by its sender until they are sent, by its receiver until it is there. */
   readonly maxBuffered: number
@@ -455,8 +455,8 @@ export interface Transfer {
   /** The receiver has the ops up to here. */
   seq: number
   chunk: number
-  /** How many chunks the receiver has said to have. */
-  received: number
+  /** Of the chunks that the receiver has not said to have yet: of each how many it counts for, with its ops. */
+  readonly weights: number[]
   /** When the last chunk was sent. */
   at: number
 }

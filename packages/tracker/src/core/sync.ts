@@ -6,7 +6,7 @@
 
 import { type BootId, pick } from '@skep/cluster/core'
 import * as itc from './itc.js'
-import { applyOp, digestOf, entriesOf, type Log, logOf, opsAfter } from './logs.js'
+import { applyOp, digestOf, entriesOf, type Log, logOf, opsAfter, trimTail } from './logs.js'
 import type { Claim, DigestEntry, Membership, Op, Strike, TrackerMessage } from './messages.js'
 import { fewTogether, NameMap } from './name-map.js'
 import { plainBytes } from './plain.js'
@@ -27,7 +27,7 @@ type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type:
 
 /** Ops of one message: with names and metadata at their usual size well under 64 KB. */
 const OPS_A_FRAME = 256
-/** Chunks of ops that may go with one of entries: a log to which so much is written must come to an end, too. */
+/** Chunks' worth of ops that may go with one of entries: a log to which so much is written must come to an end, too. */
 const OPS_A_CHUNK = 4
 /** Rough size of an entry on the wire without its name, spec and metadata. */
 const ENTRY_BYTES = 64
@@ -122,7 +122,7 @@ export function onPull(turn: Turn, from: BootId, message: Message<'pull'>): void
     entries: entriesOf(of),
     seq,
     chunk: 0,
-    received: 0,
+    weights: [],
     at: turn.now,
   })
   sendChunk(turn, state.transfers.length - 1)
@@ -142,18 +142,23 @@ function sendOps(turn: Turn, to: BootId, boot: BootId, first: number, ops: reado
  */
 export function continueTransfers(turn: Turn): void {
   const { transfers } = turn.state
-  const maySend = ({ chunk, received }: Transfer): boolean => chunk - received < turn.state.config.limits.maxChunks
+  const { maxChunks } = turn.state.config.limits
+  const maySend = ({ weights }: Transfer): boolean => weights.reduce((sum, one) => sum + one, 0) < maxChunks
   const next = transfers.findIndex(maySend)
   if (next < 0) return
   sendChunk(turn, next)
   if (transfers.some(maySend)) goOn(turn)
 }
 
-/** End what nobody takes any more. */
-export function expireTransfers({ state, now }: Turn): void {
+/** End what nobody takes any more, or less of than is written. */
+export function expireTransfers(turn: Turn): void {
+  const { state, now } = turn
   const { transferMs, maxBuffered } = state.config.limits
-  const behind = ({ boot, seq }: Transfer): number => (state.registry.logs.get(boot)?.seq ?? 0) - seq
-  endTransfers(state, (one) => now - one.at > transferMs || behind(one) > maxBuffered)
+  endTransfers(state, ({ to, boot, seq, at }) => {
+    if ((state.registry.logs.get(boot)?.seq ?? 0) - seq > maxBuffered) send(turn, to, { type: 'busy', boot })
+    else if (now - at <= transferMs) return false
+    return true
+  })
 }
 
 export function endTransfers(state: TrackerState, isOver: (transfer: Transfer) => boolean): void {
@@ -165,18 +170,20 @@ export function endTransfers(state: TrackerState, isOver: (transfer: Transfer) =
   }
 }
 
-/** Of a log that is being sent all ops are kept that some receiver does not know of. */
+/** Of a log that is being sent all ops are kept that some receiver does not have. */
 function keepWanted({ transfers, registry }: TrackerState, boot: BootId): void {
   const of = registry.logs.get(boot)
   if (of === undefined) return
   of.wanted = Number.POSITIVE_INFINITY
   for (const one of transfers) if (one.boot === boot && one.seq < of.wanted) of.wanted = one.seq
+  trimTail(registry, of)
 }
 
 export function onMore(turn: Turn, from: BootId, message: Message<'more'>): void {
   const transfer = turn.state.transfers.find((one) => one.to === from && one.boot === message.boot)
   if (transfer === undefined) return
-  transfer.received = Math.min(transfer.chunk, Math.max(transfer.received, message.chunk))
+  const { weights, chunk } = transfer
+  weights.splice(0, message.chunk - (chunk - weights.length))
   // A slice of transfers that is due anyhow has its turn: many receipts in one turn must not make that long.
   if (!turn.state.continuing) continueTransfers(turn)
 }
@@ -201,8 +208,8 @@ function sendChunk(turn: Turn, at: number): void {
   const memberships: Membership[] = []
   const strikes: Strike[] = []
   let told = 0
-  for (let left = OPS_A_CHUNK * chunkBytes; told < since.length && left > 0; told++)
-    left -= bytesOfOp(since[told] as Op)
+  let bytes = 0
+  for (; told < since.length && bytes < OPS_A_CHUNK * chunkBytes; told++) bytes += bytesOfOp(since[told] as Op)
   const ops = told === since.length ? since : since.slice(0, told)
   let last = false
   for (let left = chunkBytes; left > 0; ) {
@@ -219,6 +226,7 @@ function sendChunk(turn: Turn, at: number): void {
   }
   transfer.seq += told
   transfer.at = now
+  transfer.weights.push(1 + Math.min(OPS_A_CHUNK, Math.ceil(bytes / chunkBytes)))
   // The receiver is told of all ops before it hears that they are told.
   if (last && boot === state.self) flushOps(turn)
   send(turn, to, { type: 'state', boot, base, chunk: transfer.chunk++, claims, memberships, strikes, last, ops })
@@ -227,16 +235,24 @@ function sendChunk(turn: Turn, at: number): void {
 }
 
 function bytesOfOp(op: Op): number {
-  if (op.type === 'put') return bytesOf(op.claim)
-  if (op.type === 'join') return bytesOf(op.membership)
-  return ENTRY_BYTES + ('name' in op ? op.name : op.group).length
+  switch (op.type) {
+    case 'put':
+      return bytesOf(op.claim)
+    case 'join':
+      return bytesOf(op.membership)
+    case 'del':
+      return ENTRY_BYTES + op.name.length + bytesOfValue(op.strike) + bytesOfValue(op.failed)
+    case 'quit':
+      return ENTRY_BYTES + op.group.length
+  }
 }
 
 /** Roughly. */
 function bytesOf(entry: Claim | Membership | Strike): number {
   if ('group' in entry) return ENTRY_BYTES + entry.group.length + bytesOfValue(entry.meta)
   const bytes = ENTRY_BYTES + entry.name.length
-  return 'stamp' in entry ? bytes + bytesOfValue(entry.meta) + bytesOfValue(entry.placed?.spec) : bytes
+  if ('stamp' in entry) return bytes + bytesOfValue(entry.meta) + bytesOfValue(entry.placed)
+  return bytes + entry.origin.length + bytesOfValue(entry.failed)
 }
 
 function bytesOfValue(value: unknown): number {
@@ -337,8 +353,8 @@ export function onState(turn: Turn, from: BootId, message: Message<'state'>): bo
   for (const one of message.memberships) image.memberships.set(membershipKey(one.group, one.pid.id), one)
   for (const one of message.strikes) image.strikes.set(one.name, one)
   if (!message.last) {
-    // Four of them while as many chunks as may be are on the way.
-    if (image.chunk % Math.ceil(state.config.limits.maxChunks / 4) === 0)
+    // Four of them while as many chunks as may be are on the way; one that has ops weighs more than others.
+    if (message.ops.length > 0 || image.chunk % Math.ceil(state.config.limits.maxChunks / 4) === 0)
       send(turn, from, { type: 'more', boot: message.boot, chunk: image.chunk })
     return false
   }
