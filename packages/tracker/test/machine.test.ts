@@ -335,7 +335,7 @@ describe('claims, as a hostile reader found them wrong', () => {
     const seeking = fresh.state('b').seeking?.lineage ?? fresh.state('a').seeking?.lineage
     for (const at of ['a', 'b']) {
       if (seeking === undefined) throw new Error('nobody seeks an id')
-      const grant: TrackerMessage = { type: 'idGrant', lineage: seeking, id: 0, event: 0 }
+      const grant: TrackerMessage = { type: 'idGrant', lineage: seeking, id: 0, event: 0, seq: 0 }
       fresh.input(at, { type: 'message', from: at === 'a' ? 'boot-b' : 'boot-a', message: grant })
       expect(fresh.state(at).id).not.toBe(0)
     }
@@ -1000,6 +1000,41 @@ describe('ids from others', () => {
     const message = { type: 'idGive', lineage, id: net.state('b').id, event: 0, seq, ...change } as TrackerMessage
     net.input('a', { type: 'message', from: 'boot-b', message })
   }
+
+  /** `c` has joined `a` and `b`, which have claimed, and their logs do not come through to it. */
+  function withoutLogs(): Trackers {
+    const net = started(['a', 'b'])
+    net.pass(3_000)
+    for (const [i, name] of ['a', 'b'].entries())
+      net.input(name, { type: 'claim', ask: 1, name: `x${i}`, pid: 1, mode: 'local' })
+    net.drain()
+    net.filter = ({ type }, to) => to !== 'boot-c' || (type !== 'state' && type !== 'ops')
+    net.add(['c'])
+    net.pass(2_000)
+    expect(net.state('c').seeking?.granted).toBeDefined()
+    expect(net.state('c').lineage.genesis).toBe('boot-c')
+    return net
+  }
+
+  test('one that is granted waits for the logs of those who had it: what they claimed has been seen then', () => {
+    const net = withoutLogs()
+    net.filter = () => true
+    net.pass(3_000)
+    expect(net.state('c').lineage).toEqual(net.state('a').lineage)
+    expect(net.state('c').seeking).toBeUndefined()
+    expect(net.state(net.state('a').pendingGrants.size > 0 ? 'a' : 'b').pendingGrants.size).toBe(0)
+    expect(net.overlappingIds()).toEqual([])
+  })
+
+  test('or for its giver to be gone: then another one is asked for', () => {
+    const net = withoutLogs()
+    const giver = net.state('c').seeking?.from === 'boot-a' ? 'a' : 'b'
+    net.kill(giver)
+    net.filter = () => true
+    net.pass(5_000)
+    expect(net.state('c').lineage).toEqual(net.state(giver === 'a' ? 'b' : 'a').lineage)
+    expect(net.overlappingIds()).toEqual([])
+  })
 
   test.each<[string, object]>([
     ['that comes before the log of its leaver', { seq: 1 }],

@@ -224,7 +224,7 @@ const arbitraries: { readonly [T in Type]: fc.Arbitrary<TrackerMessage> } = {
   running: record('running', { name, fence: count, ask: count, above: count }),
   runs: record('runs', { name, fence: count, ask: count, yes: fc.boolean() }),
   idAsk: record('idAsk', { lineage, pointed: fc.boolean() }),
-  idGrant: record('idGrant', { lineage, id, event }),
+  idGrant: record('idGrant', { lineage, id, event, seq: count }),
   idPoint: record('idPoint', { lineage, to: boot }),
   idConfirm: record('idConfirm', { lineage, depth: count }),
   idGive: record('idGive', { lineage, id, event, seq: count }),

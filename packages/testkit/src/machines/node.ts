@@ -4,7 +4,7 @@
  */
 import type { BootId, ClusterFrame, ClusterInput, ClusterOutput, Formation } from '@skep/cluster/core'
 import { membershipLimits } from '@skep/cluster/core'
-import type { Claim, NameEvent, PartitionConfig, Rebalance, TrackerOutput } from '@skep/tracker/core'
+import type { Claim, Log, NameEvent, PartitionConfig, Rebalance, TrackerOutput } from '@skep/tracker/core'
 import { trackerLimits } from '@skep/tracker/core'
 import type { Endpoint, Link } from './link.js'
 import { Replica, type ReplicaPort } from './replica.js'
@@ -259,5 +259,5 @@ export interface Seen {
   view: number
   counter: number
   /** The seq of every log of this replica at the last patrol. */
-  seqs: Map<BootId, number>
+  seqs: Map<BootId, { readonly log: Log; readonly seq: number }>
 }

@@ -226,11 +226,12 @@ export class Safety {
   patrol(node: SimNode): void {
     const { tracker, membership } = node.replica
     for (const [boot, log] of tracker.registry.logs) {
-      const before = node.seen.seqs.get(boot) ?? 0
-      // A gone one may have been forgotten and be known anew by late news of its end.
-      if (log.seq < before && !(log.hidden && log.seq === 0))
-        this.complain('backwards', `${node.boot}: its copy of ${boot} fell from ${before} to ${log.seq}`)
-      node.seen.seqs.set(boot, log.seq)
+      const before = node.seen.seqs.get(boot)
+      // A gone one may have been forgotten and be known anew, from somebody who was cut off: that is another copy.
+      const isAnother = log.hidden && before?.log !== log
+      if (before !== undefined && log.seq < before.seq && !isAnother)
+        this.complain('backwards', `${node.boot}: its copy of ${boot} fell from ${before.seq} to ${log.seq}`)
+      node.seen.seqs.set(boot, { log, seq: log.seq })
     }
     for (const claim of tracker.registry.logs.get(node.boot)?.claims.values() ?? []) this.outlived(node, claim)
     this.bound(node, 'members', membership.members.size)
@@ -272,7 +273,7 @@ export function overlap(changed: SimNode, nodes: readonly SimNode[], users: Read
   }
   for (const node of nodes) {
     if (!inLineage.has(node.boot)) continue
-    for (const [asker, id] of node.replica.tracker.pendingGrants) {
+    for (const [asker, { id }] of node.replica.tracker.pendingGrants) {
       // A grant that was used is the asker's id, or it has split and given it away since.
       if (!users.has(key + asker) && nodes.some((one) => one.boot === asker && one.alive)) {
         regions.push({ id, what: `${node.boot}'s grant to ${asker}` })

@@ -11,8 +11,8 @@ import type { BootId } from '@skep/cluster/core'
 import * as itc from './itc.js'
 import { claimsOf, logOf } from './logs.js'
 import type { Claim, Lineage, Stamp, TrackerMessage } from './messages.js'
-import { log, type Peer, send, type TrackerState, type Turn } from './state.js'
-import { sendDigest } from './sync.js'
+import { type Granted, isGone, log, type Peer, send, type TrackerState, type Turn } from './state.js'
+import { reached, sendDigest } from './sync.js'
 
 type Message<T extends TrackerMessage['type']> = Extract<TrackerMessage, { type: T }>
 
@@ -93,14 +93,20 @@ export function onLineage(turn: Turn, from: BootId, lineage: Lineage, depth: num
 }
 
 function seek(turn: Turn, from: BootId, lineage: Lineage, pointed = false): void {
-  turn.state.seeking = { lineage, from, since: turn.now }
+  turn.state.seeking = { lineage, from, since: turn.now, granted: undefined }
   send(turn, from, { type: 'idAsk', lineage, pointed })
 }
 
-/** Ask again, another member of the lineage if there is one. */
+/** Take what was granted as soon as that may be; else ask again, another member of the lineage if there is one. */
 export function seekAgain(turn: Turn): void {
   const { state, now } = turn
   const seeking = state.seeking
+  if (seeking?.granted !== undefined) {
+    if (takeGrant(turn, seeking.from, seeking.granted)) return
+    // It is kept for us as long as its giver lives.
+    if (!isGone(state.peers.get(seeking.from)?.phase ?? 'left')) return
+    seeking.granted = undefined
+  }
   if (seeking === undefined || now - seeking.since < state.config.limits.idAskMs) return
   for (const boot of state.links) {
     const peer = state.peers.get(boot)
@@ -132,14 +138,15 @@ export function onIdAsk(turn: Turn, from: BootId, message: Message<'idAsk'>): vo
   }
   const [mine, theirs] = itc.splitId(state.id)
   setId(state, state.lineage, mine)
-  state.pendingGrants.set(from, theirs)
+  const grant = { id: theirs, seq: logOf(state.registry, state.self).seq }
+  state.pendingGrants.set(from, grant)
   noteRegion(state, from, state.lineage, itc.idDepth(theirs))
-  sendGrant(turn, from, theirs)
+  sendGrant(turn, from, grant)
 }
 
-function sendGrant(turn: Turn, to: BootId, id: itc.Id): void {
+function sendGrant(turn: Turn, to: BootId, { id, seq }: { readonly id: itc.Id; readonly seq: number }): void {
   const { state } = turn
-  send(turn, to, { type: 'idGrant', lineage: state.lineage, id, event: itc.within(id, state.made) })
+  send(turn, to, { type: 'idGrant', lineage: state.lineage, id, event: itc.within(id, state.made), seq })
 }
 
 /** Start a lineage of our own. */
@@ -191,16 +198,27 @@ export function onIdGrant(turn: Turn, from: BootId, message: Message<'idGrant'>)
   const { state } = turn
   const seeking = state.seeking
   if (state.leaving || seeking === undefined || !sameLineage(seeking.lineage, message.lineage)) return
+  if (!takeGrant(turn, from, message)) state.seeking = { ...seeking, from, granted: message }
+}
+
+/**
+ * What its giver claimed, and those of whom that one had its own id, stands still: without knowledge of that our claims
+ * would seem to come after it. Returns whether there is nothing to wait for.
+ */
+function takeGrant(turn: Turn, from: BootId, { lineage, id, event, seq }: Granted): boolean {
+  const { state } = turn
   // Nobody gives the empty id away; with it no stamp could be made.
-  const past = pastOf(message)
-  if (message.id === 0 || past === undefined) return
-  moveTo(state, message.lineage, message.id)
+  const past = pastOf({ id, event })
+  if (id === 0 || past === undefined) return true
+  if (logOf(state.registry, from).seq < seq || !reached(state, state.targets.get(from) ?? [])) return false
+  moveTo(state, lineage, id)
   inherit(state, past)
-  send(turn, from, { type: 'idConfirm', lineage: message.lineage, depth: itc.idDepth(message.id) })
+  send(turn, from, { type: 'idConfirm', lineage, depth: itc.idDepth(id) })
   for (const boot of state.links) {
     // Peers still below the lineage hear of it from us at once; those in it learn how large our region is.
     if (boot !== from) sendDigest(turn, boot)
   }
+  return true
 }
 
 export function onIdPoint(turn: Turn, message: Message<'idPoint'>): void {

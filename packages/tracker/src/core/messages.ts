@@ -261,12 +261,15 @@ export type TrackerMessage =
   // Interval tree clock ids (section 3)
   /** `pointed`: another donor sent us; grant here, so that two that each think the other larger end it. */
   | { type: 'idAsk'; lineage: Lineage; pointed: boolean }
-  /** `event`: the greatest that was made in the id's region; what is made with the id comes after it. */
-  | { type: 'idGrant'; lineage: Lineage; id: itc.Id; event: itc.Event }
+  /**
+   * `event`: the greatest that was made in the id's region; what is made with the id comes after it. `seq`: of the log of
+   * who made it, which must be known before claims are made there.
+   */
+  | { type: 'idGrant'; lineage: Lineage; id: itc.Id; event: itc.Event; seq: number }
   /** Ask this one: its region is larger. */
   | { type: 'idPoint'; lineage: Lineage; to: BootId }
   | { type: 'idConfirm'; lineage: Lineage; depth: number }
-  /** `event` as with a grant; `seq`: of the leaver's log, which the heir must know before it makes claims there. */
+  /** As with a grant, of the leaver's log. */
   | { type: 'idGive'; lineage: Lineage; id: itc.Id; event: itc.Event; seq: number }
   | { type: 'idGot'; lineage: Lineage }
   // Requests to the node of a pid, and the barrier

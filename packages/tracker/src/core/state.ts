@@ -446,6 +446,9 @@ export interface Pull {
   bufferedOps: number
 }
 
+/** An id that was given to this node. */
+export type Granted = Extract<TrackerMessage, { type: 'idGrant' }>
+
 /** A log being sent to a peer in chunks. */
 export interface Transfer {
   readonly to: BootId
@@ -591,9 +594,10 @@ export interface TrackerState {
   // ids
   lineage: Lineage
   id: itc.Id
-  /** Ids forked for a boot that has not confirmed yet. */
-  pendingGrants: Map<BootId, itc.Id>
-  seeking: { lineage: Lineage; from: BootId; since: number } | undefined
+  /** Ids forked for a boot that has not confirmed yet; `seq` of our log then. */
+  pendingGrants: Map<BootId, { readonly id: itc.Id; readonly seq: number }>
+  /** `granted`: it has come, and waits for logs. */
+  seeking: { lineage: Lineage; from: BootId; since: number; granted: Granted | undefined } | undefined
   /** Leavers whose id was taken over. */
   inherited: Set<BootId>
   /** Who takes over our id; `got` once it has said so. */

@@ -795,7 +795,7 @@ const messages: { readonly [T in TrackerMessage['type']]: Shape<MessageOf<T>> } 
   running: shape('running', 51, { name, fence: count, ask: count, above: count }),
   runs: shape('runs', 52, { name, fence: count, ask: count, yes: flag }),
   idAsk: shape('idAsk', 53, { lineage, pointed: flag }),
-  idGrant: shape('idGrant', 54, { lineage, id, event }),
+  idGrant: shape('idGrant', 54, { lineage, id, event, seq: count }),
   idPoint: shape('idPoint', 55, { lineage, to: boot }),
   idConfirm: shape('idConfirm', 56, { lineage, depth: count }),
   idGive: shape('idGive', 57, { lineage, id, event, seq: count }),
