@@ -4,7 +4,7 @@
  * it may hold or not, and is not required.
  */
 import type { BootId } from '@skep/cluster/core'
-import { type Claim, type Ended, lookup, type TrackerOutput } from '@skep/tracker/core'
+import { type Claim, claimsOf, type Ended, lookup, type TrackerOutput } from '@skep/tracker/core'
 import { Endings, isPaused } from './endings.js'
 import type { OpenAsk, SimNode } from './node.js'
 import type { Complain } from './safety.js'
@@ -275,6 +275,22 @@ export class Ledger {
   forgets(node: SimNode): void {
     for (const [name, { knowers }] of this.spawned) {
       if (knowers.delete(node.boot) && knowers.size === 0) this.spawned.delete(name)
+    }
+  }
+
+  /**
+   * It left: whoever knows of what it knew of has that from now on. What nobody knows of it has taken along, and will be
+   * missed.
+   */
+  handsOn(node: SimNode, live: readonly SimNode[]): void {
+    for (const [name, { origin, knowers }] of this.spawned) {
+      if (!knowers.has(node.boot)) continue
+      const heirs = live.filter(({ replica }) =>
+        claimsOf(replica.tracker.registry, name).some(({ placed }) => placed?.origin === origin),
+      )
+      if (heirs.length === 0) continue
+      knowers.delete(node.boot)
+      for (const { boot } of heirs) knowers.add(boot)
     }
   }
 

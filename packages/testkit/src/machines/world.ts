@@ -506,7 +506,8 @@ export class World implements NodeHost {
     }
     this.bury(node, 'left')
     // Across a cut nobody could take over what it knew.
-    if (!this.premise.holds(this.now)) this.ledger.forgets(node)
+    if (this.premise.holds(this.now)) this.ledger.handsOn(node, this.live)
+    else this.ledger.forgets(node)
     this.safety.gone(node)
     this.network.remove(node)
     const leave = this.plan.leaves.find((one) => this.plan.starts[one.node]?.name === node.name)
