@@ -70,7 +70,7 @@ function beside({ machine, rounds, rows }: Run): string[] {
   return [
     `## On Node ${machine.node}`,
     '',
-    `Some of the rows once more, on the same machine (load average ${machine.load.begun.toFixed(1)} when it began), ${rounds} rounds; counted in [performance-other.json](performance-other.json).`,
+    `Some of the rows once more, by that Node's \`npm run -s bench -- ${Object.keys(rows).join(' ')} --rounds ${rounds} --json\` (${machine.cpu}, load average ${machine.load.begun.toFixed(1)} when it began); counted in [performance-other.json](performance-other.json).`,
     '',
     ...Object.entries(rows).flatMap(([name, row]) => section('###', name, { ...row, what: '', plots: [] })),
   ]

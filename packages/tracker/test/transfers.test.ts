@@ -155,6 +155,7 @@ describe('a log that is sent', () => {
     const one = sender('other')
     pull(one, 'other')
     for (let chunk = 1; one.state.transfers.length > 0; chunk++) {
+      expect(chunk).toBeLessThan(100)
       one.now += trackerLimits.transferMs * 0.9
       one.step({ type: 'wake' })
       more(one, 'other', chunk)

@@ -154,11 +154,9 @@ export function continueTransfers(turn: Turn): void {
 export function expireTransfers(turn: Turn): void {
   const { state, now } = turn
   const { transferMs, maxBuffered } = state.config.limits
-  endTransfers(state, ({ to, boot, seq, at }) => {
-    if ((state.registry.logs.get(boot)?.seq ?? 0) - seq > maxBuffered) send(turn, to, { type: 'busy', boot })
-    else if (now - at <= transferMs) return false
-    return true
-  })
+  const isBehind = ({ boot, seq }: Transfer): boolean => (state.registry.logs.get(boot)?.seq ?? 0) - seq > maxBuffered
+  for (const one of state.transfers) if (isBehind(one)) send(turn, one.to, { type: 'busy', boot: one.boot })
+  endTransfers(state, (one) => isBehind(one) || now - one.at > transferMs)
 }
 
 export function endTransfers(state: TrackerState, isOver: (transfer: Transfer) => boolean): void {
